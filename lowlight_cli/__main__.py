@@ -1,0 +1,5 @@
+"""``python -m lowlight_cli``, for instance under torchrun."""
+
+from .app import main
+
+main()

@@ -1,0 +1,61 @@
+"""The ``lowlight`` command: registers the subcommands and turns known failures into one line and an exit code."""
+
+import sys
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+
+from . import __version__, console
+from .commands import decompose, download, enhance, evaluate, train
+from .core.errors import LowlightError
+from .settings import ConfigError
+
+app = typer.Typer(
+    name="lowlight",
+    help="Bright pictures from dark ones, with RetinexNet.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for module in (enhance, decompose, evaluate, train, download):
+    app.command()(getattr(module, module.__name__.rpartition(".")[2]))
+
+
+def show_version(wanted: bool) -> None:
+    if wanted:
+        console.out.print(f"lowlight {__version__}", highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def lowlight(
+    version: Annotated[
+        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    """Bright pictures from dark ones, with RetinexNet.
+
+    Start with: lowlight enhance night.jpg --out night_bright.jpg
+    """
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line. Exits with 1 if something failed, 2 for wrong usage or settings, 130 after Ctrl-C."""
+    try:
+        app(arguments)
+    except LowlightError as error:
+        console.error(str(error))
+        sys.exit(1)
+    except ConfigError as error:
+        console.error(str(error))
+        sys.exit(2)
+    except ValidationError as error:
+        for fault in error.errors():
+            place = ".".join(map(str, fault["loc"]))
+            console.error(f"{place}: {fault['msg']}" if place else fault["msg"].removeprefix("Value error, "))
+        sys.exit(2)
+    except KeyboardInterrupt:
+        console.note("stopped")
+        sys.exit(130)

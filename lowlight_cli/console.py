@@ -1,0 +1,161 @@
+"""What people see. Data goes to stdout, talk to stderr."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from .core import engine, evaluation, jobs
+
+out = Console()
+talk = Console(stderr=True)
+
+
+def error(message: str) -> None:
+    """One line, red where there is colour."""
+    talk.print(f"[bold red]error:[/] {_plain(message)}", soft_wrap=True, highlight=False)
+
+
+def note(message: str) -> None:
+    """One line of talk."""
+    talk.print(_plain(message), soft_wrap=True, highlight=False)
+
+
+def _plain(message: str) -> str:
+    from rich.markup import escape
+
+    return escape(message)
+
+
+@contextmanager
+def counting(what: str, total: int) -> Iterator["Counter"]:
+    """A bar over ``total`` things, with count and time left."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=talk, transient=True) as progress:
+        yield Counter(progress, progress.add_task(what, total=total))
+
+
+@contextmanager
+def transferring(what: str) -> Iterator["Counter"]:
+    """A bar over bytes, with rate and time left."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=talk, transient=True) as progress:
+        yield Counter(progress, progress.add_task(what, total=None))
+
+
+class Counter:
+    """Moves one bar."""
+
+    def __init__(self, progress: Progress, task: TaskID) -> None:
+        self._progress, self._task = progress, task
+
+    def at(self, done: int, total: int | None = None, what: str | None = None) -> None:
+        self._progress.update(self._task, completed=done, total=total, description=what)
+
+
+def follow(doing: str, todo: "Sequence[jobs.Job]", outcomes: "Iterable[jobs.Outcome]") -> None:
+    """Show jobs as they end, a line for each failure, then a summary. Exits with 1 if any failed."""
+    counts = {"done": 0, "skipped": 0, "failed": 0}
+    with counting(doing, len(todo)) as counter:
+        for number, outcome in enumerate(outcomes, 1):
+            counts[outcome.status] += 1
+            if outcome.status == "failed":
+                error(outcome.reason)
+            elif outcome.status == "skipped":
+                note(f"{outcome.job.targets[0]} exists, skipped: use --overwrite to replace it")
+            counter.at(number)
+    last = todo[-1].targets[0]
+    where = last if len(todo) == 1 and len(todo[0].targets) == 1 else last.parent
+    parts = [f"{counts['done']} done", *(f"{counts[s]} {s}" for s in ("skipped", "failed") if counts[s])]
+    note(f"{', '.join(parts)}: {where}")
+    if counts["failed"]:
+        raise SystemExit(1)
+
+
+class TrainingView:
+    """Shows the events of a training run: one live bar, and a line for each validation."""
+
+    def __init__(self, counter: Counter) -> None:
+        self._counter = counter
+
+    def __call__(self, event: "engine.Event") -> None:
+        from .core import engine
+
+        match event:
+            case engine.Reading(done=done, total=total):
+                self._counter.at(done, total, "reading pairs")
+            case engine.Started():
+                for pair in event.left_out:
+                    note(f"left out, misaligned: {pair}")
+                note(
+                    f"{event.train_pairs} pairs to train on, {event.validation_pairs} of other scenes to validate, "
+                    f"on {event.device} in {event.precision}; files in {event.run_dir}"
+                )
+                self._counter.at(event.done, event.steps, "starting")
+            case engine.Step():
+                self._counter.at(
+                    event.step,
+                    what=f"{event.phase} epoch {event.epoch + 1}  loss {event.loss:.4f}  "
+                    f"lr {event.lr:g}  {event.patches_per_second:.0f} patches/s",
+                )
+            case engine.Validated():
+                figures = "  ".join(f"{name} {value:.4f}" for name, value in event.figures.items())
+                best = "  (best)" if event.best else ""
+                note(f"{event.phase} epoch {event.epoch + 1}: held-out scenes  {figures}{best}")
+            case engine.Finished():
+                note(f"trained in {event.seconds / 60:.1f} min: {event.path}")
+            case engine.Saved():
+                pass
+
+
+def evaluation_table(title: str, results: Sequence[tuple[str, "Sequence[evaluation.Row]"]]) -> Table:
+    """One row a picture and the mean, three columns a model."""
+    from .core import evaluation
+
+    table = Table(title=title, caption="8 bit, per picture, no GT mean; SSIM Gaussian 11x11, valid windows")
+    table.add_column("picture")
+    for name, _ in results:
+        prefix = f"{name} " if len(results) > 1 else ""
+        for label in ("PSNR dB ↑", "SSIM RGB ↑", "SSIM gray ↑"):
+            table.add_column(prefix + label, justify="right")
+    for index, row in enumerate(results[0][1]):
+        cells = [
+            cell
+            for _, found in results
+            for cell in _cells(found[index].psnr, found[index].ssim, found[index].ssim_gray)
+        ]
+        table.add_row(row.name, *cells)
+    table.add_section()
+    means = [evaluation.mean(found) for _, found in results]
+    table.add_row("mean", *(cell for mean in means for cell in _cells(*mean.values())), style="bold")
+    return table
+
+
+def _cells(psnr: float, ssim: float, ssim_gray: float) -> tuple[str, str, str]:
+    return f"{psnr:.2f}", f"{ssim:.4f}", f"{ssim_gray:.4f}"

@@ -1,0 +1,57 @@
+"""The training objectives of RetinexNet. Each returns its terms by name, already weighted; their sum is the loss.
+
+Equations: Wei et al. 2018, section 3. Where the paper and the authors' code differ, these follow the code.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..settings import LossWeights
+from .networks import Decomposition
+
+Terms = dict[str, Tensor]
+
+LUMA = (0.2989, 0.5870, 0.1140)  # as tf.image.rgb_to_grayscale
+EDGE = 10.0  # lambda_g: how strongly an edge in R permits an edge in I
+
+
+def gradients(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Absolute differences of (B, 1, H, W) along width and along height, same size.
+
+    Each looks one pixel down and right, with zero beyond the border, as the authors' 2x2 kernels under "SAME".
+    """
+    x = F.pad(x, (0, 1, 0, 1))
+    corner = x[..., 1:, 1:]
+    return (corner - x[..., 1:, :-1]).abs(), (corner - x[..., :-1, 1:]).abs()
+
+
+def smoothness(illumination: Tensor, reflectance: Tensor) -> Tensor:
+    """L_is, eq. 5: illumination should be smooth except where reflectance has an edge. Scalar, unweighted."""
+    luma = (reflectance * reflectance.new_tensor(LUMA).view(3, 1, 1)).sum(dim=1, keepdim=True)
+    total = illumination.new_zeros(())
+    for light, edge in zip(gradients(illumination), gradients(luma), strict=True):
+        nearby = F.avg_pool2d(edge, 3, stride=1, padding=1, count_include_pad=False)
+        total = total + (light * torch.exp(-EDGE * nearby)).mean()
+    return total
+
+
+def decomposition(low: Tensor, high: Tensor, of_low: Decomposition, of_high: Decomposition, by: LossWeights) -> Terms:
+    """What Decom-Net minimises, eqs. 2 to 5, for images (B, 3, H, W) in [0, 1] and the maps of each."""
+    return {
+        "recon_low": (of_low.reflectance * of_low.illumination - low).abs().mean(),
+        "recon_high": (of_high.reflectance * of_high.illumination - high).abs().mean(),
+        "mutual_low": by.mutual * (of_high.reflectance * of_low.illumination - low).abs().mean(),
+        "mutual_high": by.mutual * (of_low.reflectance * of_high.illumination - high).abs().mean(),
+        "equal_R": by.equal_r * (of_low.reflectance - of_high.reflectance).abs().mean(),
+        "smooth_low": by.smooth * smoothness(of_low.illumination, of_low.reflectance),
+        "smooth_high": by.smooth * smoothness(of_high.illumination, of_high.reflectance),
+    }
+
+
+def relighting(high: Tensor, reflectance: Tensor, relit: Tensor, by: LossWeights) -> Terms:
+    """What Enhance-Net minimises, eq. 6: R_low (B, 3, H, W) under I_hat (B, 1, H, W) should be the bright image."""
+    return {
+        "relight": (reflectance * relit - high).abs().mean(),
+        "smooth_relit": by.smooth_relit * smoothness(relit, reflectance),
+    }

@@ -1,0 +1,113 @@
+"""RetinexNet: split a dark photograph into reflectance and light, then turn the light up.
+
+Paper: Wei, Wang, Yang, Liu, "Deep Retinex Decomposition for Low-Light Enhancement", BMVC 2018 (arXiv:1808.04560).
+Layers, padding and activations follow the authors' TensorFlow graph, not the paper, where the two differ.
+"""
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class Decomposition(NamedTuple):
+    """S = R o I, the Retinex model."""
+
+    reflectance: Tensor  # (B, 3, H, W) in (0, 1)
+    illumination: Tensor  # (B, 1, H, W) in (0, 1)
+
+
+class Retinex(NamedTuple):
+    """Everything RetinexNet says about a picture."""
+
+    reflectance: Tensor  # R, (B, 3, H, W) in (0, 1)
+    illumination: Tensor  # I, (B, 1, H, W) in (0, 1)
+    relit: Tensor  # I_hat, the adjusted illumination, (B, 1, H, W), unbounded
+
+    @property
+    def enhanced(self) -> Tensor:
+        """S_hat = R o I_hat, (B, 3, H, W); not clamped."""
+        return self.reflectance * self.relit
+
+
+class DecomNet(nn.Module):
+    """Decom-Net: (B, 3, H, W) in [0, 1] to reflectance and illumination."""
+
+    def __init__(self, width: int = 64, depth: int = 5) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(4, width, 9, padding=4)  # no activation: as in the authors' graph
+        self.body = nn.Sequential()
+        for _ in range(depth):
+            self.body.append(nn.Conv2d(width, width, 3, padding=1))
+            self.body.append(nn.ReLU(inplace=True))
+        self.head = nn.Conv2d(width, 3 + 1, 3, padding=1)
+
+    def forward(self, image: Tensor) -> Decomposition:
+        brightest = image.amax(dim=1, keepdim=True)
+        maps = self.head(self.body(self.stem(torch.cat([brightest, image], dim=1)))).sigmoid()
+        return Decomposition(reflectance=maps[:, :3], illumination=maps[:, 3:])
+
+
+class EnhanceNet(nn.Module):
+    """Enhance-Net ("RelightNet" in the authors' code): R and I to I_hat, (B, 1, H, W), unbounded.
+
+    Both sides must be multiples of 8: it halves three times.
+    """
+
+    def __init__(self, width: int = 64) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(4, width, 3, padding=1)
+        self.down = nn.ModuleList(nn.Conv2d(width, width, 3, stride=2) for _ in range(3))
+        self.up = nn.ModuleList(nn.Conv2d(width, width, 3, padding=1) for _ in range(3))
+        self.fuse = nn.Conv2d(3 * width, width, 1)
+        self.head = nn.Conv2d(width, 1, 3, padding=1)
+
+    def forward(self, reflectance: Tensor, illumination: Tensor) -> Tensor:
+        full = self.stem(torch.cat([reflectance, illumination], dim=1))
+        half = halve(self.down[0], full)
+        quarter = halve(self.down[1], half)
+        eighth = halve(self.down[2], quarter)
+        up_quarter = self.up[0](double(eighth)).relu() + quarter
+        up_half = self.up[1](double(up_quarter)).relu() + half
+        up_full = self.up[2](double(up_half)).relu() + full
+        scales = torch.cat([double(double(up_quarter)), double(up_half), up_full], dim=1)
+        return self.head(self.fuse(scales))
+
+
+class RetinexNet(nn.Module):
+    """Decom-Net and Enhance-Net: (B, 3, H, W) in [0, 1] to R, I and I_hat. Sides are multiples of ``MULTIPLE``."""
+
+    MULTIPLE = 8
+    """Both sides of an input must be a multiple of this many pixels."""
+    HALO = 40
+    """Context in px that a tile needs on each side: the receptive radius, 33, rounded up to ``MULTIPLE``."""
+
+    def __init__(self, width: int = 64) -> None:
+        super().__init__()
+        self.config = {"width": width}
+        self.decom = DecomNet(width)
+        self.enhance = EnhanceNet(width)
+        self.apply(glorot)
+
+    def forward(self, image: Tensor) -> Retinex:
+        reflectance, illumination = self.decom(image)
+        return Retinex(reflectance, illumination, self.enhance(reflectance, illumination))
+
+
+def glorot(layer: nn.Module) -> None:
+    """Initial weights as TensorFlow's layers draw them: Glorot-uniform kernels, zero biases."""
+    if isinstance(layer, nn.Conv2d):
+        nn.init.xavier_uniform_(layer.weight)
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)
+
+
+def halve(conv: nn.Module, x: Tensor) -> Tensor:
+    """Stride-2 convolution padded as TensorFlow "SAME" pads an even side: bottom and right only."""
+    y: Tensor = conv(F.pad(x, (0, 1, 0, 1)))
+    return y.relu()
+
+
+def double(x: Tensor) -> Tensor:
+    return F.interpolate(x, scale_factor=2.0, mode="nearest")

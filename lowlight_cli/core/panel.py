@@ -1,0 +1,32 @@
+"""Labelled pictures side by side, for people."""
+
+from collections.abc import Sequence
+
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+from .images import to_image
+
+INK, PAPER = (32, 32, 32), (250, 250, 250)
+
+
+def panel(columns: Sequence[tuple[str, Tensor]], *, width: int = 420, gap: int = 8) -> Image.Image:
+    """Pictures (1 or 3, H, W) in [0, 1] in one row, each at most ``width`` px wide, under its label."""
+    tiles = []
+    for label, pixels in columns:
+        tile = to_image(pixels.expand(3, -1, -1))
+        height = max(round(tile.height * width / tile.width), 1)
+        tiles.append((label, tile.resize((width, height), Image.Resampling.LANCZOS) if tile.width > width else tile))
+    size = max(width // 20, 12)
+    font = ImageFont.load_default(size)
+    head = 2 * size
+    room = max([width, *(tile.width for _, tile in tiles)])
+    canvas = Image.new(
+        "RGB", (len(tiles) * (room + gap) + gap, head + max(tile.height for _, tile in tiles) + gap), PAPER
+    )
+    draw = ImageDraw.Draw(canvas)
+    for column, (label, tile) in enumerate(tiles):
+        left = gap + column * (room + gap)
+        draw.text((left, size // 2), label, INK, font)
+        canvas.paste(tile, (left, head))
+    return canvas

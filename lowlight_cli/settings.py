@@ -1,0 +1,168 @@
+"""What every command accepts, validated: one frozen model a command.
+
+A value comes from, in rising order of precedence: the default here, the TOML (or JSON) file given with ``--config``,
+the environment (``LOWLIGHT_PATCH`` sets ``patch``), the command line. Unknown keys are refused.
+This module is a leaf: pydantic and the standard library, so that a bad value is reported before torch loads.
+"""
+
+import json
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
+
+PREFIX = "LOWLIGHT_"
+DEFAULT_MODEL = "retinexnet"
+
+
+class ConfigError(ValueError):
+    """A settings file or variable that cannot be used; the message says which and why."""
+
+
+def comma_separated(value: object) -> object:
+    """A list given as one string, as the environment must."""
+    return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(comma_separated), Field(min_length=1)]
+Epochs = Annotated[tuple[NonNegativeInt, ...], BeforeValidator(comma_separated)]
+Device = Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")]
+
+
+class Settings(BaseModel):
+    """Base of all settings: frozen, no unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @classmethod
+    def load(cls, config: Path | None = None, **options: object) -> Self:
+        """Defaults, then ``config``, then the environment, then every option that is not None."""
+        given = {name: value for name, value in options.items() if value is not None}
+        return cls.model_validate({**stored(config), **environment(cls), **given})
+
+
+def stored(config: Path | None) -> dict[str, Any]:
+    """The keys of a TOML or JSON settings file."""
+    if config is None:
+        return {}
+    try:
+        text = config.read_text(encoding="utf-8")
+        content = json.loads(text) if config.suffix == ".json" else tomllib.loads(text)
+    except OSError as error:
+        raise ConfigError(f"{config}: {error.strerror}: give --config a TOML file that exists") from error
+    except ValueError as error:
+        raise ConfigError(f"{config}: not valid {'JSON' if config.suffix == '.json' else 'TOML'}: {error}") from error
+    if not isinstance(content, dict):
+        raise ConfigError(f"{config}: expected a table of settings")
+    return content
+
+
+def environment(settings: type[Settings], variables: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The fields of ``settings`` that the environment sets. A variable that no command knows is refused."""
+    models = (DownloadSettings, TrainSettings, EvaluateSettings, EnhanceSettings)
+    known = {field for model in models for field in model.model_fields}
+    for variable in variables:
+        if variable.startswith(PREFIX) and variable.removeprefix(PREFIX).lower() not in known:
+            raise ConfigError(f"environment variable {variable} sets nothing: unset it, or see `lowlight train --help`")
+    return {
+        name: variables[PREFIX + name.upper()] for name in settings.model_fields if PREFIX + name.upper() in variables
+    }
+
+
+class LossWeights(BaseModel):
+    """Weights of the loss terms, as in the authors' code; the paper prints 0.001 for equal_r and 1 for smooth_relit."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    mutual: NonNegativeFloat = 0.001
+    equal_r: NonNegativeFloat = 0.01
+    smooth: NonNegativeFloat = 0.1
+    smooth_relit: NonNegativeFloat = 3.0
+
+
+def described(default: Any, description: str) -> Any:
+    """A field with its default and the sentence that ``--help`` shows for it."""
+    return Field(default, description=description)
+
+
+class DownloadSettings(Settings):
+    """What ``lowlight download`` accepts."""
+
+    name: Literal["lol"] = described("lol", "The data set: lol.")
+    data: Path = described(Path("data"), "Data root; the pictures go to its folder of that name.")
+    archive: Path | None = described(None, "Unpack this zip, fetched by hand, instead of downloading.")
+
+
+class TrainSettings(Settings):
+    """What ``lowlight train`` accepts. The defaults are the authors' recipe, save for the number of pairs."""
+
+    stage: Literal["decom", "enhance", "separate", "joint"] = described(
+        "separate", "What learns: one net, both one after the other (separate), or both at once (joint)."
+    )
+    dataset: Names = described(("lol",), "lol, or a folder with low/ and high/; may be given several times.")
+    data: Path = described(Path("data"), "Data root that holds lol/, or the unpacked data set itself.")
+    run_dir: Path | None = described(
+        None, "Folder of the run; one that was interrupted goes on. Default: runs/STAGE-TIME."
+    )
+    init: str | None = described(None, "Start from this model, by name or file; stage enhance needs it.")
+    epochs: PositiveInt = described(100, "Passes over the pairs, in each phase.")
+    batch: PositiveInt = described(16, "Patches a step.")
+    patch: Annotated[int, Field(ge=16, multiple_of=8)] = described(48, "Side of a patch in px; the paper prints 96.")
+    lr: PositiveFloat = described(1e-3, "Learning rate at the start.")
+    scheduler: Literal["step", "cosine"] = described("step", "How the learning rate falls.")
+    decay_epochs: Epochs = described((20,), "Where the step scheduler multiplies the rate by decay.")
+    decay: PositiveFloat = described(0.1, "Factor of the step scheduler.")
+    weights: LossWeights = described(LossWeights(), "Weights of the loss terms.")
+    seed: NonNegativeInt = described(0, "Seed of initial weights, held-out scenes, order and crops.")
+    validation: Annotated[float, Field(ge=0, le=0.5)] = described(0.05, "Share of the pairs held out, as whole scenes.")
+    validate_every: PositiveInt = described(10, "Epochs between validations.")
+    checkpoint_every: PositiveInt = described(5, "Epochs between checkpoints.")
+    precision: Literal["auto", "fp32", "bf16"] = described(
+        "auto", "Arithmetic of the nets; auto is bf16 where it is fast."
+    )
+    device: Device = described("auto", "auto, cpu, cuda, cuda:N or mps.")
+
+    @model_validator(mode="after")
+    def enhance_needs_a_start(self) -> Self:
+        if self.stage == "enhance" and self.init is None:
+            raise ValueError("stage enhance keeps Decom-Net frozen: give the trained one with --init NAME or FILE")
+        return self
+
+
+class EvaluateSettings(Settings):
+    """What ``lowlight evaluate`` accepts."""
+
+    dataset: str = described("lol", "lol (its test set, eval15), or a folder with low/ and high/.")
+    data: Path = described(Path("data"), "Data root that holds lol/, or the unpacked data set itself.")
+    model: Names = described((DEFAULT_MODEL,), "Packaged model or .safetensors file; may be given several times.")
+    json_file: Path | None = described(None, "Write the figures there, as JSON.")
+    device: Device = described("auto", "auto, cpu, cuda, cuda:N or mps.")
+
+
+class EnhanceSettings(Settings):
+    """What ``lowlight enhance`` accepts."""
+
+    inputs: tuple[Path, ...] = described((), "Pictures, or folders of them.")
+    out: Path | None = described(None, "Folder or file for the result. Default: NAME_bright beside the input.")
+    model: str = described(DEFAULT_MODEL, "Packaged model or .safetensors file.")
+    overwrite: bool = described(False, "Replace outputs that exist; without it they are skipped.")
+    device: Device = described("auto", "auto, cpu, cuda, cuda:N or mps.")
+
+
+class DecomposeSettings(EnhanceSettings):
+    """What ``lowlight decompose`` accepts."""
+
+    out: Path | None = described(None, "Folder for the maps. Default: beside the input.")
