@@ -118,6 +118,7 @@ class TrainSettings(Settings):
         None, "Folder of the run; one that was interrupted goes on. Default: runs/STAGE-TIME."
     )
     init: str | None = described(None, "Start from this model, by name or file; stage enhance needs it.")
+    width: PositiveInt = described(64, "Channels of both nets; 64 is the paper's.")
     epochs: PositiveInt = described(100, "Passes over the pairs, in each phase.")
     batch: PositiveInt = described(16, "Patches a step.")
     patch: Annotated[int, Field(ge=16, multiple_of=8)] = described(48, "Side of a patch in px; the paper prints 96.")

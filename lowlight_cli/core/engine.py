@@ -204,9 +204,7 @@ def train(settings: TrainSettings, run_dir: Path) -> Iterator[Event]:
         )
 
     torch.manual_seed(settings.seed)
-    net = RetinexNet()
-    if settings.init is not None:
-        net.load_state_dict(checkpoints.load(settings.init)[0].state_dict())
+    net = RetinexNet(settings.width) if settings.init is None else checkpoints.load(settings.init)[0].train()
     net = net.to(place).to(memory_format=torch.channels_last)
     generator = torch.Generator(place).manual_seed(settings.seed)
     steps_an_epoch = max(len(bank) // settings.batch, 1)

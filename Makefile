@@ -1,0 +1,45 @@
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: help install demo test check golden format clean
+
+help:  ## Show these targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+install: $(BIN)/lowlight  ## Make .venv with everything lowlight needs
+test-tools: .venv/.dev
+
+# torch and torchvision are resolved in one go into a fresh environment: builds that do not match break at import.
+$(BIN)/lowlight: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("lowlight needs Python 3.11 or newer: make PYTHON=python3.12 ..." if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	@$(BIN)/python -c 'import torchvision'
+	@touch $@
+
+.venv/.dev: $(BIN)/lowlight
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+demo: $(BIN)/lowlight  ## Enhance and decompose the packaged dark photographs into demo/
+	$(BIN)/lowlight enhance lowlight_cli/samples/photos --out demo/bright --overwrite
+	$(BIN)/lowlight decompose lowlight_cli/samples/photos --out demo/maps --overwrite
+	@echo "Look into demo/bright (the results) and demo/maps (how they came about)."
+
+test: .venv/.dev  ## Run the test suite
+	$(BIN)/python -m pytest
+
+check: .venv/.dev  ## Formatting, lint and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+golden: .venv/.dev  ## Rewrite tests/golden from the TensorFlow reference, REFERENCE=file.npz
+	PYTHONPATH=tests $(BIN)/python experiments/golden.py $(REFERENCE)
+
+format: .venv/.dev  ## Let ruff format and mend
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:  ## Remove .venv, caches and demo/
+	rm -rf .venv demo dist build .mypy_cache .pytest_cache .ruff_cache

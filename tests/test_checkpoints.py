@@ -1,0 +1,85 @@
+"""Model files: round trip, readable header, clear refusals, nothing unpickled."""
+
+import json
+from pathlib import Path
+
+import pytest
+import safetensors
+import torch
+
+from lowlight_cli.core import checkpoints
+from lowlight_cli.core.errors import CheckpointError
+from lowlight_cli.core.networks import RetinexNet
+
+
+def test_round_trip(tmp_path: Path) -> None:
+    net = RetinexNet(width=4)
+    checkpoints.save(net, tmp_path / "a.safetensors", {"epoch": 3})
+    back, header = checkpoints.load(str(tmp_path / "a.safetensors"))
+    assert header == {"architecture": "RetinexNet", "config": {"width": 4}, "epoch": 3}
+    assert not back.training
+    assert all(torch.equal(value, back.state_dict()[name]) for name, value in net.state_dict().items())
+    assert [path.name for path in tmp_path.iterdir()] == ["a.safetensors"]
+
+
+def test_the_header_is_json_without_torch(tmp_path: Path) -> None:
+    checkpoints.save(RetinexNet(width=4), tmp_path / "a.safetensors")
+    with safetensors.safe_open(tmp_path / "a.safetensors", framework="np") as file:
+        assert json.loads(file.metadata()["lowlight"])["config"] == {"width": 4}
+
+
+def test_tiny_weights_become_zero(tmp_path: Path) -> None:
+    net = RetinexNet(width=4)
+    net.decom.stem.weight.data[0, 0, 0, 0] = 1e-40
+    checkpoints.save(net, tmp_path / "a.safetensors")
+    assert checkpoints.load(str(tmp_path / "a.safetensors"))[0].decom.stem.weight[0, 0, 0, 0] == 0
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def flip_header(path: Path) -> None:
+    path.write_bytes(b"\xff" * 16 + path.read_bytes()[16:])
+
+
+def pickle(path: Path) -> None:
+    torch.save(RetinexNet(width=4).state_dict(), path)
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def other_net(path: Path) -> None:
+    safetensors.torch.save_file({"weight": torch.zeros(3)}, path)
+
+
+@pytest.mark.parametrize("damage", [cut, flip_header, pickle, empty, other_net])
+def test_a_damaged_or_foreign_file_is_refused_in_one_line(damage: object, tiny_model: Path) -> None:
+    assert callable(damage)
+    damage(tiny_model)
+    with pytest.raises(CheckpointError, match=tiny_model.name) as caught:
+        checkpoints.load(str(tiny_model))
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_name_lists_the_packaged_ones() -> None:
+    with pytest.raises(CheckpointError, match="no model nonesuch: packaged are"):
+        checkpoints.load("nonesuch")
+
+
+def test_a_failed_save_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.safetensors"
+    checkpoints.save(RetinexNet(width=4), path)
+    before = path.read_bytes()
+
+    def fail(_: object, partial: Path, **__: object) -> None:
+        partial.write_bytes(b"half")
+        raise OSError("disk full")
+
+    monkeypatch.setattr(checkpoints, "save_file", fail)
+    with pytest.raises(OSError, match="disk full"):
+        checkpoints.save(RetinexNet(width=4), path)
+    assert path.read_bytes() == before
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.safetensors"]

@@ -1,0 +1,115 @@
+"""The command line as a whole: help, version, exit codes, and one line for every failure."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import typer
+
+from lowlight_cli import __version__
+from lowlight_cli.app import app
+from lowlight_cli.settings import TrainSettings
+
+Run = Callable[..., tuple[int, str, str]]
+COMMANDS = ["enhance", "decompose", "evaluate", "train", "download"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_teaches(command: str, lowlight: Run) -> None:
+    code, out, _ = lowlight(command, "--help")
+    assert code == 0
+    assert "For instance: lowlight" in " ".join(out.split())
+
+
+def test_every_option_has_help() -> None:
+    for name, command in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]
+        for parameter in command.params:
+            assert getattr(parameter, "help", None), f"{name} {parameter.name}"
+
+
+def test_every_option_of_a_command_is_a_setting() -> None:
+    """No option is parsed and then lost: each is a field of the command's settings, save for --config."""
+    command = typer.main.get_command(app).commands["train"]  # type: ignore[attr-defined]
+    assert {parameter.name for parameter in command.params} - {"config", "help"} <= set(TrainSettings.model_fields)
+
+
+def test_version(lowlight: Run) -> None:
+    assert lowlight("--version") == (0, f"lowlight {__version__}\n", "")
+
+
+def test_the_module_runs() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "lowlight_cli", "--version"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == f"lowlight {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("brighten",),
+        ("train", "--pach", "48"),
+        ("train", "--patch", "50"),
+        ("train", "--stage", "both"),
+        ("train", "--stage", "enhance"),
+        ("train", "--config", "absent.toml"),
+        ("enhance",),
+    ],
+)
+def test_wrong_usage_exits_with_2_and_no_traceback(arguments: tuple[str, ...], lowlight: Run) -> None:
+    code, out, err = lowlight(*arguments)
+    assert code == 2
+    assert err
+    assert "Traceback" not in out + err
+
+
+def one_line(err: str) -> str:
+    (line,) = err.strip().splitlines()
+    assert line.startswith("error: ")
+    return line
+
+
+def test_training_without_lol_says_how_to_get_it(lowlight: Run, tmp_path: Path) -> None:
+    code, _, err = lowlight("train", "--stage", "joint", "--data", tmp_path, "--run-dir", tmp_path / "run")
+    assert code == 1
+    assert "lowlight download lol" in one_line(err)
+
+
+def test_train_writes_a_run_that_evaluate_and_enhance_can_use(
+    lowlight: Run, pair_folder: Path, photo: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    small = ["--epochs", 1, "--patch", 16, "--batch", 4, "--validation", 0.25]
+    code, _, err = lowlight("train", "--dataset", pair_folder, "--run-dir", run, *small)
+    assert code == 0, err
+    assert {path.name for path in run.iterdir()} == {
+        *("settings.json", "events.jsonl", "last.safetensors", "best.safetensors", "state.pt")
+    }
+    events = [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()]
+    assert [event["event"] for event in events] == [
+        *("started", "step", "validated", "saved", "step", "validated", "saved", "finished")
+    ]
+    model = run / "best.safetensors"
+    assert lowlight("evaluate", "--dataset", pair_folder, "--model", model, "--json", tmp_path / "e.json")[0] == 0
+    assert json.loads((tmp_path / "e.json").read_text())["pairs"] == 8
+    assert lowlight("enhance", photo, "--out", tmp_path / "bright.png", "--model", model)[0] == 0
+    assert (tmp_path / "bright.png").exists()
+
+
+def test_a_run_goes_on_when_the_command_is_repeated(lowlight: Run, pair_folder: Path, tmp_path: Path) -> None:
+    command = ["train", "--dataset", pair_folder, "--run-dir", tmp_path / "run", "--stage", "decom"]
+    command += ["--epochs", 1, "--patch", 16, "--batch", 4, "--validation", 0]
+    assert lowlight(*command)[0] == 0
+    before = (tmp_path / "run" / "last.safetensors").read_bytes()
+    assert lowlight(*command)[0] == 0
+    assert (tmp_path / "run" / "last.safetensors").read_bytes() == before
+    assert "another seed" in one_line(lowlight(*command, "--seed", 5)[2])
+
+
+def test_an_unknown_device_is_named(lowlight: Run, photo: Path, tiny_model: Path) -> None:
+    code, _, err = lowlight("enhance", photo, "--model", tiny_model, "--device", "cuda:7")
+    assert code == 1
+    assert "cuda:7" in one_line(err)

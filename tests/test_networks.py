@@ -1,0 +1,59 @@
+"""The networks: sizes, ranges, receptive field."""
+
+import pytest
+import torch
+
+from lowlight_cli.core.networks import RetinexNet
+
+
+def count(net: torch.nn.Module) -> int:
+    return sum(parameter.numel() for parameter in net.parameters())
+
+
+def test_parameter_counts_are_the_authors() -> None:
+    net = RetinexNet()
+    assert (count(net.decom), count(net.enhance), count(net)) == (207_748, 236_865, 444_613)
+
+
+def test_maps_have_the_picture_s_size_and_their_ranges() -> None:
+    found = RetinexNet(width=4)(torch.rand(2, 3, 16, 24))
+    assert found.reflectance.shape == (2, 3, 16, 24)
+    assert found.illumination.shape == found.relit.shape == (2, 1, 16, 24)
+    for maps in (found.reflectance, found.illumination):
+        assert 0 < maps.min() < maps.max() < 1
+    assert torch.equal(found.enhanced, found.reflectance * found.relit)
+
+
+def test_relit_illumination_is_unbounded() -> None:
+    net = RetinexNet(width=4)
+    torch.nn.init.constant_(net.enhance.head.bias, 3.0)
+    assert net(torch.rand(1, 3, 8, 8)).relit.max() > 1
+
+
+def test_halo_covers_the_receptive_field() -> None:
+    """A change of one pixel is felt up to 33 px away, which the halo must cover, and no farther than the halo."""
+    torch.manual_seed(0)
+    net = RetinexNet(width=4).double()
+    image = torch.rand(1, 3, 160, 160, dtype=torch.double)
+    with torch.no_grad():
+        before = net(image)
+        image[..., 80, 80] += 0.5
+        after = net(image)
+    changed = (before.relit != after.relit)[0, 0].nonzero()
+    reach = int((changed - 80).abs().max())
+    assert 28 <= reach <= net.HALO
+    assert net.HALO % net.MULTIPLE == 0
+
+
+def test_the_same_seed_gives_the_same_net() -> None:
+    nets = []
+    for _ in range(2):
+        torch.manual_seed(5)
+        nets.append(RetinexNet(width=4).state_dict())
+    assert all(torch.equal(nets[0][name], nets[1][name]) for name in nets[0])
+
+
+@pytest.mark.parametrize("width", [4, 7])
+def test_config_rebuilds_the_net(width: int) -> None:
+    net = RetinexNet(width=width)
+    RetinexNet(**net.config).load_state_dict(net.state_dict())

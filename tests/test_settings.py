@@ -1,0 +1,84 @@
+"""Precedence, validation, and that nothing unknown is swallowed."""
+
+import json
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from lowlight_cli.settings import ConfigError, EvaluateSettings, TrainSettings, environment
+
+
+@pytest.fixture(autouse=True)
+def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LOWLIGHT_TEST_LOL", raising=False)
+
+
+def recipe(tmp_path: Path, text: str, name: str = "recipe.toml") -> Path:
+    path = tmp_path / name
+    path.write_text(text)
+    return path
+
+
+def test_defaults_then_file_then_environment_then_options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = recipe(tmp_path, 'epochs = 7\nbatch = 8\nlr = 0.5\nstage = "joint"\n[weights]\nmutual = 0.25\n')
+    monkeypatch.setenv("LOWLIGHT_BATCH", "4")
+    monkeypatch.setenv("LOWLIGHT_LR", "0.25")
+    found = TrainSettings.load(config, lr=0.125, patch=None)
+    assert (found.epochs, found.batch, found.lr, found.patch) == (7, 4, 0.125, 48)
+    assert (found.weights.mutual, found.weights.equal_r) == (0.25, 0.01)
+
+
+def test_the_authors_recipe_is_the_default() -> None:
+    found = TrainSettings()
+    assert (found.epochs, found.batch, found.patch, found.lr, found.decay_epochs) == (100, 16, 48, 1e-3, (20,))
+    assert found.weights.model_dump() == {"mutual": 0.001, "equal_r": 0.01, "smooth": 0.1, "smooth_relit": 3.0}
+
+
+def test_lists_in_the_environment_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOWLIGHT_MODEL", "retinexnet, mine.safetensors")
+    monkeypatch.setenv("LOWLIGHT_DECAY_EPOCHS", "5,10")
+    assert EvaluateSettings.load().model == ("retinexnet", "mine.safetensors")
+    assert TrainSettings.load().decay_epochs == (5, 10)
+
+
+def test_json_settings_of_a_run_can_be_replayed(tmp_path: Path) -> None:
+    first = TrainSettings(stage="joint", epochs=3, dataset=("a", "b"))
+    config = recipe(tmp_path, json.dumps(first.model_dump(mode="json")), "settings.json")
+    assert TrainSettings.load(config) == first
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("pach = 48", "pach"),
+        ("patch = 50", "multiple of 8"),
+        ("epochs = 0", "greater than 0"),
+        ('stage = "both"', "'decom', 'enhance', 'separate' or 'joint'"),
+        ('stage = "enhance"', "--init"),
+        ("[weights]\nmutal = 1", "mutal"),
+        ('device = "gpu"', "device"),
+        ("dataset = []", "at least 1"),
+    ],
+)
+def test_bad_values_and_unknown_keys_are_refused(text: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(ValidationError, match=message):
+        TrainSettings.load(recipe(tmp_path, text))
+
+
+def test_a_file_that_is_no_toml_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"recipe\.toml: not valid TOML"):
+        TrainSettings.load(recipe(tmp_path, "epochs ="))
+    with pytest.raises(ConfigError, match=r"absent\.toml"):
+        TrainSettings.load(tmp_path / "absent.toml")
+
+
+def test_a_variable_that_no_command_knows_is_refused() -> None:
+    assert environment(TrainSettings, {"LOWLIGHT_MODEL": "x", "LOWLIGHT_SEED": "3", "PATH": "/"}) == {"seed": "3"}
+    with pytest.raises(ConfigError, match="LOWLIGHT_PACH"):
+        environment(TrainSettings, {"LOWLIGHT_PACH": "48"})
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        TrainSettings().epochs = 3  # type: ignore[misc]
