@@ -1,7 +1,9 @@
 """What people see. Data goes to stdout, talk to stderr."""
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -51,7 +53,7 @@ def counting(what: str, total: int) -> Iterator["Counter"]:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=talk, transient=True) as progress:
+    with Progress(*columns, console=talk, transient=True, disable=not talk.is_terminal) as progress:
         yield Counter(progress, progress.add_task(what, total=total))
 
 
@@ -65,7 +67,7 @@ def transferring(what: str) -> Iterator["Counter"]:
         TransferSpeedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=talk, transient=True) as progress:
+    with Progress(*columns, console=talk, transient=True, disable=not talk.is_terminal) as progress:
         yield Counter(progress, progress.add_task(what, total=None))
 
 
@@ -82,6 +84,7 @@ class Counter:
 def follow(doing: str, todo: "Sequence[jobs.Job]", outcomes: "Iterable[jobs.Outcome]") -> None:
     """Show jobs as they end, a line for each failure, then a summary. Exits with 1 if any failed."""
     counts = {"done": 0, "skipped": 0, "failed": 0}
+    places: set[Path] = set()
     with counting(doing, len(todo)) as counter:
         for number, outcome in enumerate(outcomes, 1):
             counts[outcome.status] += 1
@@ -89,11 +92,16 @@ def follow(doing: str, todo: "Sequence[jobs.Job]", outcomes: "Iterable[jobs.Outc
                 error(outcome.reason)
             elif outcome.status == "skipped":
                 note(f"{outcome.job.targets[0]} exists, skipped: use --overwrite to replace it")
+            else:
+                places.update(outcome.job.targets)
             counter.at(number)
-    last = todo[-1].targets[0]
-    where = last if len(todo) == 1 and len(todo[0].targets) == 1 else last.parent
+    if len(todo) == counts["failed"] == 1:
+        raise SystemExit(1)
     parts = [f"{counts['done']} done", *(f"{counts[s]} {s}" for s in ("skipped", "failed") if counts[s])]
-    note(f"{', '.join(parts)}: {where}")
+    where = (
+        places.pop() if len(places) == 1 else os.path.commonpath([place.parent for place in places]) if places else ""
+    )
+    note(", ".join(parts) + (f": {where or '.'}" if counts["done"] else ""))
     if counts["failed"]:
         raise SystemExit(1)
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from . import checkpoints, device, images, tiling
-from .jobs import Job
+from .jobs import MAPS, Job
 from .networks import Retinex
 from .panel import panel
 
@@ -45,7 +45,7 @@ class Enhancer:
         images.write(target, replace(picture, pixels=self.enhance(picture.pixels)))
 
     def decompose_file(self, job: Job) -> None:
-        """Read the job's picture and write its maps and their panel, in the order of ``jobs.MAPS``."""
+        """Read the job's picture and write those of its maps and their panel that the job's targets end in."""
         picture = images.read(job.source)
         found = self.decompose(picture.pixels)
         enhanced = found.enhanced.clamp(0, 1)
@@ -56,7 +56,7 @@ class Enhancer:
             ("adjusted illumination", found.relit),
             ("enhanced", enhanced),
         ]
-        maps = [found.reflectance, found.illumination, found.relit, enhanced]
-        drawn = [*(images.to_image(pixels) for pixels in maps), panel(columns)]
-        for target, image in zip(job.targets, drawn, strict=True):
-            images.save(image, target)
+        maps = dict(zip(MAPS, (found.reflectance, found.illumination, found.relit, enhanced), strict=False))
+        for target in job.targets:
+            name = target.stem.rpartition("_")[2]
+            images.save(images.to_image(maps[name]) if name in maps else panel(columns), target)

@@ -18,6 +18,7 @@ from .files import replacing
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"})
 """What is looked for in folders, and what can be written."""
+FORMATS = "JPEG, PNG, WebP, TIFF, BMP"
 WITH_ALPHA = frozenset({".png", ".webp", ".tif", ".tiff"})
 SIXTEEN_BIT = ("I", "I;16", "I;16B", "I;16L", "I;16N")
 
@@ -45,16 +46,18 @@ def read(path: Path) -> Picture:
                 image = ImageOps.exif_transpose(file)
                 return decoded(image)
     except FileNotFoundError as error:
-        raise PictureError(f"{path}: no such file") from error
+        raise PictureError(f"{path}: no such file or folder") from error
     except UnidentifiedImageError as error:
         raise PictureError(f"{path}: not a picture, whatever its name says") from error
     except Image.DecompressionBombError as error:
         raise PictureError(f"{path}: more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels, refused") from error
     except MemoryError as error:
         raise PictureError(f"{path}: too large for this machine's memory") from error
-    except (OSError, ValueError, SyntaxError, EOFError, IndexError, TypeError, KeyError) as error:
-        # SyntaxError and the rest are what Pillow's decoders raise on damaged files
-        raise PictureError(f"{path}: damaged or unreadable ({str(error) or type(error).__name__})") from error
+    except PictureError:
+        raise
+    except Exception as error:  # damaged files make decoders raise anything: SyntaxError, struct.error, IndexError ...
+        fault = " ".join(str(error).split()) or type(error).__name__
+        raise PictureError(f"{path}: damaged or unreadable ({fault})") from error
 
 
 def decoded(image: Image.Image) -> Picture:
@@ -93,7 +96,7 @@ def writable(path: Path) -> None:
     """Raise PictureError unless ``path`` names a format that can be written."""
     if path.suffix.lower() not in SUFFIXES:
         raise PictureError(
-            f"{path}: cannot write {path.suffix or 'a name without suffix'}: use {', '.join(sorted(SUFFIXES))}"
+            f"{path}: cannot write {path.suffix or 'a name without suffix'}: use one of {', '.join(sorted(SUFFIXES))}"
         )
 
 
@@ -126,6 +129,8 @@ def save(image: Image.Image, path: Path, **options: Any) -> None:
             image.save(partial, **options)
     except OSError as error:
         raise PictureError(f"{path}: cannot be written: {error.strerror or error}") from error
+    except ValueError as error:  # more pixels a side than the format can hold
+        raise PictureError(f"{path}: cannot be written: {error}: choose another format") from error
 
 
 def to_image(pixels: Tensor) -> Image.Image:

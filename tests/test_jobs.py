@@ -1,0 +1,112 @@
+"""Which pictures, and where their results go."""
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from lowlight_cli.core import jobs
+from lowlight_cli.core.errors import PictureError
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    (folder / "trip").mkdir(parents=True)
+    for name in ("a.jpg", "b.PNG", "trip/c.webp", ".hidden.jpg", "notes.txt"):
+        if name.endswith(".txt"):
+            (folder / name).write_text("words")
+        else:
+            Image.new("RGB", (8, 8)).save(folder / name)
+    return folder
+
+
+def targets(found: list[jobs.Job], base: Path) -> dict[str, str]:
+    return {
+        job.source.relative_to(base).as_posix(): job.targets[0].relative_to(base).as_posix()
+        for job in found
+        if not job.fault
+    }
+
+
+def test_a_folder_goes_into_a_folder_with_its_structure(photos: Path) -> None:
+    base = photos.parent
+    assert targets(jobs.enhance_jobs([photos], base / "bright"), base) == {
+        "photos/a.jpg": "bright/a.jpg",
+        "photos/b.PNG": "bright/b.PNG",
+        "photos/trip/c.webp": "bright/trip/c.webp",
+    }
+
+
+def test_without_out_results_lie_beside_the_input(photos: Path) -> None:
+    base = photos.parent
+    assert targets(jobs.enhance_jobs([photos / "a.jpg"], None), base) == {"photos/a.jpg": "photos/a_bright.jpg"}
+    assert targets(jobs.enhance_jobs([photos], None), base)["photos/trip/c.webp"] == "photos_bright/trip/c.webp"
+
+
+def test_one_picture_goes_into_a_named_file(photos: Path) -> None:
+    (job,) = jobs.enhance_jobs([photos / "a.jpg"], photos.parent / "x.png")
+    assert job.targets == (photos.parent / "x.png",)
+    with pytest.raises(PictureError, match="several pictures"):
+        jobs.enhance_jobs([photos], photos.parent / "x.png")
+    with pytest.raises(PictureError, match=r"cannot write \.gif"):
+        jobs.enhance_jobs([photos / "a.jpg"], photos.parent / "x.gif")
+
+
+def test_a_folder_may_have_a_dot_in_its_name(photos: Path) -> None:
+    base = photos.parent
+    assert targets(jobs.enhance_jobs([photos], base / "v1.5"), base)["photos/a.jpg"] == "v1.5/a.jpg"
+
+
+def test_results_inside_the_searched_folder_are_not_enhanced_again(photos: Path) -> None:
+    (photos / "out").mkdir()
+    Image.new("RGB", (8, 8)).save(photos / "out" / "a.jpg")
+    assert len(jobs.enhance_jobs([photos], photos / "out")) == 3
+
+
+def test_a_picture_named_twice_is_done_once(photos: Path) -> None:
+    assert len(jobs.enhance_jobs([photos / "a.jpg", photos, photos / "a.jpg"], photos.parent / "out")) == 3
+
+
+def test_an_output_is_never_an_input(photos: Path) -> None:
+    assert all("would replace an input" in job.fault for job in jobs.enhance_jobs([photos], photos))
+    (job,) = jobs.enhance_jobs([photos / "a.jpg"], photos / "a.jpg")
+    assert "would replace an input" in job.fault
+
+
+def test_two_pictures_never_share_an_output(photos: Path) -> None:
+    first, second = jobs.decompose_jobs([photos / "a.jpg", photos / "a.png"], photos.parent / "maps")
+    assert first.fault == ""
+    assert "wanted by both" in second.fault
+
+
+def test_an_empty_folder_and_a_missing_path_are_faults_of_their_own(photos: Path) -> None:
+    (photos.parent / "empty").mkdir()
+    empty, *rest = jobs.enhance_jobs([photos.parent / "empty", photos], photos.parent / "out")
+    assert "no pictures" in empty.fault
+    assert len(rest) == 3
+
+
+def test_one_failure_does_not_stop_the_others_and_existing_results_are_skipped(tmp_path: Path) -> None:
+    def do(job: jobs.Job) -> None:
+        if job.source.name == "bad":
+            raise PictureError("bad: broken")
+        for target in job.targets:
+            target.write_text(job.source.name)
+
+    (tmp_path / "1").write_text("old")
+    todo = [jobs.Job(Path(name), (tmp_path / name,)) for name in ("1", "bad", "2")]
+    found = list(jobs.work(todo, do, overwrite=False))
+    assert [outcome.status for outcome in found] == ["skipped", "failed", "done"]
+    assert found[1].reason == "bad: broken"
+    assert (tmp_path / "1").read_text() == "old"
+    assert [outcome.status for outcome in jobs.work(todo, do, overwrite=True)] == ["done", "failed", "done"]
+    assert (tmp_path / "1").read_text() == "1"
+
+
+def test_only_what_is_missing_is_written(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("the user's own")
+    asked: list[tuple[Path, ...]] = []
+    job = jobs.Job(tmp_path / "x", (tmp_path / "a", tmp_path / "b"))
+    list(jobs.work([job], lambda job: asked.append(job.targets), overwrite=False))
+    assert asked == [(tmp_path / "b",)]
