@@ -27,12 +27,13 @@ def evaluate(
 
     place = datasets.folder(settings.dataset, settings.data, "test")
     pairs = datasets.pairs(place)
-    enhancers = [Enhancer(name, settings.device) for name in settings.model]
+    models = list(dict.fromkeys(settings.model))
+    enhancers = [Enhancer(model, settings.device) for model in models]
     results: list[tuple[str, list[evaluation.Row]]] = []
     with console.counting("evaluating", len(pairs) * len(enhancers)) as counter:
-        for name, enhancer in zip(settings.model, enhancers, strict=True):
+        for name, enhancer in zip(evaluation.labels(models), enhancers, strict=True):
             found: list[evaluation.Row] = []
-            results.append((Path(name).stem, found))
+            results.append((name, found))
             for row in evaluation.rows(enhancer, pairs):
                 found.append(row)
                 counter.at(sum(len(rows) for _, rows in results))

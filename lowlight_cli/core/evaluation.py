@@ -33,10 +33,11 @@ FIGURES = ("psnr", "ssim", "ssim_gray")
 def rows(enhancer: Enhancer, pairs: Sequence[datasets.Pair]) -> Iterator[Row]:
     """The figures of each pair, in order."""
     for pair in pairs:
-        low, high = (picture[None].float() / 255 for picture in datasets.decode(pair))
+        low, high = datasets.decode(pair)
         if min(low.shape[-2:]) < metrics.WINDOW:
             raise DatasetError(f"{pair.low}: SSIM needs at least {metrics.WINDOW} px a side")
-        enhanced = quantised(enhancer.enhance(low[0])[None]) / 255
+        enhanced = quantised(enhancer.enhance(low.float() / 255))[None].double() / 255
+        high = high[None].double() / 255
         yield Row(
             name=pair.name,
             psnr=float(metrics.psnr(enhanced, high)),
@@ -48,6 +49,15 @@ def rows(enhancer: Enhancer, pairs: Sequence[datasets.Pair]) -> Iterator[Row]:
 def mean(of: Sequence[Row]) -> dict[str, float]:
     """The mean of each figure over pictures."""
     return {name: sum(getattr(row, name) for row in of) / len(of) for name in FIGURES}
+
+
+def labels(models: Sequence[str]) -> list[str]:
+    """A short name for each model: the stem, or the whole path where stems coincide."""
+    stems = [Path(model).stem if model.endswith(".safetensors") else model for model in models]
+    return [
+        stem if stems.count(stem) == 1 else model.removesuffix(".safetensors")
+        for stem, model in zip(stems, models, strict=True)
+    ]
 
 
 def as_record(name: str, parameters: int, of: Sequence[Row]) -> dict[str, Any]:
