@@ -19,8 +19,8 @@ import torch
 from test_parity import check_against_tensorflow
 from tf_reference import image
 
-from lowlight_cli.core import engine
 from lowlight_cli.core.networks import RetinexNet
+from lowlight_cli.core.objective import Objective
 from lowlight_cli.settings import LossWeights
 
 GOLDEN = Path(__file__).parents[1] / "tests" / "golden" / "retinexnet.npz"
@@ -67,7 +67,7 @@ def main(path: str) -> None:
         golden[f"small/{name}"] = maps.detach()[:1, :, 16:48, 24:72].float().numpy()
     for phase in ("decom", "enhance"):
         small.zero_grad()
-        terms = engine.terms(small, phase, low, high, LossWeights())
+        terms = Objective(small, phase, LossWeights())(low, high)
         sum(terms.values()).backward()
         golden |= {f"small/{phase}/{name}": value.detach().numpy() for name, value in terms.items()}
         learning = small.decom if phase == "decom" else small.enhance

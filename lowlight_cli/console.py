@@ -21,7 +21,7 @@ from rich.progress import (
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from .core import engine, evaluation, jobs
+    from .core import evaluation, events, jobs
 
 out = Console()
 talk = Console(stderr=True)
@@ -112,13 +112,13 @@ class TrainingView:
     def __init__(self, counter: Counter) -> None:
         self._counter = counter
 
-    def __call__(self, event: "engine.Event") -> None:
-        from .core import engine
+    def __call__(self, event: "events.Event") -> None:
+        from .core import events
 
         match event:
-            case engine.Reading(done=done, total=total):
+            case events.Reading(done=done, total=total):
                 self._counter.at(done, total, "reading pairs")
-            case engine.Started():
+            case events.Started():
                 for pair in event.left_out:
                     note(f"left out, misaligned: {pair}")
                 note(
@@ -126,19 +126,19 @@ class TrainingView:
                     f"on {event.device} in {event.precision}; files in {event.run_dir}"
                 )
                 self._counter.at(event.done, event.steps, "starting")
-            case engine.Step():
+            case events.Step():
                 self._counter.at(
                     event.step,
                     what=f"{event.phase} epoch {event.epoch + 1}  loss {event.loss:.4f}  "
-                    f"lr {event.lr:g}  {event.patches_per_second:.0f} patches/s",
+                    f"lr {max(event.rates.values()):g}  {event.patches_per_second:.0f} patches/s",
                 )
-            case engine.Validated():
+            case events.Validated():
                 figures = "  ".join(f"{name} {value:.4f}" for name, value in event.figures.items())
                 best = "  (best)" if event.best else ""
                 note(f"{event.phase} epoch {event.epoch + 1}: held-out scenes  {figures}{best}")
-            case engine.Finished():
+            case events.Finished():
                 note(f"trained in {event.seconds / 60:.1f} min: {event.path}")
-            case engine.Saved():
+            case events.Saved() | events.Pictured():
                 pass
 
 

@@ -91,6 +91,7 @@ class LossWeights(BaseModel):
     equal_r: NonNegativeFloat = 0.01
     smooth: NonNegativeFloat = 0.1
     smooth_relit: NonNegativeFloat = 3.0
+    ssim: NonNegativeFloat = 0.0
 
 
 def described(default: Any, description: str) -> Any:
@@ -114,18 +115,26 @@ class TrainSettings(Settings):
     )
     dataset: Names = described(("lol",), "lol, or a folder with low/ and high/; may be given several times.")
     data: Path = described(Path("data"), "Data root that holds lol/, or the unpacked data set itself.")
-    run_dir: Path | None = described(
-        None, "Folder of the run; one that was interrupted goes on. Default: runs/STAGE-TIME."
-    )
+    run_dir: Path | None = described(None, "Folder of the run's files. Default: runs/STAGE-TIME.")
     init: str | None = described(None, "Start from this model, by name or file; stage enhance needs it.")
     width: PositiveInt = described(64, "Channels of both nets; 64 is the paper's.")
+    upsampling: Literal["resize", "transposed"] = described("resize", "How Enhance-Net goes back up to full size.")
+    ignore_enhance_net: bool = described(False, "Stage joint only: no Enhance-Net, I_hat is 1.")
     epochs: PositiveInt = described(100, "Passes over the pairs, in each phase.")
     batch: PositiveInt = described(16, "Patches a step.")
     patch: Annotated[int, Field(ge=16, multiple_of=8)] = described(48, "Side of a patch in px; the paper prints 96.")
+    optimizer: Literal["adam", "adamw"] = described("adam", "Adam, or Adam with decoupled weight decay of 0.01.")
     lr: PositiveFloat = described(1e-3, "Learning rate at the start.")
-    scheduler: Literal["step", "cosine"] = described("step", "How the learning rate falls.")
+    decom_lr: PositiveFloat | None = described(None, "The same for Decom-Net alone. Default: lr.")
+    enhance_lr: PositiveFloat | None = described(None, "The same for Enhance-Net alone. Default: lr.")
+    scheduler: Literal["step", "plateau", "cosine"] = described(
+        "step", "How the rate falls: at decay_epochs, when the validation loss stalls, or to zero along a cosine."
+    )
     decay_epochs: Epochs = described((20,), "Where the step scheduler multiplies the rate by decay.")
-    decay: PositiveFloat = described(0.1, "Factor of the step scheduler.")
+    decay: PositiveFloat = described(0.1, "Factor of the step and the plateau scheduler.")
+    patience: NonNegativeInt = described(1, "Validations without a lower loss before the plateau scheduler acts.")
+    ema: Annotated[float, Field(ge=0, lt=1)] = described(0.0, "Decay of the moving average of the weights; 0 is off.")
+    clip: NonNegativeFloat = described(0.0, "Largest norm of a step's gradient; 0 is off.")
     weights: LossWeights = described(LossWeights(), "Weights of the loss terms.")
     seed: NonNegativeInt = described(0, "Seed of initial weights, held-out scenes, order and crops.")
     validation: Annotated[float, Field(ge=0, le=0.5)] = described(0.05, "Share of the pairs held out, as whole scenes.")
@@ -135,11 +144,17 @@ class TrainSettings(Settings):
         "auto", "Arithmetic of the nets; auto is bf16 where it is fast."
     )
     device: Device = described("auto", "auto, cpu, cuda, cuda:N or mps.")
+    wandb: Literal["off", "offline", "online"] = described("off", "Log to Weights & Biases as well.")
+    wandb_project: str = described("lowlight", "Project there.")
 
     @model_validator(mode="after")
-    def enhance_needs_a_start(self) -> Self:
+    def choices_agree(self) -> Self:
         if self.stage == "enhance" and self.init is None:
             raise ValueError("stage enhance keeps Decom-Net frozen: give the trained one with --init NAME or FILE")
+        if self.ignore_enhance_net and self.stage != "joint":
+            raise ValueError("ignore_enhance_net is a way of joint training: use it with --stage joint")
+        if self.scheduler == "plateau" and not self.validation:
+            raise ValueError("scheduler plateau watches the validation loss: use --validation above 0")
         return self
 
 

@@ -1,38 +1,199 @@
-"""The record of a training run: every event as a line of ``events.jsonl`` in the run's folder."""
+"""What is kept of a training run besides its models: consumers of the engine's events.
+
+Always ``events.jsonl`` and picture grids in the run's folder, ``curves.png`` where matplotlib is installed, and Weights
+& Biases on request.
+"""
 
 import json
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Self, TextIO
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TextIO
+
+from .core.errors import TrainingError
 
 if TYPE_CHECKING:
-    from .core import engine
+    from PIL import Image
+
+    from .core.events import Event, Pictured
+    from .settings import TrainSettings
+
+
+class Tracker(Protocol):
+    """Takes events as they come, and an end."""
+
+    def __call__(self, event: "Event") -> None: ...
+    def close(self) -> None: ...
+
+
+@contextmanager
+def tracking(settings: "TrainSettings", folder: Path) -> Iterator[list[Tracker]]:
+    """The trackers that the settings ask for, closed at the end whatever happens.
+
+    Raises TrainingError, before anything is trained, if Weights & Biases is asked for and cannot be had.
+    """
+    with ExitStack() as stack:
+        trackers: list[Tracker] = []
+        if settings.wandb != "off":
+            trackers.append(WeightsAndBiases(settings, folder))
+        trackers += [Journal(folder), Album(folder)]
+        if find_spec("matplotlib") is not None:
+            trackers.append(Curves(folder))
+        for tracker in trackers:
+            stack.callback(tracker.close)
+        yield trackers
 
 
 class Journal:
-    """Writes events as they come, with their time; a continued run appends."""
+    """Every event as a line of ``events.jsonl``; a continued run appends."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "events.jsonl"
         self._file: TextIO | None = None
 
-    def __enter__(self) -> Self:
-        return self
+    def __call__(self, event: "Event") -> None:
+        from .core.events import Reading, as_record
 
-    def __call__(self, event: "engine.Event") -> None:
-        from .core import engine
-
-        if isinstance(event, engine.Reading):
+        if isinstance(event, Reading):
             return
         if self._file is None:  # opened late, so that a run that cannot start leaves no file
             self._file = self._path.open("a", encoding="utf-8")
-        line = {"time": datetime.now(UTC).isoformat(timespec="seconds"), **engine.as_record(event)}
+        line = {"time": datetime.now(UTC).isoformat(timespec="seconds"), **as_record(event)}
         self._file.write(json.dumps(line) + "\n")
         self._file.flush()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
         if self._file is not None:
             self._file.close()
+
+
+class Album:
+    """The maps of some held-out pairs after each validation, as ``pictures/PHASE-EPOCH.png``."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder / "pictures"
+
+    def __call__(self, event: "Event") -> None:
+        from .core.events import Pictured
+
+        if isinstance(event, Pictured):
+            from .core import images
+
+            images.save(grid(event), self._folder / f"{event.phase}-{event.epoch + 1:04}.png")
+
+    def close(self) -> None:
+        pass
+
+
+def grid(event: "Pictured") -> "Image.Image":
+    """One row a pair: low, R, I, I_hat, enhanced, high."""
+    from PIL import Image
+
+    from .core.panel import panel
+
+    rows = [panel(list(maps.items()), width=240) for maps in event.rows.values()]
+    canvas = Image.new("RGB", (max(row.width for row in rows), sum(row.height for row in rows)))
+    top = 0
+    for row in rows:
+        canvas.paste(row, (0, top))
+        top += row.height
+    return canvas
+
+
+class Curves:
+    """``curves.png``: losses, learning rates and validation figures over steps, drawn from the journal."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __call__(self, event: "Event") -> None:
+        from .core.events import Finished, Validated
+
+        if isinstance(event, Validated | Finished):
+            draw_curves(self._folder / "events.jsonl", self._folder / "curves.png")
+
+    def close(self) -> None:
+        pass
+
+
+def draw_curves(journal: Path, target: Path) -> None:
+    """Draw the curves of a journal, whole or not at all."""
+    from matplotlib.figure import Figure
+
+    from .core.files import replacing
+
+    lines: dict[str, dict[str, list[tuple[int, float]]]] = defaultdict(lambda: defaultdict(list))
+    for text in journal.read_text(encoding="utf-8").splitlines():
+        record = json.loads(text)
+        if record["event"] == "step":
+            lines["loss"]["sum"].append((record["step"], record["loss"]))
+            for name, value in record["terms"].items():
+                lines["loss"][name].append((record["step"], value))
+            for name, value in record["rates"].items():
+                lines["learning rate"][name].append((record["step"], value))
+        elif record["event"] == "validated":
+            for name, value in record["figures"].items():
+                title = {"loss": "validation loss", "psnr": "PSNR, dB", "ssim": "SSIM, RGB"}.get(name, name)
+                lines[title][record["phase"]].append((record["step"], value))
+    figure = Figure(figsize=(10, 3 * max(len(lines), 1)), layout="constrained")
+    for axes, (title, curves) in zip(
+        figure.subplots(max(len(lines), 1), squeeze=False)[:, 0], lines.items(), strict=False
+    ):
+        for name, points in curves.items():
+            axes.plot(*zip(*points, strict=True), label=name, linewidth=1, marker="." if len(points) < 40 else "")
+        axes.set(title=title, xlabel="step", yscale="log" if "loss" in title or "rate" in title else "linear")
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize=7, ncols=2)
+    with replacing(target) as partial:
+        figure.savefig(partial, dpi=100)
+
+
+class WeightsAndBiases:
+    """Losses by term, learning rates, validation figures and picture grids, to Weights & Biases."""
+
+    def __init__(self, settings: "TrainSettings", folder: Path) -> None:
+        import wandb
+
+        self._wandb = wandb
+        mode: Literal["offline", "online"] = "online" if settings.wandb == "online" else "offline"
+        if mode == "online" and not wandb.login(prompt=False):
+            raise TrainingError("Weights & Biases has no login here: run `wandb login` once, or use --wandb offline")
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._run: Any = wandb.init(
+                project=settings.wandb_project,
+                name=folder.name,
+                mode=mode,
+                dir=folder.parent,
+                config=settings.model_dump(mode="json"),
+                settings={"silent": True, "console": "off"},
+            )
+        except wandb.Error as error:
+            raise TrainingError(f"Weights & Biases did not start: {error}: use --wandb offline, or off") from error
+
+    def __call__(self, event: "Event") -> None:
+        from .core.events import Pictured, Step, Validated
+
+        match event:
+            case Step():
+                rates = {f"lr/{name}": value for name, value in event.rates.items()}
+                terms = {f"loss/{name}": value for name, value in event.terms.items()}
+                self._log(
+                    event.step, {"loss": event.loss, "patches_per_second": event.patches_per_second, **rates, **terms}
+                )
+            case Validated():
+                self._log(event.step, {f"validation/{name}": value for name, value in event.figures.items()})
+            case Pictured():
+                image = self._wandb.Image(grid(event), caption=", ".join(event.rows))
+                self._log(event.step, {"pictures": image})
+            case _:
+                pass
+
+    def _log(self, step: int, values: dict[str, Any]) -> None:
+        self._run.log(values, step=step)
+
+    def close(self) -> None:
+        self._run.finish()

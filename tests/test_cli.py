@@ -33,7 +33,9 @@ def test_every_option_has_help() -> None:
 def test_every_option_of_a_command_is_a_setting() -> None:
     """No option is parsed and then lost: each is a field of the command's settings, save for --config."""
     command = typer.main.get_command(app).commands["train"]  # type: ignore[attr-defined]
-    assert {parameter.name for parameter in command.params} - {"config", "help"} <= set(TrainSettings.model_fields)
+    assert {parameter.name for parameter in command.params} - {"config", "resume", "help"} <= set(
+        TrainSettings.model_fields
+    )
 
 
 def test_version(lowlight: Run) -> None:
@@ -86,11 +88,11 @@ def test_train_writes_a_run_that_evaluate_and_enhance_can_use(
     code, _, err = lowlight("train", "--dataset", pair_folder, "--run-dir", run, *small)
     assert code == 0, err
     assert {path.name for path in run.iterdir()} == {
-        *("settings.json", "events.jsonl", "last.safetensors", "best.safetensors", "state.pt")
+        *("settings.json", "events.jsonl", "last.safetensors", "best.safetensors", "state.pt", "curves.png", "pictures")
     }
     events = [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()]
     assert [event["event"] for event in events] == [
-        *("started", "step", "validated", "saved", "step", "validated", "saved", "finished")
+        *("started", "step", "validated", "pictured", "saved", "step", "validated", "pictured", "saved", "finished")
     ]
     model = run / "best.safetensors"
     assert lowlight("evaluate", "--dataset", pair_folder, "--model", model, "--json", tmp_path / "e.json")[0] == 0

@@ -11,8 +11,10 @@ import pytest
 import torch
 from tf_reference import TERMS, image, parameters
 
-from lowlight_cli.core import engine, losses
+from lowlight_cli.core import losses
+from lowlight_cli.core.events import Phase
 from lowlight_cli.core.networks import Decomposition, RetinexNet
+from lowlight_cli.core.objective import Objective
 from lowlight_cli.settings import LossWeights
 
 GOLDEN = Path(__file__).parent / "golden" / "retinexnet.npz"
@@ -37,9 +39,10 @@ def check_against_tensorflow(path: Path) -> RetinexNet:
             assert torch.allclose(maps.expand_as(expected), expected, rtol=0, atol=2e-5), name
 
         gradients = parameters(reference, CASE + "grad/")
-        for phase, total in (("decom", "loss_decom"), ("enhance", "loss_relight")):
+        totals: dict[Phase, str] = {"decom": "loss_decom", "enhance": "loss_relight"}
+        for phase, total in totals.items():
             net.zero_grad()
-            terms = engine.terms(net, phase, low, high, LossWeights())
+            terms = Objective(net, phase, LossWeights())(low, high)
             for name, value in terms.items():
                 theirs, weight = TERMS[name]
                 assert value.item() == pytest.approx(weight * float(reference[CASE + theirs]), rel=1e-4), name
@@ -99,9 +102,9 @@ def test_maps_equal_the_golden_ones(golden: dict[str, np.ndarray]) -> None:
 
 
 @pytest.mark.parametrize("phase", ["decom", "enhance"])
-def test_terms_and_gradients_equal_the_golden_ones(phase: engine.Phase, golden: dict[str, np.ndarray]) -> None:
+def test_terms_and_gradients_equal_the_golden_ones(phase: Phase, golden: dict[str, np.ndarray]) -> None:
     net = small(golden)
-    terms = engine.terms(net, phase, picture(golden, "low"), picture(golden, "high"), LossWeights())
+    terms = Objective(net, phase, LossWeights())(picture(golden, "low"), picture(golden, "high"))
     for name, value in terms.items():
         assert value.item() == pytest.approx(float(golden[f"small/{phase}/{name}"]), rel=1e-4), name
     torch.stack(list(terms.values())).sum().backward()

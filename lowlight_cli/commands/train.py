@@ -1,35 +1,61 @@
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
+import typer
+
 from .. import console, tracking
-from ..settings import TrainSettings
+from ..settings import ConfigError, TrainSettings
 from . import CONFIG, option
 
 
 def train(
     config: Annotated[Path | None, CONFIG] = None,
+    resume: Annotated[Path | None, typer.Option(help="Go on with the run in this folder.", show_default=False)] = None,
     stage: Annotated[str | None, option(TrainSettings, "stage")] = None,
     dataset: Annotated[list[str] | None, option(TrainSettings, "dataset")] = None,
     data: Annotated[Path | None, option(TrainSettings, "data")] = None,
     run_dir: Annotated[Path | None, option(TrainSettings, "run_dir")] = None,
     init: Annotated[str | None, option(TrainSettings, "init")] = None,
+    upsampling: Annotated[str | None, option(TrainSettings, "upsampling")] = None,
+    ignore_enhance_net: Annotated[
+        bool | None, option(TrainSettings, "ignore_enhance_net", "--ignore-enhance-net/--with-enhance-net")
+    ] = None,
     epochs: Annotated[int | None, option(TrainSettings, "epochs")] = None,
     batch: Annotated[int | None, option(TrainSettings, "batch")] = None,
     patch: Annotated[int | None, option(TrainSettings, "patch")] = None,
+    optimizer: Annotated[str | None, option(TrainSettings, "optimizer")] = None,
     lr: Annotated[float | None, option(TrainSettings, "lr")] = None,
+    decom_lr: Annotated[float | None, option(TrainSettings, "decom_lr")] = None,
+    enhance_lr: Annotated[float | None, option(TrainSettings, "enhance_lr")] = None,
     scheduler: Annotated[str | None, option(TrainSettings, "scheduler")] = None,
+    ema: Annotated[float | None, option(TrainSettings, "ema")] = None,
+    clip: Annotated[float | None, option(TrainSettings, "clip")] = None,
     seed: Annotated[int | None, option(TrainSettings, "seed")] = None,
     validation: Annotated[float | None, option(TrainSettings, "validation")] = None,
     validate_every: Annotated[int | None, option(TrainSettings, "validate_every")] = None,
     checkpoint_every: Annotated[int | None, option(TrainSettings, "checkpoint_every")] = None,
     precision: Annotated[str | None, option(TrainSettings, "precision")] = None,
     device: Annotated[str | None, option(TrainSettings, "device")] = None,
+    wandb: Annotated[str | None, option(TrainSettings, "wandb")] = None,
+    wandb_project: Annotated[str | None, option(TrainSettings, "wandb_project")] = None,
 ) -> None:
     """Train RetinexNet on pairs of dark and well-lit pictures.
 
+    Ctrl-C saves and leaves; --resume RUN goes on, to the same weights as if nothing had happened. Loss weights and
+    the rest of a recipe go into a TOML file.
+
     For instance: lowlight train --stage joint
     """
+    if resume is not None:
+        if not (resume / "settings.json").is_file():
+            raise ConfigError(f"{resume}: no run to go on with: it should hold settings.json")
+        config = config or resume / "settings.json"
+        run_dir = run_dir or resume
     settings = TrainSettings.load(
         config,
         stage=stage,
@@ -37,23 +63,64 @@ def train(
         data=data,
         run_dir=run_dir,
         init=init,
+        upsampling=upsampling,
+        ignore_enhance_net=ignore_enhance_net,
         epochs=epochs,
         batch=batch,
         patch=patch,
+        optimizer=optimizer,
         lr=lr,
+        decom_lr=decom_lr,
+        enhance_lr=enhance_lr,
         scheduler=scheduler,
+        ema=ema,
+        clip=clip,
         seed=seed,
         validation=validation,
         validate_every=validate_every,
         checkpoint_every=checkpoint_every,
         precision=precision,
         device=device,
+        wandb=wandb,
+        wandb_project=wandb_project,
     )
     from ..core import engine
 
     folder = settings.run_dir or Path("runs") / f"{settings.stage}-{datetime.now():%Y%m%d-%H%M%S}"
-    with console.counting("reading pairs", 1) as counter, tracking.Journal(folder) as journal:
+    if os.environ.get("RANK", "0") != "0":  # one of several processes that torchrun started: only the first speaks
+        for _ in engine.train(settings, folder):
+            pass
+        return
+    with (
+        tracking.tracking(settings, folder) as trackers,
+        console.counting("reading pairs", 1) as counter,
+        closing(engine.train(settings, folder)) as events,
+        interruptible() as interrupted,
+    ):
         show = console.TrainingView(counter)
-        for event in engine.train(settings, folder):
-            journal(event)
+        for event in events:
+            for tracker in trackers:
+                tracker(event)
             show(event)
+            if interrupted:
+                break
+    if interrupted:
+        console.note(f"stopped and saved: go on with `lowlight train --resume {folder}`")
+        raise SystemExit(130)
+
+
+@contextmanager
+def interruptible() -> Iterator[list[bool]]:
+    """Within, a first Ctrl-C fills the list that is yielded; a second one interrupts at once."""
+    seen: list[bool] = []
+
+    def note(*_: object) -> None:
+        if seen:
+            raise KeyboardInterrupt
+        seen.append(True)
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield seen
+    finally:
+        signal.signal(signal.SIGINT, before)

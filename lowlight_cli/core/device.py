@@ -1,6 +1,9 @@
 """Where and how exactly to compute."""
 
+from dataclasses import dataclass
+
 import torch
+from torch import Tensor, distributed
 
 from .errors import LowlightError
 
@@ -10,6 +13,8 @@ def choose(name: str) -> torch.device:
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     device = torch.device(name)
+    if name == "cuda":
+        device = torch.device("cuda", distributed.get_node_local_rank(fallback_rank=0))  # under torchrun one GPU each
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if not there[device.type]:
         raise LowlightError(f"device {name} is not available here: use --device auto or cpu")
@@ -23,3 +28,41 @@ def fast_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
     return device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """The processes that ``torchrun`` started to train together, seen from one of them; alone, one of one."""
+
+    rank: int
+    count: int
+
+    @classmethod
+    def here(cls, place: torch.device) -> "Ranks":
+        """Join the others, if there are any."""
+        if not distributed.is_torchelastic_launched():
+            return cls(0, 1)
+        if not distributed.is_initialized():
+            distributed.init_process_group("nccl" if place.type == "cuda" else "gloo")
+        return cls(distributed.get_rank(), distributed.get_world_size())
+
+    @property
+    def first(self) -> bool:
+        """Whether this process writes and speaks."""
+        return self.rank == 0
+
+    def wait(self) -> None:
+        """Go on when all have come this far."""
+        if self.count > 1:
+            distributed.barrier()
+
+    def share(self, batch: Tensor) -> Tensor:
+        """This process's part of a (B, ...) batch that all drew alike."""
+        return batch.chunk(self.count)[self.rank]
+
+    def mean(self, values: Tensor) -> Tensor:
+        """The mean over all processes."""
+        if self.count > 1:
+            distributed.all_reduce(values)
+            values = values / self.count
+        return values

@@ -1,29 +1,31 @@
 """Training as a stream of events: the engine computes and keeps the run's files, whoever iterates shows and logs.
 
-A run is one or two phases. Phase "decom" trains Decom-Net; "enhance" trains Enhance-Net with Decom-Net frozen, as the
-authors do; "joint" trains both at once through the sum of both objectives.
+A run is one or two phases over a bank of pairs that lives on the device. Under ``torchrun`` every process computes its
+share of each batch; gradients are averaged, so that the result is that of one process with the whole batch.
 """
 
-import json
 import math
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from ..settings import LossWeights, TrainSettings
-from . import checkpoints, datasets, device, losses, metrics, tiling
+from ..settings import TrainSettings
+from . import checkpoints, datasets, device, metrics, tiling
 from .errors import TrainingError
-from .files import replacing
+from .events import Event, Finished, Phase, Pictured, Reading, Saved, Started, Step, Validated
 from .images import quantised
-from .networks import Decomposition, RetinexNet
+from .networks import RetinexNet
+from .objective import Objective
 from .pairbank import PairBank
+from .runs import Run, State
 
-Phase = Literal["decom", "enhance", "joint"]
 PHASES: dict[str, tuple[Phase, ...]] = {
     "decom": ("decom",),
     "enhance": ("enhance",),
@@ -31,254 +33,278 @@ PHASES: dict[str, tuple[Phase, ...]] = {
     "joint": ("joint",),
 }
 REPORT_EVERY = 10  # steps; reading a loss makes a GPU wait, so read rarely
+SHOWN = 3  # held-out pairs in the picture grids
 
 
-@dataclass(frozen=True)
-class Reading:
-    """Pairs are being decoded."""
-
-    done: int
-    total: int
-
-
-@dataclass(frozen=True)
-class Started:
-    """Data and networks are ready."""
-
-    run_dir: str
-    device: str
-    precision: str
-    train_pairs: int
-    validation_pairs: int
-    left_out: list[str]
-    steps: int
-    done: int
-
-
-@dataclass(frozen=True)
-class Step:
-    """Mean loss terms since the last such event."""
-
-    phase: Phase
-    epoch: int
-    step: int
-    lr: float
-    loss: float
-    terms: dict[str, float]
-    patches_per_second: float
-
-
-@dataclass(frozen=True)
-class Validated:
-    """Figures on held-out scenes, whole pictures: the objective and, once there is an I_hat, PSNR and SSIM (RGB)."""
-
-    phase: Phase
-    epoch: int
-    figures: dict[str, float]
-    best: bool
-
-
-@dataclass(frozen=True)
-class Saved:
-    """The state of the run is on disk."""
-
-    phase: Phase
-    epoch: int
-    path: str
-
-
-@dataclass(frozen=True)
-class Finished:
-    """All epochs are done; ``path`` is the model to use."""
-
-    path: str
-    seconds: float
-
-
-Event = Reading | Started | Step | Validated | Saved | Finished
-
-
-def terms(
-    net: RetinexNet, phase: Phase, low: Tensor, high: Tensor, by: LossWeights, *, bf16: bool = False
-) -> losses.Terms:
-    """The loss terms of a batch (B, 3, H, W) in ``phase``. Networks may run in bf16, losses never do."""
-    with torch.autocast(low.device.type, torch.bfloat16, enabled=bf16):
-        if phase == "enhance":
-            with torch.no_grad():
-                of_low = net.decom(low)
-        else:
-            reflectance, illumination = net.decom(torch.cat([low, high]))
-            of_low, of_high = (
-                Decomposition(r, i) for r, i in zip(reflectance.chunk(2), illumination.chunk(2), strict=True)
-            )
-        relit = net.enhance(*of_low).float() if phase != "decom" else None
-    of_low = Decomposition(*(maps.float() for maps in of_low))
-    found: losses.Terms = {}
-    if phase != "enhance":
-        found |= losses.decomposition(low, high, of_low, Decomposition(*(maps.float() for maps in of_high)), by)
-    if relit is not None:
-        found |= losses.relighting(high, of_low.reflectance, relit, by)
-    return found
-
-
-def rate(settings: TrainSettings, epoch: int) -> float:
-    """The learning rate of an epoch, counted from 0 in each phase."""
-    if settings.scheduler == "cosine":
-        return settings.lr * (1 + math.cos(math.pi * epoch / settings.epochs)) / 2
-    return settings.lr * settings.decay ** sum(epoch >= start for start in settings.decay_epochs)
-
-
-@torch.inference_mode()
-def validate(net: RetinexNet, phase: Phase, bank: PairBank, by: LossWeights) -> dict[str, float]:
-    """Mean figures over whole held-out pictures, in fp32."""
-    rows: list[dict[str, float]] = []
-    for index in range(len(bank)):
-        low, high = (tiling.padded(picture, net.MULTIPLE) for picture in bank.pair(index))
-        row = {"loss": float(sum(terms(net, phase, low, high, by).values(), torch.zeros(())))}
-        if phase != "decom":
-            low, high = bank.pair(index)
-            enhanced = quantised(tiling.run(net, low).enhanced) / 255
-            row |= {"psnr": float(metrics.psnr(enhanced, high)), "ssim": float(metrics.ssim(enhanced, high))}
-        rows.append(row)
-    return {name: sum(row[name] for row in rows) / len(rows) for name in rows[0]}
-
-
-class Run:
-    """The folder of a run: ``settings.json``, ``last`` and ``best`` models, and ``state.pt`` to resume from."""
-
-    def __init__(self, folder: Path, settings: TrainSettings) -> None:
-        self.folder, self.settings = folder, settings
-        self.last, self.best = folder / "last.safetensors", folder / "best.safetensors"
-        self.state = folder / "state.pt"
-
-    def begin(self) -> dict[str, Any] | None:
-        """Make the folder, or return the saved state if this very run was begun there before."""
-        record = self.folder / "settings.json"
-        now = self.settings.model_dump(mode="json", exclude={"run_dir", "data", "device", "init"})
-        if record.exists():
-            before = json.loads(record.read_text())
-            changed = sorted(name for name in now if before.get(name) != now[name])
-            if changed:
-                raise TrainingError(
-                    f"{self.folder} holds a run with another {', '.join(changed)}: choose another --run-dir"
-                )
-            if self.state.exists():
-                state: dict[str, Any] = torch.load(self.state, weights_only=True)
-                return state
-        elif self.folder.exists() and any(self.folder.iterdir()):
-            raise TrainingError(f"{self.folder} is not empty and holds no run: choose another --run-dir")
-        with replacing(record) as partial:
-            partial.write_text(json.dumps(now, indent=2) + "\n")
-        return None
-
-    def save(self, net: RetinexNet, state: dict[str, Any], about: dict[str, Any]) -> None:
-        checkpoints.save(net, self.last, about)
-        with replacing(self.state) as partial:
-            torch.save(state, partial)
-
-
-def train(settings: TrainSettings, run_dir: Path) -> Iterator[Event]:
+def train(settings: TrainSettings, run_dir: Path) -> Generator[Event]:
     """Train as ``settings`` say, in ``run_dir``; a run that was begun there goes on where it was saved.
 
-    On a CPU the continued run ends with the same weights, bit for bit, as an uninterrupted one.
+    On a CPU the continued run ends with the same weights, bit for bit, as an uninterrupted one. Closing the iterator
+    saves the state first. Raises TrainingError, DatasetError or CheckpointError, each with the remedy.
     """
     began = time.monotonic()
     place = device.choose(settings.device)
-    bf16 = settings.precision == "bf16" or (settings.precision == "auto" and device.fast_bf16(place))
+    ranks = device.Ranks.here(place)
+    if settings.batch % ranks.count:
+        raise TrainingError(f"a batch of {settings.batch} cannot be shared by {ranks.count} processes: change --batch")
     run = Run(run_dir, settings)
-    state = run.begin()
+    state = run.begin() if ranks.first else run.state()
+    ranks.wait()
 
     found = [
         pair for name in settings.dataset for pair in datasets.pairs(datasets.folder(name, settings.data, "train"))
     ]
     pictures = []
-    for picture in datasets.decoded(found):
-        pictures.append(picture)
+    for pair in datasets.decoded(found):
+        pictures.append(pair)
         yield Reading(len(pictures), len(found))
     data = datasets.split(found, pictures, fraction=settings.validation, seed=settings.seed)
-    bank = PairBank(data.train, place)
-    held_out = PairBank(data.validation, place) if data.validation else None
-    if bank.smallest_side < settings.patch:
-        raise TrainingError(
-            f"the smallest picture has {bank.smallest_side} px a side: use --patch {bank.smallest_side // 8 * 8}"
+    try:
+        session = Session(settings, data, run, place, ranks)
+        if state is not None:
+            session.restore(state)
+        yield Started(
+            run_dir=str(run_dir),
+            device=str(place),
+            precision="bf16" if session.bf16 else "fp32",
+            parameters=sum(parameter.numel() for parameter in session.net.parameters()),
+            train_pairs=len(data.train),
+            validation_pairs=len(data.validation),
+            left_out=data.left_out,
+            steps=session.steps_an_epoch * settings.epochs * len(session.phases),
+            done=session.step,
         )
-
-    torch.manual_seed(settings.seed)
-    net = RetinexNet(settings.width) if settings.init is None else checkpoints.load(settings.init)[0].train()
-    net = net.to(place).to(memory_format=torch.channels_last)
-    generator = torch.Generator(place).manual_seed(settings.seed)
-    steps_an_epoch = max(len(bank) // settings.batch, 1)
-    phases = PHASES[settings.stage]
-    first_phase = first_epoch = step = 0
-    best = -math.inf
-    if state is not None:
-        first_phase, first_epoch, step, best = state["phase"], state["epoch"], state["step"], state["best"]
-        net.load_state_dict(state["net"])
-        generator.set_state(state["generator"])
-    yield Started(
-        run_dir=str(run_dir),
-        device=str(place),
-        precision="bf16" if bf16 else "fp32",
-        train_pairs=len(bank),
-        validation_pairs=len(held_out or ()),
-        left_out=data.left_out,
-        steps=len(phases) * settings.epochs * steps_an_epoch,
-        done=step,
-    )
-
-    about = {"settings": settings.model_dump(mode="json", exclude={"run_dir", "data", "device", "init"})}
-    for number, phase in enumerate(phases[first_phase:], first_phase):
-        learning = {"decom": net.decom, "enhance": net.enhance, "joint": net}[phase]
-        optimizer = torch.optim.Adam(learning.parameters(), fused=True)
-        if state is not None and state["optimizer"] is not None and number == first_phase:
-            optimizer.load_state_dict(state["optimizer"])
-        for epoch in range(first_epoch if number == first_phase else 0, settings.epochs):
-            lr = rate(settings, epoch)
-            for group in optimizer.param_groups:
-                group["lr"] = lr
-            total: Tensor | None = None
-            since, clock = 0, time.monotonic()
-            for low, high in bank.epoch(settings.batch, settings.patch, generator):
-                found_terms = terms(net, phase, low, high, settings.weights, bf16=bf16)
-                values = torch.stack(list(found_terms.values()))
-                optimizer.zero_grad(set_to_none=True)
-                values.sum().backward()
-                optimizer.step()
-                total = values.detach() if total is None else total + values.detach()
-                step, since = step + 1, since + 1
-                if since == REPORT_EVERY or step % steps_an_epoch == 0:
-                    means = dict(zip(found_terms, (total / since).tolist(), strict=True))
-                    if not math.isfinite(sum(means.values())):
-                        raise TrainingError(
-                            f"the loss became {sum(means.values())} at step {step}: lower --lr from {lr:g}"
-                        )
-                    speed = since * settings.batch / (time.monotonic() - clock)
-                    yield Step(phase, epoch, step, lr, sum(means.values()), means, speed)
-                    total, since, clock = None, 0, time.monotonic()
-            done = epoch + 1
-            if held_out and (done % settings.validate_every == 0 or done == settings.epochs):
-                figures = validate(net, phase, held_out, settings.weights)
-                is_best = figures.get("psnr", -math.inf) > best
-                if is_best:
-                    best = figures["psnr"]
-                    checkpoints.save(net, run.best, {**about, "phase": phase, "epoch": done, "validation": figures})
-                yield Validated(phase, epoch, figures, is_best)
-            if done % settings.checkpoint_every == 0 or done == settings.epochs:
-                ended = done == settings.epochs
-                state_now = {
-                    "phase": number + 1 if ended else number,
-                    "epoch": 0 if ended else done,
-                    "step": step,
-                    "best": best,
-                    "net": net.state_dict(),
-                    "optimizer": None if ended else optimizer.state_dict(),
-                    "generator": generator.get_state(),
-                }
-                run.save(net, state_now, {**about, "phase": phase, "epoch": done})
-                yield Saved(phase, epoch, str(run.last))
+        yield from session.events()
+    except torch.OutOfMemoryError as error:
+        raise TrainingError(f"out of memory on {place}: lower --batch or --patch; the last save is whole") from error
     yield Finished(str(run.best if run.best.exists() else run.last), time.monotonic() - began)
 
 
-def as_record(event: Event) -> dict[str, Any]:
-    """An event as plain data, its kind under ``event``."""
-    return {"event": type(event).__name__.lower(), **asdict(event)}
+class Session:
+    """The moving parts of a run: networks, optimiser, random generator, and how far they have come."""
+
+    def __init__(
+        self, settings: TrainSettings, data: datasets.TrainingSet, run: Run, place: torch.device, ranks: device.Ranks
+    ) -> None:
+        self.settings, self.run, self.place, self.ranks = settings, run, place, ranks
+        self.phases = PHASES[settings.stage]
+        self.bf16 = settings.precision == "bf16" or (settings.precision == "auto" and device.fast_bf16(place))
+        self.bank = PairBank(data.train, place)
+        if self.bank.smallest_side < settings.patch:
+            side = self.bank.smallest_side
+            raise TrainingError(f"the smallest picture has {side} px a side: use --patch {side // 8 * 8}")
+        self.held_out = PairBank(data.validation, place) if data.validation else None
+        self.held_out_names = data.validation_names
+        self.steps_an_epoch = max(len(self.bank) // settings.batch, 1)
+
+        torch.manual_seed(settings.seed)
+        self.net = network(settings).to(place).to(memory_format=torch.channels_last)
+        self.generator = torch.Generator(place).manual_seed(settings.seed)
+        self.number = self.epoch = self.step = 0  # of the phase, of the epoch in it, of all steps
+        self.best = -math.inf
+        self.begin_phase()
+
+    @property
+    def phase(self) -> Phase:
+        return self.phases[self.number]
+
+    def begin_phase(self) -> None:
+        """Objective, optimiser, schedule and average of the current phase."""
+        settings = self.settings
+        objective = Objective(self.net, self.phase, settings.weights, bf16=self.bf16)
+        self.objective: nn.Module = DistributedDataParallel(objective) if self.ranks.count > 1 else objective
+        rates = {"decom": settings.decom_lr or settings.lr, "enhance": settings.enhance_lr or settings.lr}
+        groups = [
+            {"params": learning, "lr": rates[name], "name": name}
+            for name, net in self.net.named_children()
+            if (learning := [parameter for parameter in net.parameters() if parameter.requires_grad])
+        ]
+        optimizer = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[settings.optimizer]
+        self.optimizer = optimizer(groups, fused=True)
+        self.scheduler = schedule(self.optimizer, settings)
+        self.average = (
+            AveragedModel(self.net, multi_avg_fn=get_ema_multi_avg_fn(settings.ema)) if settings.ema else None
+        )
+        self.epoch_start = self.generator.get_state()
+        self.step_in_epoch = 0
+
+    @property
+    def result(self) -> RetinexNet:
+        """The network as it would be saved: the average if there is one."""
+        return self.net if self.average is None else cast(RetinexNet, self.average.module)
+
+    def events(self) -> Iterator[Event]:
+        """Train from where the session is to its end."""
+        try:
+            while True:
+                while self.epoch < self.settings.epochs:
+                    yield from self.one_epoch()
+                    yield from self.after_epoch()
+                if self.number + 1 == len(self.phases):
+                    return
+                self.net.load_state_dict(self.result.state_dict())
+                self.number, self.epoch = self.number + 1, 0
+                self.begin_phase()
+        except GeneratorExit:  # events end with whole steps, so the state is sound
+            self.save()
+            raise
+
+    def one_epoch(self) -> Iterator[Step]:
+        """The steps that are left of the epoch."""
+        settings = self.settings
+        total: Tensor | None = None
+        names: list[str] = []
+        since, clock = 0, time.monotonic()
+        learning = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
+        batches = self.bank.epoch(settings.batch, settings.patch, self.generator)
+        for number, (low, high) in enumerate(batches):
+            if number < self.step_in_epoch:
+                continue  # a continued epoch draws again what it drew before the break
+            terms = self.objective(self.ranks.share(low), self.ranks.share(high))
+            values = torch.stack(list(terms.values()))
+            self.optimizer.zero_grad(set_to_none=True)
+            values.sum().backward()
+            if settings.clip:
+                nn.utils.clip_grad_norm_(learning, settings.clip)
+            self.optimizer.step()
+            if self.average is not None:
+                self.average.update_parameters(self.net)
+            names = list(terms)
+            total = values.detach() if total is None else total + values.detach()
+            self.step, self.step_in_epoch, since = self.step + 1, number + 1, since + 1
+            if since == REPORT_EVERY or self.step_in_epoch == self.steps_an_epoch:
+                means = dict(zip(names, (self.ranks.mean(total) / since).tolist(), strict=True))
+                loss = sum(means.values())
+                rates = {group["name"]: group["lr"] for group in self.optimizer.param_groups}
+                if not math.isfinite(loss):
+                    raise TrainingError(f"the loss became {loss} at step {self.step}: lower --lr from {settings.lr:g}")
+                speed = since * settings.batch / (time.monotonic() - clock)
+                yield Step(self.phase, self.epoch, self.step, rates, loss, means, speed)
+                total, since, clock = None, 0, time.monotonic()
+
+    def after_epoch(self) -> Iterator[Event]:
+        """Schedule, validate and save, as due."""
+        settings = self.settings
+        self.epoch += 1
+        self.step_in_epoch, self.epoch_start = 0, self.generator.get_state()
+        last = self.epoch == settings.epochs
+        at = (self.phase, self.epoch - 1, self.step)
+        if isinstance(self.scheduler, LambdaLR):
+            self.scheduler.step()
+        if self.held_out is not None and (last or self.epoch % settings.validate_every == 0):
+            figures = validate(self.result, self.phase, self.held_out, settings)
+            if isinstance(self.scheduler, ReduceLROnPlateau):
+                self.scheduler.step(figures["loss"])
+            best = figures.get("psnr", -math.inf) > self.best
+            if best:
+                self.best = figures["psnr"]
+                if self.ranks.first:
+                    about = {"phase": self.phase, "epoch": self.epoch, "validation": figures}
+                    self.run.save_best(self.result, about)
+            yield Validated(*at, figures, best)
+            rows = pictured(self.result, self.held_out, self.held_out_names[:SHOWN])
+            yield Pictured(*at, rows)
+        if last or self.epoch % settings.checkpoint_every == 0:
+            self.save()
+            yield Saved(*at, str(self.run.last))
+
+    def save(self) -> None:
+        """Write the model and everything that the rest of the run depends on."""
+        if not self.ranks.first:
+            return
+        state: State = {
+            "number": self.number,
+            "epoch": self.epoch,
+            "step": self.step,
+            "step_in_epoch": self.step_in_epoch,
+            "best": self.best,
+            "net": self.net.state_dict(),
+            "average": None if self.average is None else self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scheduler": self.scheduler.state_dict(),
+            "generator": self.epoch_start,
+        }
+        self.run.save(self.result, state, {"phase": self.phase, "epoch": self.epoch})
+
+    def restore(self, state: State) -> None:
+        """Go back to a saved state."""
+        self.number = state["number"]
+        self.begin_phase()
+        self.epoch, self.step, self.step_in_epoch = state["epoch"], state["step"], state["step_in_epoch"]
+        self.best = state["best"]
+        self.net.load_state_dict(state["net"])
+        if self.average is not None:
+            self.average.load_state_dict(state["average"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.scheduler.load_state_dict(state["scheduler"])
+        self.epoch_start = state["generator"].cpu()
+        self.generator.set_state(self.epoch_start)
+
+
+def network(settings: TrainSettings) -> RetinexNet:
+    """A fresh network, or the one to start from, which must be of the kind that the settings name."""
+    fresh = RetinexNet(settings.width, settings.upsampling, ignore_enhance_net=settings.ignore_enhance_net)
+    if settings.init is None:
+        return fresh
+    given, _ = checkpoints.load(settings.init)
+    decom_alone = settings.stage == "enhance"
+    if given.config == fresh.config:
+        fresh.load_state_dict(given.state_dict())
+    elif decom_alone and given.config["width"] == fresh.config["width"]:
+        fresh.decom.load_state_dict(given.decom.state_dict())
+    else:
+        raise TrainingError(f"{settings.init} is a net of {given.config}, the settings ask for {fresh.config}")
+    return fresh
+
+
+def schedule(optimizer: torch.optim.Optimizer, settings: TrainSettings) -> LambdaLR | ReduceLROnPlateau:
+    """The learning-rate scheduler of a phase, stepped once an epoch, or the plateau's once a validation."""
+    if settings.scheduler == "plateau":
+        return ReduceLROnPlateau(optimizer, factor=settings.decay, patience=settings.patience)
+    return LambdaLR(optimizer, fall(settings))
+
+
+def fall(settings: TrainSettings) -> Callable[[int], float]:
+    """What the learning rate of an epoch, counted from 0, is of the first one's."""
+
+    def factor(epoch: int) -> float:
+        if settings.scheduler == "cosine":
+            return (1 + math.cos(math.pi * epoch / settings.epochs)) / 2
+        return settings.decay ** sum(epoch >= start for start in settings.decay_epochs)
+
+    return factor
+
+
+@torch.inference_mode()
+def validate(net: RetinexNet, phase: Phase, bank: PairBank, settings: TrainSettings) -> dict[str, float]:
+    """Mean figures over whole held-out pictures, in fp32: the objective; |R_low - R_high|; with an I_hat, its mean and
+    PSNR and SSIM (RGB) of the enhanced 8-bit picture."""
+    objective = Objective(net, phase, settings.weights)
+    rows: list[dict[str, float]] = []
+    for index in range(len(bank)):
+        low, high = bank.pair(index)
+        even = [tiling.padded(picture, net.MULTIPLE) for picture in (low, high)]
+        row = {"loss": sum(value.item() for value in objective(*even).values())}
+        if phase != "decom":
+            found = tiling.run(net, low)
+            enhanced = quantised(found.enhanced) / 255
+            row |= {
+                "psnr": metrics.psnr(enhanced, high).item(),
+                "ssim": metrics.ssim(enhanced, high).item(),
+                "relit_mean": found.relit.mean().item(),
+            }
+        rows.append(row)
+    return {name: sum(row[name] for row in rows) / len(rows) for name in rows[0]}
+
+
+@torch.inference_mode()
+def pictured(net: RetinexNet, bank: PairBank, names: list[str]) -> dict[str, dict[str, Tensor]]:
+    """The maps of the first pairs of ``bank``, by name of pair and of map, for people to look at."""
+    rows = {}
+    for index, name in enumerate(names):
+        low, high = bank.pair(index)
+        found = tiling.run(net, low)
+        maps: dict[str, Any] = {"low": low, "R": found.reflectance, "I": found.illumination, "I_hat": found.relit}
+        maps |= {"enhanced": found.enhanced, "high": high}
+        rows[name] = {label: pixels[0].clamp(0, 1).cpu() for label, pixels in maps.items()}
+    return rows

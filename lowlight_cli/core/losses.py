@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..settings import LossWeights
+from . import metrics
 from .networks import Decomposition
 
 Terms = dict[str, Tensor]
@@ -51,7 +52,11 @@ def decomposition(low: Tensor, high: Tensor, of_low: Decomposition, of_high: Dec
 
 def relighting(high: Tensor, reflectance: Tensor, relit: Tensor, by: LossWeights) -> Terms:
     """What Enhance-Net minimises, eq. 6: R_low (B, 3, H, W) under I_hat (B, 1, H, W) should be the bright image."""
-    return {
-        "relight": (reflectance * relit - high).abs().mean(),
+    enhanced = reflectance * relit
+    terms = {
+        "relight": (enhanced - high).abs().mean(),
         "smooth_relit": by.smooth_relit * smoothness(relit, reflectance),
     }
+    if by.ssim:  # differs from the authors: a structural term
+        terms["ssim"] = by.ssim * (1 - metrics.ssim(enhanced, high).mean()).float()
+    return terms

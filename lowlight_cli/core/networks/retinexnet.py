@@ -4,7 +4,7 @@ Paper: Wei, Wang, Yang, Liu, "Deep Retinex Decomposition for Low-Light Enhanceme
 Layers, padding and activations follow the authors' TensorFlow graph, not the paper, where the two differ.
 """
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -31,6 +31,9 @@ class Retinex(NamedTuple):
         return self.reflectance * self.relit
 
 
+Upsampling = Literal["resize", "transposed"]
+
+
 class DecomNet(nn.Module):
     """Decom-Net: (B, 3, H, W) in [0, 1] to reflectance and illumination."""
 
@@ -52,14 +55,15 @@ class DecomNet(nn.Module):
 class EnhanceNet(nn.Module):
     """Enhance-Net ("RelightNet" in the authors' code): R and I to I_hat, (B, 1, H, W), unbounded.
 
-    Both sides must be multiples of 8: it halves three times.
+    Both sides must be multiples of 8: it halves three times. On the way up it either resizes, then convolves (the
+    authors' way), or uses transposed convolutions of the same number of weights.
     """
 
-    def __init__(self, width: int = 64) -> None:
+    def __init__(self, width: int = 64, upsampling: Upsampling = "resize") -> None:
         super().__init__()
         self.stem = nn.Conv2d(4, width, 3, padding=1)
         self.down = nn.ModuleList(nn.Conv2d(width, width, 3, stride=2) for _ in range(3))
-        self.up = nn.ModuleList(nn.Conv2d(width, width, 3, padding=1) for _ in range(3))
+        self.up = nn.ModuleList(UPSAMPLING[upsampling](width) for _ in range(3))
         self.fuse = nn.Conv2d(3 * width, width, 1)
         self.head = nn.Conv2d(width, 1, 3, padding=1)
 
@@ -68,36 +72,46 @@ class EnhanceNet(nn.Module):
         half = halve(self.down[0], full)
         quarter = halve(self.down[1], half)
         eighth = halve(self.down[2], quarter)
-        up_quarter = self.up[0](double(eighth)).relu() + quarter
-        up_half = self.up[1](double(up_quarter)).relu() + half
-        up_full = self.up[2](double(up_half)).relu() + full
+        up_quarter = self.up[0](eighth).relu() + quarter
+        up_half = self.up[1](up_quarter).relu() + half
+        up_full = self.up[2](up_half).relu() + full
         scales = torch.cat([double(double(up_quarter)), double(up_half), up_full], dim=1)
         return self.head(self.fuse(scales))
 
 
 class RetinexNet(nn.Module):
-    """Decom-Net and Enhance-Net: (B, 3, H, W) in [0, 1] to R, I and I_hat. Sides are multiples of ``MULTIPLE``."""
+    """Decom-Net and Enhance-Net: (B, 3, H, W) in [0, 1] to R, I and I_hat. Sides are multiples of ``MULTIPLE``.
+
+    With ``ignore_enhance_net`` there is no Enhance-Net and I_hat is 1: the enhanced picture is the reflectance.
+    """
 
     MULTIPLE = 8
     """Both sides of an input must be a multiple of this many pixels."""
     HALO = 40
     """Context in px that a tile needs on each side: the receptive radius, 33, rounded up to ``MULTIPLE``."""
 
-    def __init__(self, width: int = 64) -> None:
+    def __init__(self, width: int = 64, upsampling: Upsampling = "resize", *, ignore_enhance_net: bool = False) -> None:
         super().__init__()
-        self.config = {"width": width}
+        self.config = {"width": width, "upsampling": upsampling, "ignore_enhance_net": ignore_enhance_net}
         self.decom = DecomNet(width)
-        self.enhance = EnhanceNet(width)
+        self.enhance = None if ignore_enhance_net else EnhanceNet(width, upsampling)
         self.apply(glorot)
+
+    def relight(self, reflectance: Tensor, illumination: Tensor) -> Tensor:
+        """I_hat, (B, 1, H, W), of a decomposition."""
+        if self.enhance is None:
+            return torch.ones_like(illumination)
+        relit: Tensor = self.enhance(reflectance, illumination)
+        return relit
 
     def forward(self, image: Tensor) -> Retinex:
         reflectance, illumination = self.decom(image)
-        return Retinex(reflectance, illumination, self.enhance(reflectance, illumination))
+        return Retinex(reflectance, illumination, self.relight(reflectance, illumination))
 
 
 def glorot(layer: nn.Module) -> None:
     """Initial weights as TensorFlow's layers draw them: Glorot-uniform kernels, zero biases."""
-    if isinstance(layer, nn.Conv2d):
+    if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
         nn.init.xavier_uniform_(layer.weight)
         if layer.bias is not None:
             nn.init.zeros_(layer.bias)
@@ -111,3 +125,23 @@ def halve(conv: nn.Module, x: Tensor) -> Tensor:
 
 def double(x: Tensor) -> Tensor:
     return F.interpolate(x, scale_factor=2.0, mode="nearest")
+
+
+class Resized(nn.Conv2d):
+    """Nearest resize to twice the size, then a 3x3 convolution."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__(width, width, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(double(x))
+
+
+class Transposed(nn.ConvTranspose2d):
+    """A 3x3 transposed convolution to exactly twice the size."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__(width, width, 3, stride=2, padding=1, output_padding=1)
+
+
+UPSAMPLING: dict[Upsampling, type[Resized] | type[Transposed]] = {"resize": Resized, "transposed": Transposed}

@@ -1,0 +1,42 @@
+"""What a phase of training minimises, as a module: a batch in, weighted loss terms out.
+
+Phase "decom" trains Decom-Net; "enhance" trains Enhance-Net with Decom-Net frozen, as the authors do; "joint" trains
+both at once through the sum of both objectives.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from ..settings import LossWeights
+from . import losses
+from .events import Phase
+from .networks import Decomposition, RetinexNet
+
+
+class Objective(nn.Module):
+    """The loss terms of ``net`` in ``phase``. Networks run in bf16 if asked; losses never do."""
+
+    def __init__(self, net: RetinexNet, phase: Phase, weights: LossWeights, *, bf16: bool = False) -> None:
+        super().__init__()
+        self.net, self.phase, self.weights, self.bf16 = net, phase, weights, bf16
+        net.decom.requires_grad_(phase != "enhance")
+        if net.enhance is not None:
+            net.enhance.requires_grad_(phase != "decom")
+
+    def forward(self, low: Tensor, high: Tensor) -> losses.Terms:
+        """Terms by name for a batch of pairs, (B, 3, H, W) in [0, 1]; their sum is the loss."""
+        with torch.autocast(low.device.type, torch.bfloat16, enabled=self.bf16):
+            if self.phase == "enhance":
+                with torch.no_grad():
+                    of_low = of_high = self.net.decom(low)
+            else:
+                maps = self.net.decom(torch.cat([low, high]))
+                of_low, of_high = (Decomposition(*halves) for halves in zip(*(m.chunk(2) for m in maps), strict=True))
+            relit = self.net.relight(*of_low) if self.phase != "decom" else None
+        of_low, of_high = (Decomposition(*(m.float() for m in maps)) for maps in (of_low, of_high))
+        terms: losses.Terms = {}
+        if self.phase != "enhance":
+            terms |= losses.decomposition(low, high, of_low, of_high, self.weights)
+        if relit is not None:
+            terms |= losses.relighting(high, of_low.reflectance, relit.float(), self.weights)
+        return terms

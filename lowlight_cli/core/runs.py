@@ -1,0 +1,87 @@
+"""The folder of a training run: settings, the last and the best model, and the state to resume from."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..settings import TrainSettings
+from . import checkpoints
+from .errors import TrainingError
+from .files import replacing
+from .networks import RetinexNet
+
+ELSEWHERE = {"run_dir", "data", "device", "wandb", "wandb_project"}
+"""Settings that may differ when a run goes on: where it runs, not what it computes."""
+
+State = dict[str, Any]
+
+
+class Run:
+    """One run's files. Every file is replaced whole, so a crash at any moment leaves the state before or after."""
+
+    def __init__(self, folder: Path, settings: TrainSettings) -> None:
+        self.folder, self.settings = folder, settings
+        self.last, self.best = folder / "last.safetensors", folder / "best.safetensors"
+        self._state = folder / "state.pt"
+        self._record = folder / "settings.json"
+
+    def begin(self) -> State | None:
+        """Make the folder; or, if this very run was begun there before, return its saved state.
+
+        Raises TrainingError if the folder holds anything else.
+        """
+        try:
+            if self._record.exists():
+                self._check_settings()
+                return self.state()
+            if self.folder.exists() and any(self.folder.iterdir()):
+                raise TrainingError(f"{self.folder} is not empty and holds no run: choose another --run-dir")
+            with replacing(self._record) as partial:
+                partial.write_text(json.dumps(self.settings.model_dump(mode="json"), indent=2) + "\n")
+        except OSError as error:
+            raise TrainingError(
+                f"{error.filename or self.folder}: {error.strerror}: choose another --run-dir"
+            ) from error
+        return None
+
+    def state(self) -> State | None:
+        """What was saved last, if anything."""
+        return torch.load(self._state, weights_only=True) if self._state.exists() else None
+
+    def _check_settings(self) -> None:
+        now = self.settings.model_dump(mode="json", exclude=ELSEWHERE)
+        before = json.loads(self._record.read_text())
+        changed = sorted(name for name in now if name in before and before[name] != now[name])
+        if changed:
+            raise TrainingError(
+                f"{self.folder} holds a run with another {', '.join(changed)}: choose another --run-dir"
+            )
+
+    def save(self, net: RetinexNet, state: State, about: Mapping[str, Any]) -> None:
+        """Replace the last model and the state."""
+        with self._saving():
+            checkpoints.save(net, self.last, {**about, **self._origin()})
+            with replacing(self._state) as partial:
+                torch.save(state, partial)
+
+    def save_best(self, net: RetinexNet, about: Mapping[str, Any]) -> None:
+        """Replace the best model."""
+        with self._saving():
+            checkpoints.save(net, self.best, {**about, **self._origin()})
+
+    def _origin(self) -> dict[str, Any]:
+        return {"settings": self.settings.model_dump(mode="json", exclude=ELSEWHERE)}
+
+    @contextmanager
+    def _saving(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, RuntimeError) as error:  # torch reports a full disk as RuntimeError
+            fault = getattr(error, "strerror", None) or str(error).splitlines()[0]
+            raise TrainingError(
+                f"{self.folder}: cannot save ({fault}); what was saved before is whole: make room, repeat the command"
+            ) from error
