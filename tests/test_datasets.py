@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import scenery
+from conftest import SHARED, scenery
 
 from lowlight_cli.core import datasets, images
 from lowlight_cli.core.datasets import Pair, PixelPair
@@ -151,7 +151,7 @@ def test_one_scene_cannot_be_split() -> None:
 
 
 def test_lol_scenes_are_those_of_the_reference_grouping(lol: Path) -> None:
-    reference = Path(__file__).parents[2] / "shared" / "data" / "lol" / "scene_groups.json"
+    reference = SHARED / "data" / "lol" / "scene_groups.json"
     if not reference.exists():
         pytest.skip("the reference grouping is not here")
     found = [(part, pair) for part in ("our485", "eval15") for pair in datasets.pairs(lol / part)]
