@@ -21,7 +21,7 @@ from rich.progress import (
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from .core import evaluation, events, jobs
+    from .core import downloads, evaluation, events, jobs
 
 out = Console()
 talk = Console(stderr=True)
@@ -140,6 +140,29 @@ class TrainingView:
                 note(f"trained in {event.seconds / 60:.1f} min: {event.path}")
             case events.Saved() | events.Pictured():
                 pass
+
+
+class DownloadView:
+    """Shows the events of a download: a bar over bytes, a line for each mirror that fails and one for the result."""
+
+    def __init__(self, counter: Counter) -> None:
+        self._counter = counter
+
+    def __call__(self, event: "downloads.Event") -> None:
+        from .core import downloads
+
+        match event:
+            case downloads.Trying():
+                self._counter.at(0, what=f"from {event.mirror}")
+            case downloads.Received() | downloads.Unpacking():
+                unpacking = isinstance(event, downloads.Unpacking)
+                self._counter.at(event.done, event.total, "unpacking" if unpacking else None)
+            case downloads.Refused():
+                note(f"{event.mirror}: {event.reason}")
+            case downloads.Finished(present=True):
+                note(f"{event.place} is there already, all {event.pairs} pairs")
+            case downloads.Finished():
+                note(f"{event.pairs} pairs in {event.place} ({event.verified})")
 
 
 def evaluation_table(title: str, results: Sequence[tuple[str, "Sequence[evaluation.Row]"]]) -> Table:

@@ -102,7 +102,7 @@ def described(default: Any, description: str) -> Any:
 class DownloadSettings(Settings):
     """What ``lowlight download`` accepts."""
 
-    name: Literal["lol"] = described("lol", "The data set: lol.")
+    name: Literal["lol", "synthetic"] = described("lol", "The data set: lol or synthetic.")
     data: Path = described(Path("data"), "Data root; the pictures go to its folder of that name.")
     archive: Path | None = described(None, "Unpack this zip, fetched by hand, instead of downloading.")
 

@@ -9,14 +9,20 @@ from . import CONFIG, option
 
 
 def download(
-    name: Annotated[str | None, typer.Argument(help="The data set: lol.", show_default="lol")] = None,
+    name: Annotated[str | None, typer.Argument(help="The data set: lol or synthetic.", show_default="lol")] = None,
     data: Annotated[Path | None, option(DownloadSettings, "data")] = None,
     archive: Annotated[Path | None, option(DownloadSettings, "archive")] = None,
     config: Annotated[Path | None, CONFIG] = None,
 ) -> None:
-    """Get a data set, verified and unpacked.
+    """Get a data set, verified and unpacked. What broke off goes on where it was.
 
     For instance: lowlight download lol --data data
     """
     settings = DownloadSettings.load(config, name=name, data=data, archive=archive)
-    console.note(str(settings))
+    from ..core import downloads
+
+    source = downloads.SOURCES[settings.name]
+    with console.transferring(settings.name) as counter:
+        show = console.DownloadView(counter)
+        for event in downloads.obtain(source, settings.data, settings.archive):
+            show(event)

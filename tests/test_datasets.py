@@ -1,0 +1,170 @@
+"""Pairing, scenes, alignment, and what a training run leaves out."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import SHARED, scenery
+
+from lowlight_cli.core import datasets, images
+from lowlight_cli.core.datasets import Pair, PixelPair
+from lowlight_cli.core.errors import DatasetError
+
+
+def touch(place: Path, *names: str) -> None:
+    for name in names:
+        path = place / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+
+
+def pixel_pair(high: torch.Tensor, low: torch.Tensor | None = None) -> PixelPair:
+    return PixelPair(images.quantised(high * 0.15 if low is None else low), images.quantised(high))
+
+
+# Where the pairs are
+
+
+@pytest.mark.parametrize("inside", ["lol", "."])
+def test_lol_is_found_in_the_root_or_as_the_root(tmp_path: Path, inside: str) -> None:
+    for part in ("our485", "eval15"):
+        (tmp_path / inside / part).mkdir(parents=True)
+    assert datasets.folder("lol", tmp_path, "train") == tmp_path / inside / "our485"
+    assert datasets.folder("lol", tmp_path, "test") == tmp_path / inside / "eval15"
+
+
+def test_lol_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="lowlight download lol --data"):
+        datasets.folder("lol", tmp_path, "train")
+
+
+def test_any_folder_is_a_data_set(tmp_path: Path) -> None:
+    assert datasets.folder(str(tmp_path), Path("data"), "train") == tmp_path
+
+
+def test_pairs_match_by_stem_in_natural_order(tmp_path: Path) -> None:
+    touch(tmp_path, "low/10.png", "low/9.png", "low/b.JPG", "high/9.jpg", "high/10.png", "high/b.png")
+    touch(tmp_path, "low/.hidden.png", "low/notes.txt", "high/Thumbs.db")
+    assert [(p.name, p.low.name, p.high.name) for p in datasets.pairs(tmp_path)] == [
+        ("9", "9.png", "9.jpg"),
+        ("10", "10.png", "10.png"),
+        ("b", "b.JPG", "b.png"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["low/1.png"], "no folder high/"),
+        (["low/a.txt", "high/b.txt"], "no pictures"),
+        (
+            ["low/1.png", "high/1.png", "low/3.png", "low/20.png"],
+            r"3\.png: no picture of that name in high/ \(2 such\)",
+        ),
+        (["low/1.png", "high/1.png", "high/2.png"], r"2\.png: no picture of that name in low/"),
+    ],
+)
+def test_pictures_that_are_not_pairs(tmp_path: Path, names: list[str], said: str) -> None:
+    touch(tmp_path, *names)
+    with pytest.raises(DatasetError, match=said):
+        datasets.pairs(tmp_path)
+
+
+def test_pair_of_two_sizes(tmp_path: Path) -> None:
+    images.write(tmp_path / "low.png", images.Picture(scenery(1, 20, 30)))
+    images.write(tmp_path / "high.png", images.Picture(scenery(1, 24, 30)))
+    with pytest.raises(DatasetError, match=r"low\.png is 20x30 but .*high\.png is 24x30"):
+        datasets.decode(Pair("1", tmp_path / "low.png", tmp_path / "high.png"))
+
+
+def test_decoded_keeps_the_order(pair_folder: Path) -> None:
+    found = datasets.pairs(pair_folder)
+    for pair, picture in zip(found, datasets.decoded(found), strict=True):
+        assert torch.equal(picture.high, images.quantised(images.read(pair.high).pixels))
+
+
+# Alignment
+
+
+def grain(seed: int, height: int, width: int) -> torch.Tensor:
+    """A scene with detail, (3, H, W) in [0, 1]."""
+    generator = torch.Generator().manual_seed(seed)
+    coarse = torch.rand(1, 3, height // 4, width // 4, generator=generator)
+    return torch.nn.functional.interpolate(coarse, (height, width), mode="bilinear")[0]
+
+
+@pytest.mark.parametrize(("down", "right"), [(0, 0), (2, -4), (-10, 12), (30, -20)])
+def test_shift_is_measured_across_light_and_noise(down: int, right: int) -> None:
+    scene = grain(1, 240, 280)
+    noise = 0.01 * torch.randn(3, 160, 200, generator=torch.Generator().manual_seed(2))
+    high = scene[:, 40:200, 40:240]
+    low = scene[:, 40 - down : 200 - down, 40 - right : 240 - right] * 0.1 + noise
+    assert datasets.shift(pixel_pair(high, low)) == (down, right)
+
+
+def test_misaligned_pairs_are_left_out_with_the_reason() -> None:
+    scene = [grain(seed, 160, 200) for seed in range(6)]
+    pictures = [pixel_pair(high[:, 20:140, 20:180]) for high in scene]
+    pictures[3] = pixel_pair(scene[3][:, 20:140, 20:180], scene[3][:, 4:124, 0:160] * 0.1)
+    found = [Pair(str(n), Path(f"low/{n}.png"), Path(f"high/{n}.png")) for n in range(6)]
+    data = datasets.split(found, pictures, fraction=0.2, seed=0)
+    assert data.left_out == [f"{Path('low/3.png')}: +16 px down and +20 px right of its partner"]
+    assert len(data.train) + len(data.validation) == 5
+
+
+# Scenes
+
+
+def test_scenes_join_pictures_that_look_alike() -> None:
+    first, second = scenery(1, 64, 96) * 255, scenery(2, 64, 96) * 255
+    brighter = (first * 0.7 + 40).to(torch.uint8)
+    highs = [first.to(torch.uint8), second.to(torch.uint8), brighter]
+    scene_of = datasets.scenes(highs)
+    assert scene_of[0] == scene_of[2] != scene_of[1]
+
+
+def test_scenes_join_through_a_chain() -> None:
+    first, second = scenery(1, 64, 96), scenery(2, 64, 96)
+    chain = [images.quantised(first + step * (second - first)) for step in torch.linspace(0, 1, 12)]
+    assert len(set(datasets.scenes([chain[0], chain[-1]]))) == 2
+    assert len(set(datasets.scenes(chain))) == 1
+
+
+def test_whole_scenes_are_held_out() -> None:
+    scene_of = [0, 0, 0, 3, 3, 5, 6, 7, 7, 7]
+    judged = datasets.held_out(scene_of, 0.3, seed=1)
+    assert len(judged) >= 3
+    assert {scene_of[i] for i in judged}.isdisjoint(scene_of[i] for i in range(10) if i not in judged)
+    assert datasets.held_out(scene_of, 0.3, seed=1) == judged
+    assert datasets.held_out(scene_of, 0.0, seed=1) == set()
+
+
+def test_one_scene_cannot_be_split() -> None:
+    pictures = [pixel_pair(grain(1, 64, 64))] * 3
+    found = [Pair(str(n), Path(f"{n}"), Path(f"{n}")) for n in range(3)]
+    with pytest.raises(DatasetError, match="one scene"):
+        datasets.split(found, pictures, fraction=0.1, seed=0)
+
+
+# LOL itself, where it is
+
+
+def test_lol_scenes_are_those_of_the_reference_grouping(lol: Path) -> None:
+    reference = SHARED / "data" / "lol" / "scene_groups.json"
+    if not reference.exists():
+        pytest.skip("the reference grouping is not here")
+    found = [(part, pair) for part in ("our485", "eval15") for pair in datasets.pairs(lol / part)]
+    scene_of = datasets.scenes(images.quantised(images.read(pair.high).pixels) for _, pair in found)
+    groups: dict[int, set[str]] = {}
+    for scene, (part, pair) in zip(scene_of, found, strict=True):
+        groups.setdefault(scene, set()).add(f"{part}/{pair.name}")
+    wanted = [set(group) for group in json.loads(reference.read_text())["groups"]]
+    alone = {f"{part}/{pair.name}" for part, pair in found} - set().union(*wanted)
+    assert sorted(map(sorted, groups.values())) == sorted(map(sorted, [*wanted, *({name} for name in alone)]))
+
+
+def test_of_lol_only_648_is_misaligned(lol: Path) -> None:
+    found = [pair for pair in datasets.pairs(lol / "our485") if 600 <= int(pair.name) < 700]
+    shifts = datasets.misaligned(datasets.decoded(found))
+    assert [pair.name for pair, shift in zip(found, shifts, strict=True) if shift is not None] == ["648"]

@@ -1,0 +1,57 @@
+"""``lowlight download``: what it prints and how it ends."""
+
+import io
+import zipfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from lowlight_cli.core import downloads
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """LOL with two pairs, and a mirror at which nobody listens."""
+    nobody = downloads.Mirror("Nobody", "http://127.0.0.1:9/lol.zip")
+    source = replace(downloads.LOL, parts={"our485": 1, "eval15": 1}, mirrors=(nobody,))
+    monkeypatch.setitem(downloads.SOURCES, "lol", source)
+    monkeypatch.setattr(downloads, "PATIENCE", ())
+    monkeypatch.setenv("no_proxy", "*")
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Path:
+    picture = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(picture, "PNG")
+    path = tmp_path / "LOLdataset.zip"
+    with zipfile.ZipFile(path, "w") as file:
+        for part, name in (("our485", 2), ("eval15", 1)):
+            for side in ("low", "high"):
+                file.writestr(f"LOLdataset/{part}/{side}/{name}.png", picture.getvalue())
+    return path
+
+
+def test_archive_given_by_hand(lowlight: Run, archive: Path, tmp_path: Path) -> None:
+    code, out, err = lowlight("download", "lol", "--data", tmp_path / "data", "--archive", archive)
+    assert (code, out) == (0, "")
+    assert f"2 pairs in {tmp_path / 'data' / 'lol'}" in err
+    code, _, err = lowlight("download", "--data", tmp_path / "data")
+    assert code == 0 and "is there already, all 2 pairs" in err
+
+
+def test_nobody_answers(lowlight: Run, tmp_path: Path) -> None:
+    code, out, err = lowlight("download", "lol", "--data", tmp_path)
+    assert (code, out) == (1, "")
+    lines = [line for line in err.splitlines() if line.strip()]
+    assert len(lines) == 2 and lines[0].startswith("Nobody: ")
+    assert lines[1].startswith("error: lol: ") and "--archive FILE.zip" in lines[1]
+
+
+def test_unknown_data_set(lowlight: Run) -> None:
+    code, _, err = lowlight("download", "imagenet")
+    assert code == 2 and "lol" in err and "Traceback" not in err
