@@ -16,16 +16,17 @@ def test_round_trip(tmp_path: Path) -> None:
     net = RetinexNet(width=4)
     checkpoints.save(net, tmp_path / "a.safetensors", {"epoch": 3})
     back, header = checkpoints.load(str(tmp_path / "a.safetensors"))
-    assert header == {"architecture": "RetinexNet", "config": {"width": 4}, "epoch": 3}
+    assert header == {"architecture": "RetinexNet", "config": net.config, "epoch": 3}
     assert not back.training
     assert all(torch.equal(value, back.state_dict()[name]) for name, value in net.state_dict().items())
     assert [path.name for path in tmp_path.iterdir()] == ["a.safetensors"]
 
 
 def test_the_header_is_json_without_torch(tmp_path: Path) -> None:
-    checkpoints.save(RetinexNet(width=4), tmp_path / "a.safetensors")
+    checkpoints.save(RetinexNet(width=4, upsampling="transposed"), tmp_path / "a.safetensors")
     with safetensors.safe_open(tmp_path / "a.safetensors", framework="np") as file:
-        assert json.loads(file.metadata()["lowlight"])["config"] == {"width": 4}
+        config = json.loads(file.metadata()["lowlight"])["config"]
+    assert config == {"width": 4, "upsampling": "transposed", "ignore_enhance_net": False}
 
 
 def test_tiny_weights_become_zero(tmp_path: Path) -> None:

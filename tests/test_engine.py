@@ -2,6 +2,10 @@
 
 import itertools
 import json
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,9 +13,9 @@ import pytest
 import safetensors.torch
 import torch
 
-from lowlight_cli.core import engine
+from lowlight_cli.core import checkpoints, engine
 from lowlight_cli.core.errors import LowlightError
-from lowlight_cli.core.events import Event, Reading, Saved, Step, Validated
+from lowlight_cli.core.events import Event, Finished, Reading, Saved, Started, Step, Validated
 from lowlight_cli.core.networks import RetinexNet
 from lowlight_cli.core.objective import Objective
 from lowlight_cli.settings import TrainSettings
@@ -93,6 +97,140 @@ def test_an_interrupted_run_ends_with_the_same_weights(saves: int, pair_folder: 
     assert equal(weights(tmp_path / "whole"), weights(tmp_path / "broken"))
 
 
+FANCY = {"ema": 0.9, "clip": 0.5, "optimizer": "adamw", "scheduler": "plateau", "patience": 0, "validate_every": 1}
+
+
+@pytest.mark.parametrize("steps", [1, 3, 4, 6])
+def test_a_run_closed_in_the_middle_of_an_epoch_goes_on_as_if_it_had_not(
+    steps: int, pair_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With everything that has a state: average, plateau scheduler, AdamW; three steps an epoch, one event a step."""
+    monkeypatch.setattr(engine, "REPORT_EVERY", 1)
+    how = settings(pair_folder, stage="joint", epochs=3, batch=2, checkpoint_every=3, **FANCY)
+    events(engine.train(how, tmp_path / "whole"))
+    stream = engine.train(how, tmp_path / "broken")
+    for _ in range(steps):
+        next(event for event in stream if isinstance(event, Step))
+    stream.close()
+    seen = events(engine.train(how, tmp_path / "broken"))
+    assert isinstance(seen[0], Started)
+    assert seen[0].done == steps
+    assert [event.step for event in seen if isinstance(event, Step)] == list(range(steps + 1, 10))
+    assert equal(weights(tmp_path / "whole"), weights(tmp_path / "broken"))
+
+
+def test_a_run_killed_while_it_saves_goes_on(pair_folder: Path, tmp_path: Path) -> None:
+    """kill -9 after half of the third state file has been written."""
+    how = settings(pair_folder, stage="joint", epochs=4)
+    events(engine.train(how, tmp_path / "whole"))
+    record = tmp_path / "settings.json"
+    record.write_text(how.model_dump_json())
+    script = f"""
+import os, signal, torch
+from pathlib import Path
+from lowlight_cli.core import checkpoints, engine
+from lowlight_cli.settings import TrainSettings
+torch.set_num_threads(1)
+save, count = torch.save, 0
+def dying(state, path):
+    global count
+    count += 1
+    save(state, path)
+    if count == 3:
+        path.write_bytes(path.read_bytes()[:1000])
+        os.kill(os.getpid(), signal.SIGKILL)
+torch.save = dying
+for _ in engine.train(TrainSettings.load(Path({str(record)!r})), Path({str(tmp_path / "broken")!r})):
+    pass
+"""
+    killed = subprocess.run([sys.executable, "-c", script], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    seen = events(engine.train(how, tmp_path / "broken"))
+    assert isinstance(seen[0], Started)
+    assert seen[0].done == 2
+    assert equal(weights(tmp_path / "whole"), weights(tmp_path / "broken"))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"upsampling": "transposed"},
+        {"stage": "joint", "ignore_enhance_net": True},
+        {"stage": "joint", "weights": {"ssim": 0.2}},
+        {"decom_lr": 1e-5, "enhance_lr": 1e-2, "scheduler": "cosine"},
+    ],
+)
+def test_variants_train(options: dict[str, object], pair_folder: Path, tmp_path: Path) -> None:
+    how = settings(pair_folder, **options)
+    seen = events(engine.train(how, tmp_path / "run"))
+    steps = [event for event in seen if isinstance(event, Step)]
+    assert ("ssim" in steps[-1].terms) == (how.weights.ssim > 0)
+    assert steps[-1].rates.keys() == ({"decom"} if how.ignore_enhance_net else {"enhance", *steps[-1].rates})
+    assert isinstance(seen[-1], Finished)
+    net, header = checkpoints.load(seen[-1].path)
+    assert header["settings"]["upsampling"] == net.config["upsampling"] == how.upsampling
+    assert ("enhance.stem.weight" in weights(tmp_path / "run")) != how.ignore_enhance_net
+
+
+def test_each_net_has_its_rate_and_the_plateau_lowers_both(pair_folder: Path, tmp_path: Path) -> None:
+    how = settings(
+        pair_folder,
+        stage="joint",
+        epochs=6,
+        decom_lr=1e-6,
+        enhance_lr=1e-7,
+        scheduler="plateau",
+        patience=0,
+        validate_every=1,
+    )
+    steps = [event for event in engine.train(how, tmp_path / "run") if isinstance(event, Step)]
+    assert steps[0].rates == {"decom": 1e-6, "enhance": 1e-7}
+    assert steps[-1].rates["decom"] < 1e-6
+
+
+def test_the_average_is_what_is_saved(pair_folder: Path, tmp_path: Path) -> None:
+    """With a decay near 1 the average stays near the first step's weights while the net itself moves on."""
+    for name, ema in (("plain", 0.0), ("average", 0.999)):
+        events(engine.train(settings(pair_folder, stage="joint", epochs=8, lr=0.01, ema=ema), tmp_path / name))
+    torch.manual_seed(0)
+    start = RetinexNet(4).state_dict()
+    moved = {
+        name: sum((value - start[key]).abs().sum().item() for key, value in weights(tmp_path / name).items())
+        for name in ("plain", "average")
+    }
+    assert moved["average"] < 0.5 * moved["plain"]
+
+
+def test_clipping_bounds_the_first_step_of_plain_descent(pair_folder: Path, tmp_path: Path) -> None:
+    """Clipped after backward: a tiny bound changes the weights that Adam's epsilon makes sensitive to scale."""
+    for name, clip in (("free", 0.0), ("tight", 1e-9)):
+        events(engine.train(settings(pair_folder, stage="joint", epochs=1, clip=clip), tmp_path / name))
+    torch.manual_seed(0)
+    start = RetinexNet(4).state_dict()
+    reach = {
+        name: max((value - start[key]).abs().max().item() for key, value in weights(tmp_path / name).items())
+        for name in ("free", "tight")
+    }
+    assert reach["tight"] < 0.2 * reach["free"]
+
+
+def test_two_processes_compute_what_one_does(pair_folder: Path, tmp_path: Path) -> None:
+    how = settings(pair_folder, stage="separate", epochs=3)
+    alone = [event.loss for event in engine.train(how, tmp_path / "alone") if isinstance(event, Step)]
+    config = tmp_path / "recipe.json"
+    config.write_text(how.model_dump_json())
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29517", "-m"]
+    command += ["lowlight_cli", "train", "--config", str(config), "--run-dir", str(tmp_path / "two")]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    records = [json.loads(line) for line in (tmp_path / "two" / "events.jsonl").read_text().splitlines()]
+    together = [record["loss"] for record in records if record["event"] == "step"]
+    assert together == pytest.approx(alone, rel=1e-4)
+    one, two = weights(tmp_path / "alone"), weights(tmp_path / "two")
+    assert all(torch.allclose(one[name], two[name], rtol=0, atol=1e-4) for name in one)
+
+
 def test_a_finished_run_has_nothing_left_to_do(pair_folder: Path, tmp_path: Path) -> None:
     how = settings(pair_folder, stage="joint")
     events(engine.train(how, tmp_path / "run"))
@@ -134,11 +272,11 @@ def test_a_loss_that_is_no_number_stops_the_run(pair_folder: Path, tmp_path: Pat
 
 
 def test_rates() -> None:
-    step = engine.fall(TrainSettings(epochs=50, decay_epochs=(20, 40)))
-    assert [step(epoch) for epoch in (0, 19, 20, 39, 40)] == pytest.approx([1, 1, 0.1, 0.1, 0.01])
-    cosine = engine.fall(TrainSettings(epochs=50, scheduler="cosine"))
-    assert [cosine(epoch) for epoch in (0, 25)] == pytest.approx([1, 0.5])
-    assert cosine(49) < 0.01
+    step = TrainSettings(epochs=50, decay_epochs=(20, 40))
+    assert [engine.fall(step, epoch) for epoch in (0, 19, 20, 39, 40)] == pytest.approx([1, 1, 0.1, 0.1, 0.01])
+    cosine = TrainSettings(epochs=50, scheduler="cosine")
+    assert [engine.fall(cosine, epoch) for epoch in (0, 25)] == pytest.approx([1, 0.5])
+    assert engine.fall(cosine, 49) < 0.01
 
 
 def test_bf16_stays_close_to_fp32() -> None:

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from lowlight_cli.core.networks import RetinexNet
+from lowlight_cli.core.networks.retinexnet import Upsampling
 
 
 def count(net: torch.nn.Module) -> int:
@@ -30,10 +31,11 @@ def test_relit_illumination_is_unbounded() -> None:
     assert net(torch.rand(1, 3, 8, 8)).relit.max() > 1
 
 
-def test_halo_covers_the_receptive_field() -> None:
+@pytest.mark.parametrize("upsampling", ["resize", "transposed"])
+def test_halo_covers_the_receptive_field(upsampling: Upsampling) -> None:
     """A change of one pixel is felt up to 33 px away, which the halo must cover, and no farther than the halo."""
     torch.manual_seed(0)
-    net = RetinexNet(width=4).double()
+    net = RetinexNet(width=4, upsampling=upsampling).double()
     image = torch.rand(1, 3, 160, 160, dtype=torch.double)
     with torch.no_grad():
         before = net(image)
@@ -53,7 +55,19 @@ def test_the_same_seed_gives_the_same_net() -> None:
     assert all(torch.equal(nets[0][name], nets[1][name]) for name in nets[0])
 
 
-@pytest.mark.parametrize("width", [4, 7])
-def test_config_rebuilds_the_net(width: int) -> None:
-    net = RetinexNet(width=width)
+def test_transposed_convolutions_have_as_many_weights() -> None:
+    assert count(RetinexNet(upsampling="transposed")) == 444_613
+    assert RetinexNet(4, "transposed")(torch.rand(1, 3, 16, 24)).relit.shape == (1, 1, 16, 24)
+
+
+def test_without_enhance_net_the_picture_is_its_reflectance() -> None:
+    net = RetinexNet(ignore_enhance_net=True)
+    assert count(net) == 207_748
+    found = net(torch.rand(1, 3, 8, 8))
+    assert torch.equal(found.relit, torch.ones(1, 1, 8, 8))
+    assert torch.equal(found.enhanced, found.reflectance)
+
+
+@pytest.mark.parametrize("net", [RetinexNet(4), RetinexNet(7, "transposed"), RetinexNet(4, ignore_enhance_net=True)])
+def test_config_rebuilds_the_net(net: RetinexNet) -> None:
     RetinexNet(**net.config).load_state_dict(net.state_dict())

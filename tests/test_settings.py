@@ -32,7 +32,9 @@ def test_defaults_then_file_then_environment_then_options(tmp_path: Path, monkey
 def test_the_authors_recipe_is_the_default() -> None:
     found = TrainSettings()
     assert (found.epochs, found.batch, found.patch, found.lr, found.decay_epochs) == (100, 16, 48, 1e-3, (20,))
-    assert found.weights.model_dump() == {"mutual": 0.001, "equal_r": 0.01, "smooth": 0.1, "smooth_relit": 3.0}
+    weights = {"mutual": 0.001, "equal_r": 0.01, "smooth": 0.1, "smooth_relit": 3.0, "ssim": 0.0}
+    assert found.weights.model_dump() == weights
+    assert (found.optimizer, found.ema, found.clip, found.upsampling) == ("adam", 0.0, 0.0, "resize")
 
 
 def test_lists_in_the_environment_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,6 +60,8 @@ def test_json_settings_of_a_run_can_be_replayed(tmp_path: Path) -> None:
         ('stage = "enhance"', "--init"),
         ("[weights]\nmutal = 1", "mutal"),
         ('device = "gpu"', "device"),
+        ("ignore_enhance_net = true", "--stage joint"),
+        ('scheduler = "plateau"\nvalidation = 0', "--validation above 0"),
         ("dataset = []", "at least 1"),
     ],
 )

@@ -6,14 +6,14 @@ share of each batch; gradients are averaged, so that the result is that of one p
 
 import math
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
-from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ..settings import TrainSettings
@@ -115,13 +115,17 @@ class Session:
         self.objective: nn.Module = DistributedDataParallel(objective) if self.ranks.count > 1 else objective
         rates = {"decom": settings.decom_lr or settings.lr, "enhance": settings.enhance_lr or settings.lr}
         groups = [
-            {"params": learning, "lr": rates[name], "name": name}
+            {"params": learning, "lr": rates[name], "initial_lr": rates[name], "name": name}
             for name, net in self.net.named_children()
             if (learning := [parameter for parameter in net.parameters() if parameter.requires_grad])
         ]
         optimizer = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[settings.optimizer]
         self.optimizer = optimizer(groups, fused=True)
-        self.scheduler = schedule(self.optimizer, settings)
+        self.plateau = (
+            ReduceLROnPlateau(self.optimizer, factor=settings.decay, patience=settings.patience)
+            if settings.scheduler == "plateau"
+            else None
+        )
         self.average = (
             AveragedModel(self.net, multi_avg_fn=get_ema_multi_avg_fn(settings.ema)) if settings.ema else None
         )
@@ -155,6 +159,9 @@ class Session:
         total: Tensor | None = None
         names: list[str] = []
         since, clock = 0, time.monotonic()
+        if self.plateau is None:
+            for group in self.optimizer.param_groups:
+                group["lr"] = group["initial_lr"] * fall(settings, self.epoch)
         learning = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
         batches = self.bank.epoch(settings.batch, settings.patch, self.generator)
         for number, (low, high) in enumerate(batches):
@@ -183,18 +190,16 @@ class Session:
                 total, since, clock = None, 0, time.monotonic()
 
     def after_epoch(self) -> Iterator[Event]:
-        """Schedule, validate and save, as due."""
+        """Validate and save, as due."""
         settings = self.settings
         self.epoch += 1
         self.step_in_epoch, self.epoch_start = 0, self.generator.get_state()
         last = self.epoch == settings.epochs
         at = (self.phase, self.epoch - 1, self.step)
-        if isinstance(self.scheduler, LambdaLR):
-            self.scheduler.step()
         if self.held_out is not None and (last or self.epoch % settings.validate_every == 0):
             figures = validate(self.result, self.phase, self.held_out, settings)
-            if isinstance(self.scheduler, ReduceLROnPlateau):
-                self.scheduler.step(figures["loss"])
+            if self.plateau is not None:
+                self.plateau.step(figures["loss"])
             best = figures.get("psnr", -math.inf) > self.best
             if best:
                 self.best = figures["psnr"]
@@ -221,7 +226,7 @@ class Session:
             "net": self.net.state_dict(),
             "average": None if self.average is None else self.average.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "scheduler": self.scheduler.state_dict(),
+            "plateau": None if self.plateau is None else self.plateau.state_dict(),
             "generator": self.epoch_start,
         }
         self.run.save(self.result, state, {"phase": self.phase, "epoch": self.epoch})
@@ -236,7 +241,8 @@ class Session:
         if self.average is not None:
             self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.scheduler.load_state_dict(state["scheduler"])
+        if self.plateau is not None:
+            self.plateau.load_state_dict(state["plateau"])
         self.epoch_start = state["generator"].cpu()
         self.generator.set_state(self.epoch_start)
 
@@ -257,22 +263,11 @@ def network(settings: TrainSettings) -> RetinexNet:
     return fresh
 
 
-def schedule(optimizer: torch.optim.Optimizer, settings: TrainSettings) -> LambdaLR | ReduceLROnPlateau:
-    """The learning-rate scheduler of a phase, stepped once an epoch, or the plateau's once a validation."""
-    if settings.scheduler == "plateau":
-        return ReduceLROnPlateau(optimizer, factor=settings.decay, patience=settings.patience)
-    return LambdaLR(optimizer, fall(settings))
-
-
-def fall(settings: TrainSettings) -> Callable[[int], float]:
-    """What the learning rate of an epoch, counted from 0, is of the first one's."""
-
-    def factor(epoch: int) -> float:
-        if settings.scheduler == "cosine":
-            return (1 + math.cos(math.pi * epoch / settings.epochs)) / 2
-        return settings.decay ** sum(epoch >= start for start in settings.decay_epochs)
-
-    return factor
+def fall(settings: TrainSettings, epoch: int) -> float:
+    """What the learning rate of an epoch, counted from 0 in each phase, is of the first one's."""
+    if settings.scheduler == "cosine":
+        return (1 + math.cos(math.pi * epoch / settings.epochs)) / 2
+    return settings.decay ** sum(epoch >= start for start in settings.decay_epochs)
 
 
 @torch.inference_mode()
