@@ -1,0 +1,122 @@
+"""What is kept of a run: the journal, picture grids, curves, and what Weights & Biases really wrote."""
+
+import json
+import struct
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+def small(pairs: Path, run: Path, *more: object) -> list[object]:
+    options = [
+        "--epochs",
+        2,
+        "--patch",
+        16,
+        "--batch",
+        4,
+        "--validation",
+        0.25,
+        "--validate-every",
+        2,
+        "--stage",
+        "joint",
+    ]
+    return ["train", "--config", pairs.parent / "width.toml", "--dataset", pairs, "--run-dir", run, *options, *more]
+
+
+@pytest.fixture(autouse=True)
+def narrow(tmp_path: Path) -> None:
+    (tmp_path / "width.toml").write_text("width = 4\n")
+
+
+def test_pictures_and_curves(lowlight: Run, pair_folder: Path, tmp_path: Path) -> None:
+    assert lowlight(*small(pair_folder, tmp_path / "run"))[0] == 0
+    with Image.open(tmp_path / "run" / "pictures" / "joint-0002.png") as grid:
+        assert grid.width > 5 * 240  # six columns
+        assert grid.height > 2 * 48  # two held-out pairs
+    with Image.open(tmp_path / "run" / "curves.png") as curves:
+        assert len(curves.convert("RGB").getcolors(1 << 24)) > 20
+
+
+def records(path: Path) -> Iterator[bytes]:
+    """The records of a LevelDB log, 32 KiB blocks of checksum, length, kind and data, after wandb's 7-byte header."""
+    data, at, parts = path.read_bytes(), 7, b""
+    while at + 7 <= len(data):
+        room = 32768 - at % 32768
+        if room < 7:
+            at += room
+            continue
+        _, length, kind = struct.unpack_from("<IHB", data, at)
+        parts += data[at + 7 : at + 7 + length]
+        at += 7 + length
+        if kind in (1, 4):  # whole, or last part
+            yield parts
+            parts = b""
+
+
+def history(folder: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Configuration and logged rows of the one offline run below ``folder``: the file that `wandb sync` would send."""
+    from wandb.proto import wandb_internal_pb2
+
+    (path,) = folder.glob("wandb/offline-run-*/run-*.wandb")
+    config: dict[str, Any] = {}
+    rows: list[dict[str, Any]] = []
+    for data in records(path):
+        record = wandb_internal_pb2.Record()
+        record.ParseFromString(data)
+        for update in record.run.config.update:
+            config[update.key or "/".join(update.nested_key)] = json.loads(update.value_json)
+        if record.history.item:
+            rows.append({i.key or "/".join(i.nested_key): json.loads(i.value_json) for i in record.history.item})
+    return config, rows
+
+
+def test_weights_and_biases_offline_holds_what_was_trained(pair_folder: Path, tmp_path: Path) -> None:
+    """In a process of its own, as wandb starts threads and a service that outlive a test."""
+    command = [str(argument) for argument in small(pair_folder, tmp_path / "runs" / "one", "--wandb", "offline")]
+    done = subprocess.run([sys.executable, "-m", "lowlight_cli", *command], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    config, rows = history(tmp_path / "runs")
+    assert config["stage"] == "joint"
+    merged: dict[str, Any] = {}
+    for row in rows:
+        merged |= row
+    journal = [json.loads(line) for line in (tmp_path / "runs" / "one" / "events.jsonl").read_text().splitlines()]
+    steps = [record for record in journal if record["event"] == "step"]
+    for name, value in steps[-1]["terms"].items():
+        assert merged[f"loss/{name}"] == pytest.approx(value)
+    assert merged["lr/decom"] == steps[-1]["rates"]["decom"]
+    validated = next(record for record in journal if record["event"] == "validated")
+    assert merged["validation/psnr"] == pytest.approx(validated["figures"]["psnr"])
+    pictured = next(record for record in journal if record["event"] == "pictured")
+    assert merged["pictures/caption"] == ", ".join(pictured["rows"])
+    assert list(tmp_path.glob(f"runs/wandb/offline-run-*/files/{merged['pictures/path']}"))
+
+
+def test_online_without_a_login_stops_before_training(
+    pair_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in ("WANDB_API_KEY", "WANDB_MODE"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("NETRC", str(tmp_path / "none"))
+    command = [str(argument) for argument in small(pair_folder, tmp_path / "run", "--wandb", "online")]
+    done = subprocess.run([sys.executable, "-m", "lowlight_cli", *command], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "wandb login" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_wandb_is_not_imported_unasked(pair_folder: Path, tmp_path: Path) -> None:
+    arguments = [str(argument) for argument in small(pair_folder, tmp_path / "run")]
+    code = f"import sys; from lowlight_cli.app import main; main({arguments!r}); sys.exit('wandb' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
