@@ -11,21 +11,24 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-EXPOSURE = -3.87, 0.88
-"""Mean and deviation of the natural logarithm of how much light is left."""
-RED = 0.0, 0.25
-BLUE = -0.06, 0.20
-"""The same of the red and the blue share of the light against the green."""
-CONTRAST = 1.10, 0.14
+# Fitted to LOL's 484 aligned training pairs by experiments/fit_synthesis.py, save for VIGNETTE, which pairs cannot show.
+EXPOSURE = -3.61, 0.80
+"""Mean and deviation of the natural logarithm of the light that is left, in the green channel."""
+RED = -0.07, 0.22
+BLUE = -0.08, 0.22
+"""The same of the red and the blue light against the green: the white balance."""
+CONTRAST = 1.12, 0.20
 """Mean and deviation of the exponent on linear light: a camera's curve is steeper in the shadows than sRGB."""
-VIGNETTE = 0.0, 0.5
-"""Range of the tangent of the half field of view; 0.5 leaves 64 % of the light in the corners."""
-SHOT = (1.4e-4, 3.9e-5, 7.5e-5)
-READ = (5e-4, 2.6e-4, 3.5e-4)
-"""Shot noise (variance at full linear light) and read noise (deviation), red, green, blue. White balance amplifies red
-and blue."""
-NOISE = 0.0, 0.3
-"""Mean and deviation of the natural logarithm of a factor on both noise deviations."""
+VIGNETTE = 0.0, 0.35
+"""Range of the tangent of the half field of view; 0.35 leaves 79 % of the light in the corners."""
+SHOT = 1.0e-4, 3.5e-5, 6.3e-5
+READ = 5.0e-4, 2.0e-4, 2.8e-4
+"""Noise of red, green and blue: variance a unit of linear light, and deviation in the dark. White balance has amplified
+red and blue."""
+NOISE = 0.0, 0.20
+"""Mean and deviation of the natural logarithm of a factor on the deviation of all noise."""
+DARKEST, STEEPEST = -5.5, 1.9
+"""Limits of the logarithm of light, and of the exponent and its inverse."""
 
 
 class Darkening(NamedTuple):
@@ -49,8 +52,8 @@ def draw(count: int, generator: torch.Generator | None = None) -> Darkening:
     uniform = torch.rand(count, generator=generator, device=device)
     factor = noise.exp()[:, None]
     return Darkening(
-        light=torch.stack([exposure + red, exposure, exposure + blue], dim=1).exp().clamp(max=1),
-        contrast=contrast.clamp(min=0.8),
+        light=torch.stack([exposure + red, exposure, exposure + blue], dim=1).clamp(DARKEST, 0).exp(),
+        contrast=contrast.clamp(1 / STEEPEST, STEEPEST),
         vignette=VIGNETTE[0] + (VIGNETTE[1] - VIGNETTE[0]) * uniform,
         shot=factor.new_tensor(SHOT) * factor.square(),
         read=factor.new_tensor(READ) * factor,
