@@ -8,6 +8,7 @@ gives the noise of the low one, whose shot and read parts are then found by leas
 """
 
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -21,7 +22,7 @@ ENOUGH = 1500  # pixels
 
 
 def response(low: Tensor, high: Tensor) -> Tensor:
-    """Logarithm of light, red, green and blue, and contrast of a pair of (3, H, W) in [0, 1]; NaN if it has no range."""
+    """Logarithm of light, red, green and blue, and contrast of a pair of (3, H, W) in [0, 1]; NaN without range."""
     x, y = (F.avg_pool2d(synthesis.linear(side), 8).flatten(1) for side in (high, low))
     usable = (x > 0.02) & (x < 0.9) & (y > 5e-4)
     slopes, lights = [], []
@@ -38,7 +39,7 @@ def response(low: Tensor, high: Tensor) -> Tensor:
 
 
 def noise(low: Tensor, high: Tensor) -> Tensor:
-    """Deviation of the noise by channel and level, in 8-bit steps, (3, len(LEVELS) - 1); NaN where too little is flat."""
+    """Deviation of the noise by channel and level, in 8-bit steps, (3, levels); NaN where too little is flat."""
     gray = high.mean(0, keepdim=True)[None] * 255
     detail = F.avg_pool2d((gray - F.avg_pool2d(gray, 9, 1, 4)).abs(), 9, 1, 4)[0, 0]
     flat = (detail[:, 1:] < 1.5) & (detail[:, :-1] < 1.5)
@@ -46,7 +47,7 @@ def noise(low: Tensor, high: Tensor) -> Tensor:
     step = (low[..., 1:] - low[..., :-1]) * 255
     found = torch.full((3, len(LEVELS) - 1), torch.nan)
     for channel in range(3):
-        for place, (start, end) in enumerate(zip(LEVELS[:-1], LEVELS[1:], strict=True)):
+        for place, (start, end) in enumerate(pairwise(LEVELS)):
             kept = flat & (level[channel] >= start) & (level[channel] < end)
             if kept.sum() >= ENOUGH:
                 found[channel, place] = (step[channel, kept].var() / 2).sqrt()
@@ -62,7 +63,7 @@ def simulated(shot: float, read: float, levels: Tensor) -> Tensor:
 
 
 def main() -> None:
-    found = [pair for pair in datasets.pairs(Path(sys.argv[1]) / "our485")]
+    found = datasets.pairs(Path(sys.argv[1]) / "our485")
     responses, noises, means = [], [], []
     for picture in datasets.decoded(found):
         if max(map(abs, datasets.shift(picture))) > datasets.MISALIGNED:
@@ -83,8 +84,11 @@ def main() -> None:
         spread = (values.quantile(0.84) - values.quantile(0.16)) / 2
         quantiles = ", ".join(f"{v:.2f}" for v in values.quantile(torch.tensor([0.02, 0.16, 0.5, 0.84, 0.98])))
         print(f"{name:9} median {values.median():.3f} robust deviation {spread:.3f}   2..98 %: {quantiles}")
-    print("correlation\n", torch.corrcoef(torch.stack([fits[:, 1], fits[:, 0] - fits[:, 1], fits[:, 2] - fits[:, 1], fits[:, 3]])))
-    levels = torch.tensor([(a * b) ** 0.5 for a, b in zip(LEVELS[:-1], LEVELS[1:], strict=True)])
+    print(
+        "correlation\n",
+        torch.corrcoef(torch.stack([fits[:, 1], fits[:, 0] - fits[:, 1], fits[:, 2] - fits[:, 1], fits[:, 3]])),
+    )
+    levels = torch.tensor([(a * b) ** 0.5 for a, b in pairwise(LEVELS)])
     measured = torch.stack(noises)
     for channel, name in enumerate(("red", "green", "blue")):
         typical = measured[:, channel].nanmedian(dim=0).values

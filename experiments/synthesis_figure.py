@@ -7,6 +7,7 @@ to look at. Needs matplotlib.
 """
 
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -43,13 +44,20 @@ def main() -> None:
         typical = torch.stack(noises[kind])
         overall = typical.flatten(1).nanmean(dim=1)
         level.hist(overall[~overall.isnan()].tolist(), bins=torch.linspace(0, 4, 51).tolist(), **style)
-        centres = [(a * b) ** 0.5 for a, b in zip(LEVELS[:-1], LEVELS[1:], strict=True)]
+        centres = [(a * b) ** 0.5 for a, b in pairwise(LEVELS)]
         for channel, line in enumerate(("-", "--", ":")):
             values = typical[:, channel].nanmedian(dim=0).values
-            curve.plot(centres, values.tolist(), line, color=colour, label=f"{kind}, {('red', 'green', 'blue')[channel]}")
+            curve.plot(
+                centres, values.tolist(), line, color=colour, label=f"{kind}, {('red', 'green', 'blue')[channel]}"
+            )
     brightness.set(xlabel="mean brightness of a picture", ylabel="density", title="Brightness")
     level.set(xlabel="noise of a picture (8-bit steps)", title="Noise")
-    curve.set(xlabel="brightness of an area (8 bit)", ylabel="noise (8-bit steps)", ylim=(0, None), title="Noise against brightness")
+    curve.set(
+        xlabel="brightness of an area (8 bit)",
+        ylabel="noise (8-bit steps)",
+        ylim=(0, None),
+        title="Noise against brightness",
+    )
     for axes in (brightness, level, curve):
         axes.legend(fontsize=8)
         axes.spines[["top", "right"]].set_visible(False)
