@@ -100,15 +100,11 @@ class Measured(NamedTuple):
 
 
 def samples(place: Path) -> list[Sample]:
-    """The pairs of ``place/low`` and ``place/high``, with true maps where ``place/reflectance`` or
-    ``place/illumination`` hold them under the same name; or else every picture of a folder, without truth."""
+    """The pairs of ``place/low`` and ``place/high``, with their true maps where ``place/truth`` holds them, as
+    ``NAME_reflectance.png`` and ``NAME_illumination.png``; or else every picture of a folder, without truth."""
     if (place / "low").is_dir() or (place / "high").is_dir():
-        known = {
-            name: {path.stem: path for path in jobs.pictures(place / name, None)}
-            for name in MAPS
-            if (place / name).is_dir()
-        }
-        return [Sample(*pair, *(known.get(name, {}).get(pair.name) for name in MAPS)) for pair in datasets.pairs(place)]
+        known = {path.stem: path for path in (place / "truth").glob("*.png")}
+        return [Sample(*pair, *(known.get(f"{pair.name}_{name}") for name in MAPS)) for pair in datasets.pairs(place)]
     if not place.exists():
         raise DatasetError(f"{place}: no such data set or folder: use lol, samples, synthetic or a folder of pictures")
     found = list(jobs.pictures(place, None))

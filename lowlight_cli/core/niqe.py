@@ -11,6 +11,7 @@ import math
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -45,7 +46,7 @@ def load(path: Path = OWN_FIT) -> Pristine:
             arrays = [torch.from_numpy(np.asarray(file[name], dtype=np.float64)).squeeze() for name in file.files]
         mean = next(array for array in arrays if array.shape == (36,))
         covariance = next(array for array in arrays if array.shape == (36, 36))
-    except (OSError, ValueError, TypeError, StopIteration) as error:
+    except (OSError, EOFError, ValueError, TypeError, AttributeError, StopIteration, BadZipFile) as error:
         raise LowlightError(
             f"{path}: no NIQE parameters in it: give an .npz file with a mean (36) and a covariance (36x36)"
         ) from error
