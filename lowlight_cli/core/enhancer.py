@@ -23,7 +23,7 @@ Kind = TypeVar("Kind", Image.Image, np.ndarray, Tensor)
 Result = TypeVar("Result")
 Steps: TypeAlias = Generator[float, None, Result]
 """Work that yields, tile by tile, the share that is done, and returns its result."""
-BYTES = 2100
+BYTES = 1100
 """Memory that the activations of RetinexNet take for each pixel, in float32."""
 WORKSPACE = {"cpu": 300 << 20, "cuda": 6 << 30, "mps": 1 << 30}
 """Bytes of activations of one tile where memory is plenty; larger tiles compute hardly less."""
