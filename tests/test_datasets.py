@@ -113,6 +113,120 @@ def test_misaligned_pairs_are_left_out_with_the_reason() -> None:
     assert len(data.train) + len(data.validation) == 5
 
 
+def test_pictures_with_nothing_to_see_are_not_called_misaligned() -> None:
+    flat = torch.full((3, 80, 100), 0.5)
+    noise = 0.01 * torch.randn(2, 3, 80, 100, generator=torch.Generator().manual_seed(0))
+    assert datasets.shift(pixel_pair(flat, flat * 0.1)) == (0, 0)
+    pair = Pair("1", Path("low/1.png"), Path("high/1.png"))
+    assert datasets.fault(pair, pixel_pair(flat + noise[0], flat * 0.1 + noise[1])) is None
+
+
+def test_pictures_of_two_scenes_are_no_pair() -> None:
+    pair = Pair("1", Path("low/1.png"), Path("high/1.png"))
+    across = torch.linspace(0.1, 0.9, 120).expand(3, 96, 120)
+    down = torch.linspace(0.1, 0.9, 96)[:, None].expand(3, 96, 120)
+    assert datasets.fault(pair, pixel_pair(across, across * 0.1)) is None
+    said = f"{Path('low/1.png')}: shows something else than its partner {Path('high/1.png')}"
+    assert datasets.fault(pair, pixel_pair(across, down * 0.1)) == said
+
+
+def test_pictures_too_small_to_tell() -> None:
+    assert datasets.shift(pixel_pair(torch.rand(3, 8, 200))) == (0, 0)
+
+
+def test_pair_that_is_not_darker_is_left_out() -> None:
+    pictures = [pixel_pair(grain(seed, 64, 80)) for seed in range(4)]
+    pictures[1] = PixelPair(low=pictures[1].high, high=pictures[1].low)
+    found = [Pair(str(n), Path(f"low/{n}.png"), Path(f"high/{n}.png")) for n in range(4)]
+    data = datasets.split(found, pictures, fraction=0, seed=0)
+    assert data.left_out == [f"{Path('low/1.png')}: not darker than its partner {Path('high/1.png')}"]
+    assert len(datasets.split(found, pictures, fraction=0, seed=0, keep_flagged=True).train) == 4
+
+
+def test_nothing_fit_to_train_on() -> None:
+    picture = pixel_pair(grain(1, 64, 80))
+    found = [Pair("1", Path("low/1.png"), Path("high/1.png"))]
+    with pytest.raises(DatasetError, match="none of 1 pairs is fit"):
+        datasets.split(found, [PixelPair(picture.high, picture.low)], fraction=0, seed=0)
+
+
+# Photographs
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Three well-lit photographs, one of them large, and one that is too dark."""
+    place = tmp_path / "photos"
+    images.write(place / "a.png", images.Picture(grain(1, 64, 96)))
+    images.write(place / "trip" / "b.jpg", images.Picture(grain(2, 64, 96)))
+    images.write(place / "trip" / "big.jpg", images.Picture(grain(3, 1000, 500)))
+    images.write(place / "night.png", images.Picture(grain(4, 64, 96) * 0.1))
+    return place
+
+
+def test_photographs_get_a_dark_counterpart_each_the_same_for_the_same_seed(photos: Path) -> None:
+    found = datasets.photographs(photos, seed=1)
+    assert [photo.name for photo in found] == ["a", "night", "trip_b", "trip_big"]
+    pictures = list(datasets.decoded(found))
+    assert pictures[3].high.shape == pictures[3].low.shape == (3, 800, 400)
+    assert [torch.equal(a.low, b.low) for a, b in zip(pictures, datasets.decoded(found), strict=True)] == [True] * 4
+    (photos / "a.png").unlink()
+    others = {photo.name: photo.seed for photo in datasets.photographs(photos, seed=1)}
+    assert others.items() < {photo.name: photo.seed for photo in found}.items()
+    assert not set(others.values()) & {photo.seed for photo in datasets.photographs(photos, seed=2)}
+
+
+def test_training_set_of_pairs_and_photographs(photos: Path, pair_folder: Path) -> None:
+    found = datasets.to_train_on([str(pair_folder), "synthetic"], Path("data"), photos, seed=0)
+    pictures = list(datasets.decoded(found))
+    data = datasets.split(found, pictures, fraction=0, seed=0)
+    assert data.made == [False] * 8 + [True] * 3
+    assert data.left_out == [f"{photos / 'night.png'}: too dark to stand for a well-lit photograph"]
+
+
+@pytest.mark.parametrize(("make", "said"), [(False, "no such folder"), (True, "no pictures in this folder")])
+def test_no_photographs(tmp_path: Path, make: bool, said: str) -> None:
+    if make:
+        (tmp_path / "photos").mkdir()
+    with pytest.raises(DatasetError, match=said):
+        datasets.photographs(tmp_path / "photos", seed=0)
+
+
+def test_synthetic_pairs_that_are_not_there(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"download synthetic .* or .*synthesise"):
+        datasets.to_train_on(["synthetic"], tmp_path, None, seed=0)
+
+
+def test_synthesised_data_set(photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "data" / "synthetic"
+    todo = datasets.photographs(photos, seed=1, copies=2)
+    reasons = list(datasets.synthesise(todo, out, jpeg=None))
+    assert [reason is None for reason in reasons] == [True, True, False, False, True, True, True, True]
+    found = datasets.pairs(datasets.folder("synthetic", tmp_path / "data", "train"))
+    assert [pair.name for pair in found] == ["a_1", "a_2", "trip_b_1", "trip_b_2", "trip_big_1", "trip_big_2"]
+    by_name = {photo.name: photo for photo in todo}
+    for pair, picture in zip(found, datasets.decoded(found), strict=True):
+        assert torch.equal(picture.low, datasets.decode(by_name[pair.name]).low)
+    record = json.loads((out / "synthesis.json").read_text())
+    assert record.keys() == {pair.name for pair in found} and len(record["a_1"]["light"]) == 3
+    with pytest.raises(DatasetError, match="not empty"):
+        list(datasets.synthesise(todo, out, jpeg=None))
+
+
+def test_synthesised_data_set_as_cameras_write_it(photos: Path, tmp_path: Path) -> None:
+    list(datasets.synthesise(datasets.photographs(photos, seed=1), tmp_path / "out", jpeg=80))
+    assert {path.suffix for path in (tmp_path / "out" / "low").iterdir()} == {".jpg"}
+    assert {path.suffix for path in (tmp_path / "out" / "high").iterdir()} == {".png"}
+    datasets.pairs(tmp_path / "out")
+
+
+def test_interrupted_synthesis_leaves_nothing(photos: Path, tmp_path: Path) -> None:
+    making = datasets.synthesise(datasets.photographs(photos, seed=1), tmp_path / "out", jpeg=None)
+    next(making)
+    making.close()
+    assert {path.name for path in tmp_path.iterdir()} == {"photos"}
+
+
 # Scenes
 
 

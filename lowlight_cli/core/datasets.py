@@ -27,6 +27,10 @@ SAME_SCENE = 0.95
 """Two pictures whose mean-removed gray thumbnails correlate above this show the same scene."""
 MISALIGNED = 8
 """A pair whose pictures are shifted against each other by more than this many px is unfit for training."""
+ALIKE = 0.2
+"""Correlation above which two pictures show one thing: over 0.28 for LOL's pairs, around 0 for strangers."""
+CONTENT = 0.05
+"""A picture whose thumbnail deviates less, in the logarithm of light, has nothing in it to recognise."""
 LEGIBLE = 32
 """Pictures with a side of fewer px are too small to measure a shift in."""
 DIM = 0.2
@@ -203,11 +207,11 @@ def shift(picture: PixelPair) -> tuple[int, int]:
     """By how many px, down and right, the low picture lies off the high one; 2 px steps.
 
     Phase correlation (Kuglin and Hines 1975) of the logarithms, which turn a change of light into a constant. A shift
-    that does not make the pictures more alike is none: where there is little to see, noise draws the peak anywhere.
+    that does not make the pictures alike is none: where there is little to see, noise draws the peak anywhere.
     """
     if min(picture.high.shape[-2:]) < LEGIBLE:
         return 0, 0
-    low, high = (torch.log(F.avg_pool2d(gray(side[None].float() / 255), 2)[0, 0] + 0.02) for side in picture)
+    low, high = (F.avg_pool2d(log_light(side)[None], 2)[0] for side in picture)
     height, width = low.shape
     window = torch.hann_window(height, periodic=False)[:, None] * torch.hann_window(width, periodic=False)
     spectra = [torch.fft.rfft2((light - light.mean()) * window) for light in (low, high)]
@@ -217,17 +221,28 @@ def shift(picture: PixelPair) -> tuple[int, int]:
     peak = torch.fft.irfft2(cross / (cross.abs() + 1e-9) * lowpass, s=(height, width)).argmax()
     down, right = divmod(int(peak), width)
     down, right = down - height * (down > height // 2), right - width * (right > width // 2)
-    if likeness(low, high, down, right) <= likeness(low, high, 0, 0):
+    if likeness(low, high, down, right) <= max(likeness(low, high), ALIKE):
         return 0, 0
     return 2 * down, 2 * right
 
 
-def likeness(low: Tensor, high: Tensor, down: int, right: int) -> float:
+def log_light(side: Tensor) -> Tensor:
+    """The logarithm of the brightness of (3, H, W) uint8, (H, W); black is kept from reaching far down."""
+    return torch.log(gray(side[None].float() / 255)[0, 0] + 0.02)
+
+
+def likeness(low: Tensor, high: Tensor, down: int = 0, right: int = 0) -> float:
     """Correlation of two (H, W) where they overlap when ``low`` lies ``down`` and ``right`` of ``high``."""
     height, width = low.shape
     a = low[max(down, 0) : height + min(down, 0), max(right, 0) : width + min(right, 0)].flatten()
     b = high[max(-down, 0) : height + min(-down, 0), max(-right, 0) : width + min(-right, 0)].flatten()
     return float(F.cosine_similarity(a - a.mean(), b - b.mean(), dim=0))
+
+
+def strangers(picture: PixelPair) -> bool:
+    """Whether both pictures of a pair show something, and not the same."""
+    low, high = (F.adaptive_avg_pool2d(log_light(side)[None], THUMBNAIL)[0] for side in picture)
+    return min(float(low.std()), float(high.std())) > CONTENT and likeness(low, high) < ALIKE
 
 
 def fault(pair: Pair | Photo, picture: PixelPair) -> str | None:
@@ -240,6 +255,8 @@ def fault(pair: Pair | Photo, picture: PixelPair) -> str | None:
     down, right = shift(picture)
     if max(abs(down), abs(right)) > MISALIGNED:
         return f"{pair.low}: misaligned, {down:+d} px down and {right:+d} px right of its partner"
+    if strangers(picture):
+        return f"{pair.low}: shows something else than its partner {pair.high}"
     return None
 
 
