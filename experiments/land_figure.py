@@ -23,13 +23,13 @@ FIGURE = Path(__file__).parent / "figures" / "land.png"
 
 def marked(pixels: Tensor, mondrian: samples.Mondrian) -> Tensor:
     """The picture with the letters A and B on their patches."""
-    picture = images.to_image(pixels.expand(3, -1, -1).clamp(0, 1))
+    picture = images.to_image(images.quantised(pixels.expand(3, -1, -1)))
     draw = ImageDraw.Draw(picture)
     font = ImageFont.load_default(20)
     for letter, box in (("A", mondrian.a), ("B", mondrian.b)):
         at = (box.left + box.right) / 2, (box.top + box.bottom) / 2
         draw.text(at, letter, (255, 255, 255), font, anchor="mm", stroke_width=2, stroke_fill=(0, 0, 0))
-    return images.from_bytes(picture)
+    return images.from_image(picture).pixels
 
 
 def main() -> None:

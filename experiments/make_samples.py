@@ -10,11 +10,9 @@ import json
 import sys
 from pathlib import Path
 
-import numpy as np
 import skimage.data
 import torch
 import torch.nn.functional as F
-from PIL import Image
 from torch import Tensor
 
 from lowlight_cli.core import images, synthesis
@@ -43,7 +41,7 @@ def darkened(high: Tensor, light: float, generator: torch.Generator) -> Tensor:
 def demo() -> None:
     """The dark photographs that `make demo` enhances."""
     for seed, (name, light) in enumerate(DEMO.items()):
-        high = images.from_bytes(Image.fromarray(getattr(skimage.data, name)()))
+        high = images.from_array(getattr(skimage.data, name)()).pixels
         low = darkened(high, light, torch.Generator().manual_seed(seed))
         images.write(SAMPLES / "photos" / f"{name}.jpg", images.Picture(low))
 
@@ -54,14 +52,14 @@ def highs(originals: Path) -> None:
         if name in ORIGINALS:
             whole = images.read(originals / ORIGINALS[name]).pixels
         else:
-            whole = images.from_bytes(Image.fromarray(getattr(skimage.data, name)()))
+            whole = images.from_array(getattr(skimage.data, name)()).pixels
         scale = max(wanted / side for wanted, side in zip(SIZE, whole.shape[1:], strict=True))
         size = [max(round(side * scale), wanted) for wanted, side in zip(SIZE, whole.shape[1:], strict=True)]
         small = F.interpolate(whole[None], size, mode="bilinear", antialias=True)[0].clamp(0, 1)
         top, left = ((side - wanted) // 2 for wanted, side in zip(SIZE, size, strict=True))
         top //= 4 if name in UPPER else 1
         cut = small[:, top : top + SIZE[0], left : left + SIZE[1]]
-        images.save(images.to_image(cut), SAMPLES / "high" / f"{name}.jpg", quality=92, subsampling=0)
+        images.write(SAMPLES / "high" / f"{name}.jpg", images.Picture(cut), images.Encoding(quality=92))
 
 
 def pairs() -> None:
@@ -69,7 +67,7 @@ def pairs() -> None:
     for seed, (name, light) in enumerate(PAIRS.items(), 100):
         high = images.read(SAMPLES / "high" / f"{name}.jpg").pixels
         low = darkened(high, light, torch.Generator().manual_seed(seed))
-        images.save(images.to_image(low), SAMPLES / "low" / f"{name}.png", optimize=True)
+        images.write(SAMPLES / "low" / f"{name}.png", images.Picture(low))
 
 
 def mondrians() -> None:
@@ -96,14 +94,12 @@ def mondrians() -> None:
         by = synthesis.draw(1, generator)
         neutral = {"light": torch.ones(1, 3), "contrast": torch.ones(1), "vignette": torch.zeros(1)}
         low = synthesis.darken(synthesis.encoded(reflectance * light)[None], by._replace(**neutral), generator)[0]
-        images.save(images.to_image(low), SAMPLES / "low" / f"{name}.png", optimize=True)
-        lit = images.to_image(synthesis.encoded(0.85 * reflectance))
-        images.save(lit, SAMPLES / "high" / f"{name}.png", optimize=True)
+        images.write(SAMPLES / "low" / f"{name}.png", images.Picture(low))
+        images.write(SAMPLES / "high" / f"{name}.png", images.Picture(synthesis.encoded(0.85 * reflectance)))
         truth = SAMPLES / "truth"
-        known = images.to_image(synthesis.encoded(reflectance))
-        images.save(known, truth / f"{name}_reflectance.png", optimize=True)
-        values = (synthesis.encoded(light) * 65535).round().numpy().astype(np.uint16)
-        images.save(Image.fromarray(values), truth / f"{name}_illumination.png", optimize=True)
+        images.write(truth / f"{name}_reflectance.png", images.Picture(synthesis.encoded(reflectance)))
+        stored = images.quantised(synthesis.encoded(light)[None], torch.uint16)
+        images.write(truth / f"{name}_illumination.png", images.Picture(stored))
     (SAMPLES / "truth" / "patches.json").write_text(json.dumps(boxes, indent=2) + "\n")
 
 

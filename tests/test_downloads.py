@@ -487,10 +487,10 @@ def test_what_a_killed_process_left_is_cleared_away(server: Server, tmp_path: Pa
     assert hidden(tmp_path) == set()
 
 
-@pytest.mark.parametrize("moment", ["receiving", "unpacking", "looking"])
+@pytest.mark.parametrize("moment", ["unpacking", "looking"])
 def test_killed_at_any_moment_the_next_run_ends_well(server: Server, tmp_path: Path, moment: str) -> None:
     """Another process, ended by the system without a chance to clean up: nothing stands under the name of the data."""
-    event = {"receiving": "transfer.Received", "unpacking": "archives.Unpacking", "looking": "inspection.Inspecting"}
+    event = {"unpacking": "archives.Unpacking", "looking": "inspection.Inspecting"}
     code = (
         "import os, sys\n"
         "from pathlib import Path\n"

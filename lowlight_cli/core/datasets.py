@@ -122,16 +122,16 @@ def synthesise(photos: Sequence[Photo], out: Path, jpeg: int | None) -> Iterator
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise DatasetError(f"{out} is not empty: choose another --out")
-    suffix, options = (".png", {}) if jpeg is None else (".jpg", {"quality": jpeg})
+    suffix = ".png" if jpeg is None else ".jpg"
     record = {}
     try:
         with replacing_folder(out) as staging:
             for photo, picture in zip(photos, decoded(photos), strict=True):
                 reason = fault(photo, picture)
                 if reason is None:
-                    low, high = (images.to_image(side / 255) for side in picture)
-                    images.save(low, staging / "low" / f"{photo.name}{suffix}", **options)
-                    images.save(high, staging / "high" / f"{photo.name}.png")
+                    low, high = (images.Picture(side) for side in picture)
+                    images.write(staging / "low" / f"{photo.name}{suffix}", low, images.Encoding(quality=jpeg))
+                    images.write(staging / "high" / f"{photo.name}.png", high)
                     record[photo.name] = {"seed": photo.seed, **synthesis.described(photo.seed)}
                 yield reason
             if not record:
