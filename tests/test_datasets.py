@@ -19,6 +19,11 @@ def touch(place: Path, *names: str) -> None:
         path.write_bytes(b"")
 
 
+def split(found: list[Pair], pictures: list[PixelPair], fraction: float) -> datasets.TrainingSet:
+    faults = [datasets.fault(*both) for both in zip(found, pictures, strict=True)]
+    return datasets.split(found, pictures, faults, fraction=fraction, seed=0)
+
+
 def pixel_pair(high: torch.Tensor, low: torch.Tensor | None = None) -> PixelPair:
     return PixelPair(images.quantised(high * 0.15 if low is None else low), images.quantised(high))
 
@@ -108,7 +113,7 @@ def test_misaligned_pairs_are_left_out_with_the_reason() -> None:
     pictures = [pixel_pair(high[:, 20:140, 20:180]) for high in scene]
     pictures[3] = pixel_pair(scene[3][:, 20:140, 20:180], scene[3][:, 4:124, 0:160] * 0.1)
     found = [Pair(str(n), Path(f"low/{n}.png"), Path(f"high/{n}.png")) for n in range(6)]
-    data = datasets.split(found, pictures, fraction=0.2, seed=0)
+    data = split(found, pictures, 0.2)
     assert data.left_out == [f"{Path('low/3.png')}: misaligned, +16 px down and +20 px right of its partner"]
     assert len(data.train) + len(data.validation) == 5
 
@@ -138,16 +143,15 @@ def test_pair_that_is_not_darker_is_left_out() -> None:
     pictures = [pixel_pair(grain(seed, 64, 80)) for seed in range(4)]
     pictures[1] = PixelPair(low=pictures[1].high, high=pictures[1].low)
     found = [Pair(str(n), Path(f"low/{n}.png"), Path(f"high/{n}.png")) for n in range(4)]
-    data = datasets.split(found, pictures, fraction=0, seed=0)
+    data = split(found, pictures, 0)
     assert data.left_out == [f"{Path('low/1.png')}: not darker than its partner {Path('high/1.png')}"]
-    assert len(datasets.split(found, pictures, fraction=0, seed=0, keep_flagged=True).train) == 4
 
 
 def test_nothing_fit_to_train_on() -> None:
     picture = pixel_pair(grain(1, 64, 80))
     found = [Pair("1", Path("low/1.png"), Path("high/1.png"))]
     with pytest.raises(DatasetError, match="none of 1 pairs is fit"):
-        datasets.split(found, [PixelPair(picture.high, picture.low)], fraction=0, seed=0)
+        split(found, [PixelPair(picture.high, picture.low)], 0)
 
 
 # Photographs
@@ -178,8 +182,8 @@ def test_photographs_get_a_dark_counterpart_each_the_same_for_the_same_seed(phot
 
 def test_training_set_of_pairs_and_photographs(photos: Path, pair_folder: Path) -> None:
     found = datasets.to_train_on([str(pair_folder), "synthetic"], Path("data"), photos, seed=0)
-    pictures = list(datasets.decoded(found))
-    data = datasets.split(found, pictures, fraction=0, seed=0)
+    pictures, faults = zip(*datasets.examined(found), strict=True)
+    data = datasets.split(found, pictures, faults, fraction=0, seed=0)
     assert data.made == [False] * 8 + [True] * 3
     assert data.left_out == [f"{photos / 'night.png'}: too dark to stand for a well-lit photograph"]
 
@@ -258,7 +262,7 @@ def test_one_scene_cannot_be_split() -> None:
     pictures = [pixel_pair(grain(1, 64, 64))] * 3
     found = [Pair(str(n), Path(f"{n}"), Path(f"{n}")) for n in range(3)]
     with pytest.raises(DatasetError, match="one scene"):
-        datasets.split(found, pictures, fraction=0.1, seed=0)
+        split(found, pictures, 0.1)
 
 
 # LOL itself, where it is
@@ -280,7 +284,7 @@ def test_lol_scenes_are_those_of_the_reference_grouping(lol: Path) -> None:
 
 def test_of_lol_only_648_is_misaligned(lol: Path) -> None:
     found = [pair for pair in datasets.pairs(lol / "our485") if 600 <= int(pair.name) < 700]
-    faults = [datasets.fault(*both) for both in zip(found, datasets.decoded(found), strict=True)]
+    faults = [reason for _, reason in datasets.examined(found)]
     assert [pair.name for pair, fault in zip(found, faults, strict=True) if fault is not None] == ["648"]
     (said,) = filter(None, faults)
     assert "648.png: misaligned" in said and "+54 px right" in said

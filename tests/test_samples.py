@@ -105,6 +105,26 @@ def test_train_on_photographs(lowlight: Run, tmp_path: Path, narrow: None) -> No
     assert (tmp_path / "again" / "last.safetensors").read_bytes() == first
 
 
+def test_flagged_pairs_are_left_out_unless_told(lowlight: Run, tmp_path: Path, narrow: None) -> None:
+    mine = tmp_path / "mine"
+    for side in ("low", "high"):
+        for name in ("mondrian_1", "mondrian_2"):
+            picture = images.read(datasets.SAMPLES / side / f"{name}.png")
+            images.write(mine / side / f"{name}.png", picture)
+    picture = images.read(mine / "low" / "mondrian_2.png")
+    moved = images.Picture(picture.samples.roll(30, dims=2))
+    images.write(mine / "low" / "mondrian_2.png", moved)
+    options = (
+        *("train", "--stage", "decom", "--dataset", mine, "--epochs", 1, "--batch", 2, "--patch", 16),
+        *("--validation", 0, "--device", "cpu"),
+    )
+    _, _, err = lowlight(*options, "--run-dir", tmp_path / "without")
+    assert "left out: " in err and "mondrian_2.png: misaligned, +0 px down and +30 px right" in err
+    assert "1 pairs to train on" in err
+    _, _, err = lowlight(*options, "--keep-flagged", "--run-dir", tmp_path / "with")
+    assert "left out" not in err and "2 pairs to train on" in err
+
+
 def test_photographs_belong_to_the_synthetic_data_set(lowlight: Run, tmp_path: Path) -> None:
     code, _, err = lowlight("train", "--photos", tmp_path)
     assert code == 2 and "add --dataset synthetic" in err

@@ -203,6 +203,17 @@ def decoded(of: Sequence[Pair | Photo]) -> Iterator[PixelPair]:
         yield from pool.map(decode, of)
 
 
+def examined(of: Sequence[Pair | Photo]) -> Iterator[tuple[PixelPair, str | None]]:
+    """Every pair, in order, decoded on all cores, and why it is unfit to learn from, None if it is fit."""
+
+    def examine(pair: Pair | Photo) -> tuple[PixelPair, str | None]:
+        picture = decode(pair)
+        return picture, fault(pair, picture)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        yield from pool.map(examine, of)
+
+
 def shift(picture: PixelPair) -> tuple[int, int]:
     """By how many px, down and right, the low picture lies off the high one; 2 px steps.
 
@@ -211,7 +222,7 @@ def shift(picture: PixelPair) -> tuple[int, int]:
     """
     if min(picture.high.shape[-2:]) < LEGIBLE:
         return 0, 0
-    low, high = (F.avg_pool2d(log_light(side)[None], 2)[0] for side in picture)
+    low, high = (log_light(F.avg_pool2d(side.float(), 2)) for side in picture)
     height, width = low.shape
     window = torch.hann_window(height, periodic=False)[:, None] * torch.hann_window(width, periodic=False)
     spectra = [torch.fft.rfft2((light - light.mean()) * window) for light in (low, high)]
@@ -226,9 +237,9 @@ def shift(picture: PixelPair) -> tuple[int, int]:
     return 2 * down, 2 * right
 
 
-def log_light(side: Tensor) -> Tensor:
-    """The logarithm of the brightness of (3, H, W) uint8, (H, W); black is kept from reaching far down."""
-    return torch.log(gray(side[None].float() / 255)[0, 0] + 0.02)
+def log_light(pixels: Tensor) -> Tensor:
+    """The logarithm of the brightness of (3, H, W) in [0, 255], (H, W); black is kept from reaching far down."""
+    return torch.log(gray(pixels[None])[0, 0] / 255 + 0.02)
 
 
 def likeness(low: Tensor, high: Tensor, down: int = 0, right: int = 0) -> float:
@@ -241,7 +252,7 @@ def likeness(low: Tensor, high: Tensor, down: int = 0, right: int = 0) -> float:
 
 def strangers(picture: PixelPair) -> bool:
     """Whether both pictures of a pair show something, and not the same."""
-    low, high = (F.adaptive_avg_pool2d(log_light(side)[None], THUMBNAIL)[0] for side in picture)
+    low, high = (log_light(F.adaptive_avg_pool2d(side.float(), THUMBNAIL)) for side in picture)
     return min(float(low.std()), float(high.std())) > CONTENT and likeness(low, high) < ALIKE
 
 
@@ -301,13 +312,12 @@ class TrainingSet(NamedTuple):
 def split(
     found: Sequence[Pair | Photo],
     pictures: Sequence[PixelPair],
+    faults: Sequence[str | None],
     *,
     fraction: float,
     seed: int,
-    keep_flagged: bool = False,
 ) -> TrainingSet:
-    """Leave out pairs that are unfit and hold out whole scenes, ``fraction`` of the pairs, for validation."""
-    faults = [None if keep_flagged else fault(*both) for both in zip(found, pictures, strict=True)]
+    """Leave out pairs with a fault and hold out whole scenes, ``fraction`` of the pairs, for validation."""
     kept = [index for index, reason in enumerate(faults) if reason is None]
     if not kept:
         raise DatasetError(f"none of {len(found)} pairs is fit to train on; the first: {faults[0]}")
