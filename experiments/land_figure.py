@@ -3,8 +3,8 @@
     python experiments/land_figure.py [MODEL] [OUT]
 
 Draws the first Mondrian of the package with the maps that the model finds, and prints for all of them how many times
-as bright A is as B, and how far reflectance and illumination are from the true ones, next to what one gets for nothing:
-the picture itself as reflectance, its brightest channel as illumination.
+as bright A is as B, and how far reflectance and illumination are from the true ones (LMSE), next to what one gets for
+nothing: the picture itself as reflectance, its brightest channel as illumination.
 """
 
 import sys
@@ -14,7 +14,7 @@ import torch
 from PIL import ImageDraw, ImageFont
 from torch import Tensor
 
-from lowlight_cli.core import images, samples
+from lowlight_cli.core import images, metrics, samples
 from lowlight_cli.core.enhancer import Enhancer
 from lowlight_cli.core.panel import panel
 
@@ -36,7 +36,7 @@ def main() -> None:
     model = sys.argv[1] if len(sys.argv) > 1 else "retinexnet"
     target = Path(sys.argv[2]) if len(sys.argv) > 2 else FIGURE
     enhancer = Enhancer(model, "cpu")
-    print("              A : B in             error of reflectance    error of illumination")
+    print("              A : B in             LMSE of reflectance     LMSE of illumination")
     print("              picture  reflectance  found  for nothing     found  for nothing")
     for number, mondrian in enumerate(samples.mondrians()):
         low = images.read(mondrian.low).pixels
@@ -46,10 +46,10 @@ def main() -> None:
         values = (
             samples.a_to_b(low, mondrian),
             samples.a_to_b(found.reflectance, mondrian),
-            samples.error(found.reflectance, truth.reflectance),
-            samples.error(low, truth.reflectance),
-            samples.error(found.illumination, truth.illumination),
-            samples.error(brightest, truth.illumination),
+            metrics.lmse(found.reflectance, truth.reflectance),
+            metrics.lmse(low, truth.reflectance),
+            metrics.lmse(found.illumination, truth.illumination),
+            metrics.lmse(brightest, truth.illumination),
         )
         print(
             f"{mondrian.name}    {{:5.2f}}    {{:5.2f}}        {{:.3f}}  {{:.3f}}           {{:.3f}}  {{:.3f}}".format(

@@ -52,8 +52,8 @@ DRIVE = "https://drive.usercontent.google.com/download?export=download&confirm=t
 
 LOL = Source(
     name="lol",
-    about="LOL v1: 485 training and 15 test pairs of real photographs, 400x600 (Wei et al. 2018)",
-    licence="research only, not to be passed on",
+    about="LOL v1: 485 training and 15 test pairs, real photographs",
+    licence="research only",
     page="https://daooshee.github.io/BMVC2018website/",
     size=347_000_000,
     parts=(
@@ -72,8 +72,8 @@ LOL = Source(
 )
 SYNTHETIC = Source(
     name="synthetic",
-    about="BrighteningTrain: the paper's 1000 synthetic training pairs, mixed sizes (Wei et al. 2018)",
-    licence="research only, not to be passed on",
+    about="BrighteningTrain: the paper's 1000 synthetic training pairs",
+    licence="research only",
     page="https://daooshee.github.io/BMVC2018website/",
     size=None,
     parts=(Part(".", 1000),),

@@ -17,7 +17,7 @@ from .tiling import Box
 
 MARGIN = 8
 """px at the edge of a patch that are left out when its brightness is measured."""
-ABOUT = "ten small pairs of our own: darkened photographs, and Mondrians whose light is known"
+ABOUT = "ten small pairs of our own, four with known reflectance"
 
 
 class Mondrian(NamedTuple):
@@ -47,16 +47,6 @@ def mondrians() -> list[Mondrian]:
         )
         for name, patch in boxes.items()
     ]
-
-
-def error(estimate: Tensor, truth: Tensor) -> float:
-    """How far a map is from the true one at the best common scale, which a decomposition leaves open.
-
-    ``min_s |s estimate - truth|^2 / |truth|^2``, the global form of the LMSE of Grosse et al. 2009 ("Ground truth
-    dataset and baseline evaluations for intrinsic image algorithms"): 0 is right, 1 is no better than black.
-    """
-    scale = (estimate * truth).sum() / estimate.square().sum().clamp(min=1e-12)
-    return float((scale * estimate - truth).square().sum() / truth.square().sum())
 
 
 def a_to_b(pixels: Tensor, mondrian: Mondrian) -> float:
