@@ -7,7 +7,7 @@ import pytest
 import torch
 from conftest import SHARED, scenery
 
-from lowlight_cli.core import datasets, images
+from lowlight_cli.core import datasets, images, likeness
 from lowlight_cli.core.datasets import Pair, PixelPair
 from lowlight_cli.core.errors import DatasetError
 
@@ -105,7 +105,7 @@ def test_shift_is_measured_across_light_and_noise(down: int, right: int) -> None
     noise = 0.01 * torch.randn(3, 160, 200, generator=torch.Generator().manual_seed(2))
     high = scene[:, 40:200, 40:240]
     low = scene[:, 40 - down : 200 - down, 40 - right : 240 - right] * 0.1 + noise
-    assert datasets.shift(pixel_pair(high, low)) == (down, right)
+    assert likeness.shift(*pixel_pair(high, low)) == (down, right)
 
 
 def test_misaligned_pairs_are_left_out_with_the_reason() -> None:
@@ -121,7 +121,7 @@ def test_misaligned_pairs_are_left_out_with_the_reason() -> None:
 def test_pictures_with_nothing_to_see_are_not_called_misaligned() -> None:
     flat = torch.full((3, 80, 100), 0.5)
     noise = 0.01 * torch.randn(2, 3, 80, 100, generator=torch.Generator().manual_seed(0))
-    assert datasets.shift(pixel_pair(flat, flat * 0.1)) == (0, 0)
+    assert likeness.shift(*pixel_pair(flat, flat * 0.1)) == (0, 0)
     pair = Pair("1", Path("low/1.png"), Path("high/1.png"))
     assert datasets.fault(pair, pixel_pair(flat + noise[0], flat * 0.1 + noise[1])) is None
 
@@ -136,7 +136,7 @@ def test_pictures_of_two_scenes_are_no_pair() -> None:
 
 
 def test_pictures_too_small_to_tell() -> None:
-    assert datasets.shift(pixel_pair(torch.rand(3, 8, 200))) == (0, 0)
+    assert likeness.shift(*pixel_pair(torch.rand(3, 8, 200))) == (0, 0)
 
 
 def test_pair_that_is_not_darker_is_left_out() -> None:
@@ -238,15 +238,15 @@ def test_scenes_join_pictures_that_look_alike() -> None:
     first, second = scenery(1, 64, 96) * 255, scenery(2, 64, 96) * 255
     brighter = (first * 0.7 + 40).to(torch.uint8)
     highs = [first.to(torch.uint8), second.to(torch.uint8), brighter]
-    scene_of = datasets.scenes(highs)
+    scene_of = likeness.scenes(highs)
     assert scene_of[0] == scene_of[2] != scene_of[1]
 
 
 def test_scenes_join_through_a_chain() -> None:
     first, second = scenery(1, 64, 96), scenery(2, 64, 96)
     chain = [images.quantised(first + step * (second - first)) for step in torch.linspace(0, 1, 12)]
-    assert len(set(datasets.scenes([chain[0], chain[-1]]))) == 2
-    assert len(set(datasets.scenes(chain))) == 1
+    assert len(set(likeness.scenes([chain[0], chain[-1]]))) == 2
+    assert len(set(likeness.scenes(chain))) == 1
 
 
 def test_whole_scenes_are_held_out() -> None:
@@ -273,7 +273,7 @@ def test_lol_scenes_are_those_of_the_reference_grouping(lol: Path) -> None:
     if not reference.exists():
         pytest.skip("the reference grouping is not here")
     found = [(part, pair) for part in ("our485", "eval15") for pair in datasets.pairs(lol / part)]
-    scene_of = datasets.scenes(images.quantised(images.read(pair.high).pixels) for _, pair in found)
+    scene_of = likeness.scenes(images.quantised(images.read(pair.high).pixels) for _, pair in found)
     groups: dict[int, set[str]] = {}
     for scene, (part, pair) in zip(scene_of, found, strict=True):
         groups.setdefault(scene, set()).add(f"{part}/{pair.name}")

@@ -3,36 +3,25 @@
 import json
 import os
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from . import images, jobs, synthesis
+from . import images, jobs, likeness, synthesis
 from .errors import DatasetError
 from .files import replacing_folder
-from .metrics import gray
 
 Split = Literal["train", "test"]
 LOL_FOLDERS = {"train": "our485", "test": "eval15"}
 SAMPLES = Path(__file__).parents[1] / "samples"
 """The ten pairs of our own that come with the package."""
 
-THUMBNAIL = 32, 48
-SAME_SCENE = 0.95
-"""Two pictures whose mean-removed gray thumbnails correlate above this show the same scene."""
 MISALIGNED = 8
 """A pair whose pictures are shifted against each other by more than this many px is unfit for training."""
-ALIKE = 0.2
-"""Correlation above which two pictures show one thing: over 0.28 for LOL's pairs, around 0 for strangers."""
-CONTENT = 0.05
-"""A picture whose thumbnail deviates less, in the logarithm of light, has nothing in it to recognise."""
-LEGIBLE = 32
-"""Pictures with a side of fewer px are too small to measure a shift in."""
 DIM = 0.2
 """A photograph darker than this, on average, cannot stand for a well-lit one."""
 
@@ -214,48 +203,6 @@ def examined(of: Sequence[Pair | Photo]) -> Iterator[tuple[PixelPair, str | None
         yield from pool.map(examine, of)
 
 
-def shift(picture: PixelPair) -> tuple[int, int]:
-    """By how many px, down and right, the low picture lies off the high one; 2 px steps.
-
-    Phase correlation (Kuglin and Hines 1975) of the logarithms, which turn a change of light into a constant. A shift
-    that does not make the pictures alike is none: where there is little to see, noise draws the peak anywhere.
-    """
-    if min(picture.high.shape[-2:]) < LEGIBLE:
-        return 0, 0
-    low, high = (log_light(F.avg_pool2d(side.float(), 2)) for side in picture)
-    height, width = low.shape
-    window = torch.hann_window(height, periodic=False)[:, None] * torch.hann_window(width, periodic=False)
-    spectra = [torch.fft.rfft2((light - light.mean()) * window) for light in (low, high)]
-    cross = spectra[0] * spectra[1].conj()
-    across, along = torch.fft.fftfreq(height)[:, None], torch.fft.rfftfreq(width)
-    lowpass = torch.exp(-(across.square() + along.square()) / (2 * 0.12**2))  # noise sits in the high frequencies
-    peak = torch.fft.irfft2(cross / (cross.abs() + 1e-9) * lowpass, s=(height, width)).argmax()
-    down, right = divmod(int(peak), width)
-    down, right = down - height * (down > height // 2), right - width * (right > width // 2)
-    if likeness(low, high, down, right) <= max(likeness(low, high), ALIKE):
-        return 0, 0
-    return 2 * down, 2 * right
-
-
-def log_light(pixels: Tensor) -> Tensor:
-    """The logarithm of the brightness of (3, H, W) in [0, 255], (H, W); black is kept from reaching far down."""
-    return torch.log(gray(pixels[None])[0, 0] / 255 + 0.02)
-
-
-def likeness(low: Tensor, high: Tensor, down: int = 0, right: int = 0) -> float:
-    """Correlation of two (H, W) where they overlap when ``low`` lies ``down`` and ``right`` of ``high``."""
-    height, width = low.shape
-    a = low[max(down, 0) : height + min(down, 0), max(right, 0) : width + min(right, 0)].flatten()
-    b = high[max(-down, 0) : height + min(-down, 0), max(-right, 0) : width + min(-right, 0)].flatten()
-    return float(F.cosine_similarity(a - a.mean(), b - b.mean(), dim=0))
-
-
-def strangers(picture: PixelPair) -> bool:
-    """Whether both pictures of a pair show something, and not the same."""
-    low, high = (log_light(F.adaptive_avg_pool2d(side.float(), THUMBNAIL)) for side in picture)
-    return min(float(low.std()), float(high.std())) > CONTENT and likeness(low, high) < ALIKE
-
-
 def fault(pair: Pair | Photo, picture: PixelPair) -> str | None:
     """Why a pair is unfit to learn from, None if it is fit."""
     if isinstance(pair, Photo):
@@ -263,27 +210,12 @@ def fault(pair: Pair | Photo, picture: PixelPair) -> str | None:
         return f"{pair.high}: too dark to stand for a well-lit photograph" if dim else None
     if picture.low.float().mean() >= picture.high.float().mean():
         return f"{pair.low}: not darker than its partner {pair.high}"
-    down, right = shift(picture)
+    down, right = likeness.shift(*picture)
     if max(abs(down), abs(right)) > MISALIGNED:
         return f"{pair.low}: misaligned, {down:+d} px down and {right:+d} px right of its partner"
-    if strangers(picture):
+    if likeness.strangers(*picture):
         return f"{pair.low}: shows something else than its partner {pair.high}"
     return None
-
-
-def scenes(highs: Iterable[Tensor]) -> list[int]:
-    """A scene number for each well-lit picture (3, H, W) uint8: those that look alike share it, through any chain."""
-    thumbnails = [F.adaptive_avg_pool2d(gray(high[None].float()), THUMBNAIL).flatten() for high in highs]
-    flat = torch.stack(thumbnails)
-    flat = F.normalize(flat - flat.mean(dim=1, keepdim=True))
-    alike = flat @ flat.T > SAME_SCENE
-    alike.fill_diagonal_(True)
-    label = torch.arange(len(flat))
-    while True:  # every picture takes the smallest label among its likes, until nothing changes
-        smallest = torch.where(alike, label, len(flat)).amin(dim=1)
-        if torch.equal(smallest, label):
-            return [int(number) for number in label]
-        label = smallest
 
 
 def held_out(scene_of: Sequence[int], fraction: float, seed: int) -> set[int]:
@@ -321,7 +253,7 @@ def split(
     kept = [index for index, reason in enumerate(faults) if reason is None]
     if not kept:
         raise DatasetError(f"none of {len(found)} pairs is fit to train on; the first: {faults[0]}")
-    scene_of = scenes(pictures[index].high for index in kept)
+    scene_of = likeness.scenes(pictures[index].high for index in kept)
     judged = {kept[place] for place in held_out(scene_of, fraction, seed)}
     if len(judged) == len(kept):
         raise DatasetError(f"all {len(kept)} pairs show one scene, none is left to train on: use --validation 0")
