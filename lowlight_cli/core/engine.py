@@ -53,13 +53,12 @@ def train(settings: TrainSettings, run_dir: Path) -> Generator[Event]:
     ranks.wait()
 
     found = datasets.to_train_on(settings.dataset, settings.data, settings.photos, settings.seed)
-    pictures = []
-    for pair in datasets.decoded(found):
-        pictures.append(pair)
+    pictures, faults = [], []
+    for picture, reason in datasets.examined(found):
+        pictures.append(picture)
+        faults.append(None if settings.keep_flagged else reason)
         yield Reading(len(pictures), len(found))
-    data = datasets.split(
-        found, pictures, fraction=settings.validation, seed=settings.seed, keep_flagged=settings.keep_flagged
-    )
+    data = datasets.split(found, pictures, faults, fraction=settings.validation, seed=settings.seed)
     try:
         session = Session(settings, data, run, place, ranks)
         if state is not None:

@@ -123,12 +123,13 @@ def held_out_scenes(found: Sequence[Sample], fraction: float, seed: int) -> Iter
 
     They are the ones that ``lowlight train`` with the same ``fraction`` and ``seed`` never learns from.
     """
-    pictures = []
-    for picture in datasets.decoded([datasets.Pair(sample.name, *paired(sample)) for sample in found]):
-        pictures.append(picture)
-        yield len(pictures)
     pairs = [datasets.Pair(sample.name, *paired(sample)) for sample in found]
-    names = set(datasets.split(pairs, pictures, fraction=fraction, seed=seed).validation_names)
+    pictures, faults = [], []
+    for picture, fault in datasets.examined(pairs):
+        pictures.append(picture)
+        faults.append(fault)
+        yield len(pictures)
+    names = set(datasets.split(pairs, pictures, faults, fraction=fraction, seed=seed).validation_names)
     yield from (sample for sample in found if sample.name in names)
 
 
