@@ -150,7 +150,8 @@ def test_a_map_of_another_size_is_said(tmp_path: Path) -> None:
 
 
 def test_multiply_adds_are_those_of_the_layers() -> None:
-    assert evaluation.multiply_adds(RetinexNet(), 400, 600) == 283_008 * 400 * 600
+    decom = 4 * 64 * 9**2 + 5 * 64 * 64 * 3**2 + 64 * 4 * 3**2
+    assert evaluation.multiply_adds(RetinexNet(ignore_enhance_net=True), 40, 64) == decom * 40 * 64
 
 
 def test_brightness_transfer_is_recorded(tmp_path: Path) -> None:
@@ -169,9 +170,10 @@ def test_the_protocol_scenes_measures_what_training_never_saw(pair_folder: Path,
     names = [row.name for row in report.results[0].rows]
     pairs = datasets.pairs(pair_folder)
     training = TrainSettings()
-    split = datasets.split(pairs, [*map(datasets.decode, pairs)], fraction=training.validation, seed=training.seed)
-    assert names == split.validation_names
-    assert len(split.train) + len(names) == len(pairs)
+    scene_of = datasets.scenes(datasets.decode(pair).high for pair in pairs)
+    held_out = datasets.held_out(scene_of, training.validation, training.seed)
+    assert names == [pairs[index].name for index in sorted(held_out)]
+    assert 0 < len(names) < len(pairs)
     assert report.split == "held-out scenes"
 
 
