@@ -1,7 +1,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from .. import console
+from .. import console, tables
 from ..settings import EvaluateSettings
 from . import CONFIG, option
 
@@ -57,6 +57,6 @@ def evaluate(
                     counter.at(*event)
                 case evaluation.Finished(found, gallery):
                     pass
-    console.evaluation(found)
+    tables.show(found)
     for path in outputs.write(settings, found, gallery):
         console.note(f"written: {path}")

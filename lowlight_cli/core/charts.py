@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from html import escape
 from typing import NamedTuple
 
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6bb1", "#7f7f00")
-"""Told apart with any colour vision: Okabe and Ito 2008, its yellow and black replaced."""
+COLOURS = ("#1f83c8", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6bb1", "#7f7f00")
+"""Told apart with any colour vision and on light and dark paper: after Okabe and Ito 2008."""
 MARKS = (
     "M-4,0a4,4 0 1,0 8,0a4,4 0 1,0 -8,0",
     "M-4,-4h8v8h-8z",

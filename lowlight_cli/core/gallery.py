@@ -27,7 +27,7 @@ class Gallery:
             return
         versions = self.pictures.setdefault(picture, {})
         if version not in versions:
-            copy = to_image(pixels.float() / 255)
+            copy = to_image(pixels)
             copy.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
             file = io.BytesIO()
             copy.save(file, "JPEG", quality=88)

@@ -73,13 +73,13 @@ def gray(image: Tensor) -> Tensor:
     return (image * image.new_tensor(LUMA).view(3, 1, 1)).sum(dim=1, keepdim=True)
 
 
-def blurred(x: Tensor) -> Tensor:
-    """Gaussian mean over each valid window: (B, C, H, W) to (B, C, H - 10, W - 10).
+def blurred(x: Tensor, window: int = WINDOW, sigma: float = SIGMA) -> Tensor:
+    """Gaussian mean over each valid window: (B, C, H, W) to (B, C, H - window + 1, W - window + 1).
 
     Two passes of shifted sums: on a CPU in double precision ten times as fast as convolving each channel.
     """
-    radius = WINDOW // 2
-    weights = [math.exp(-(place**2) / (2 * SIGMA**2)) for place in range(-radius, radius + 1)]
+    radius = window // 2
+    weights = [math.exp(-(place**2) / (2 * sigma**2)) for place in range(-radius, radius + 1)]
     weights = [weight / sum(weights) for weight in weights]
     for axis in (-2, -1):
         size = x.shape[axis] - 2 * radius

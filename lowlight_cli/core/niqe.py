@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .errors import LowlightError
+from .metrics import blurred
 
 PATCH = 96
 """Side of a patch in px at full scale; half as much at half scale."""
@@ -57,7 +58,8 @@ def niqe(luma: Tensor, model: Pristine) -> Tensor:
     """NIQE of each picture (B, 1, H, W) of luma in [0, 1], of 8-bit origin; shape (B,). Sides below 96 px give nan."""
     if min(luma.shape[-2:]) < PATCH:
         return luma.new_full((len(luma),), math.nan, dtype=torch.float64)
-    found, _ = features(luma)
+    at_once = 1 if luma.device.type == "cpu" else len(luma)  # one picture fits a processor's cache
+    found = torch.cat([features(some)[0] for some in luma.split(at_once)])
     mean, covariance = model.mean.to(luma.device), model.covariance.to(luma.device)
     distances = []
     for patches in found:
@@ -84,16 +86,9 @@ def features(luma: Tensor) -> tuple[Tensor, Tensor]:
 
 def normalise(image: Tensor) -> tuple[Tensor, Tensor]:
     """(B, 1, H, W) of levels 0 to 255, less its local mean and divided by its local contrast; and that contrast."""
-    place = torch.arange(WINDOW, dtype=image.dtype, device=image.device) - WINDOW // 2
-    kernel = torch.exp(-place.square() / (2 * SIGMA**2))
-    kernel = (kernel / kernel.sum()).view(1, 1, 1, WINDOW)
-
-    def smoothed(x: Tensor) -> Tensor:
-        around = F.pad(x, [WINDOW // 2] * 4, mode="replicate")
-        return F.conv2d(F.conv2d(around, kernel), kernel.transpose(2, 3))
-
-    mean = smoothed(image)
-    contrast = (smoothed(image.square()) - mean.square()).abs().sqrt()
+    around = F.pad(image, [WINDOW // 2] * 4, mode="replicate")
+    mean = blurred(around, WINDOW, SIGMA)
+    contrast = (blurred(around.square(), WINDOW, SIGMA) - mean.square()).abs().sqrt()
     return (image - mean) / (contrast + 1), contrast
 
 

@@ -1,5 +1,6 @@
 """The files that an evaluation leaves: figures, pictures, and a page that shows both."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +21,11 @@ def check(settings: EvaluateSettings, inputs: set[Path]) -> None:
     for path in files:
         if path is not None and (path.resolve() in inputs or path.is_dir()):
             raise LowlightError(f"{path}: this is {'a folder' if path.is_dir() else 'an input'}: choose another name")
+    for path in (*files, settings.save):
+        if path is not None:
+            place = next(parent for parent in path.resolve().parents if parent.exists())
+            if not (place.is_dir() and os.access(place, os.W_OK)):
+                raise LowlightError(f"{path}: cannot be written: {place} is no folder that you may write to")
     if settings.sheet is not None:
         images.kind_of(settings.sheet)
     if settings.save is not None and settings.save.exists():
@@ -32,7 +38,7 @@ def check(settings: EvaluateSettings, inputs: set[Path]) -> None:
 def save(folder: Path, system: str, picture: str, enhanced: Tensor) -> None:
     """Write one enhanced picture, uint8 (3, H, W), to ``folder/system/picture.png``."""
     path = folder / system.replace("/", "_") / f"{picture}.png"
-    images.write(path, images.Picture(enhanced.float() / 255))
+    images.write(path, images.Picture(enhanced))
 
 
 def write(settings: EvaluateSettings, report: Report, gallery: Gallery) -> Iterator[Path]:
