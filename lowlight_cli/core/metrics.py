@@ -24,7 +24,11 @@ def ssim(prediction: Tensor, target: Tensor) -> Tensor:
     11x11 Gaussian, sigma 1.5, as Wang et al. 2004 (doi:10.1109/TIP.2003.819861) and scikit-image with
     ``gaussian_weights=True, sigma=1.5, use_sample_covariance=False`` compute it. Sides must be at least 11 px.
     """
-    a, b = prediction.double(), target.double()
+    return similarity(prediction.double(), target.double())
+
+
+def similarity(a: Tensor, b: Tensor) -> Tensor:
+    """``ssim`` in the precision of its arguments; single is enough for a loss."""
     mean_a, mean_b = blurred(a), blurred(b)
     variance_a = blurred(a * a) - mean_a.square()
     variance_b = blurred(b * b) - mean_b.square()

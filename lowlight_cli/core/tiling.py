@@ -1,6 +1,7 @@
 """Exact tiling: the same pixels as one pass over the whole picture, in bounded memory.
 
-The networks are convolutions without normalisation or pooling over the image, so a tile that sees ``HALO`` px more on
+The networks are convolutions without normalisation or pooling over the image; what they must know about the whole
+picture is read from its thumbnail once and handed to every tile. So a tile that sees ``HALO`` px more on
 each side, and starts on a ``MULTIPLE``, computes exactly what the whole picture would: no blending, no seams.
 """
 
@@ -10,7 +11,7 @@ from typing import NamedTuple
 import torch.nn.functional as F
 from torch import Tensor
 
-from .networks import Retinex, RetinexNet
+from .networks import Network, Retinex, RetinexPlus, thumbnail
 
 TILE = 512
 """Side of a tile in px: about 0.7 GB of activations in RetinexNet."""
@@ -55,16 +56,17 @@ def padded(image: Tensor, multiple: int) -> Tensor:
     return F.pad(image, (0, right, 0, down), mode=mode)
 
 
-def run(net: RetinexNet, image: Tensor, *, tile: int | None = TILE) -> Retinex:
+def run(net: Network, image: Tensor, *, tile: int | None = TILE) -> Retinex:
     """The maps of (B, 3, H, W) of any size, in [0, 1]. ``tile`` is a multiple of the net's; None means one pass."""
     height, width = image.shape[-2:]
+    context = (net.context(thumbnail(image)),) if isinstance(net, RetinexPlus) else ()
     image = padded(image, net.MULTIPLE)
     rows, columns = image.shape[-2:]
     if tile is None or (rows <= tile and columns <= tile):
-        return Retinex(*(maps[..., :height, :width] for maps in net(image)))
+        return Retinex(*(maps[..., :height, :width] for maps in net(image, *context)))
     result = Retinex(*(image.new_empty(len(image), channels, rows, columns) for channels in (3, 1, 1)))
     for box in boxes(rows, columns, tile):
         seen = box.grown(net.HALO, rows, columns)
-        for whole, part in zip(result, net(seen.cut(image)), strict=True):
+        for whole, part in zip(result, net(seen.cut(image), *context), strict=True):
             box.cut(whole).copy_(box.cut(part, origin=(seen.top, seen.left)))
     return Retinex(*(maps[..., :height, :width] for maps in result))
