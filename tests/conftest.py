@@ -28,9 +28,9 @@ def reference() -> Path:
 @pytest.fixture
 def lol() -> Path:
     """LOL, unpacked; not part of the project."""
-    path = Path(os.environ.get("LOWLIGHT_TEST_LOL", Path(__file__).parents[1] / "data" / "lol"))
+    path = Path(os.environ.get("TEST_LOL", Path(__file__).parents[1] / "data" / "lol"))
     if not (path / "our485").is_dir():
-        pytest.skip("LOL is not here: name its folder in LOWLIGHT_TEST_LOL")
+        pytest.skip("LOL is not here: name its folder in TEST_LOL")
     return path
 
 

@@ -1,12 +1,15 @@
 """The command line as a whole: help, version, exit codes, and one line for every failure."""
 
 import json
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 import typer
 
 from lowlight_cli import __version__
@@ -80,8 +83,14 @@ def test_training_without_lol_says_how_to_get_it(lowlight: Run, tmp_path: Path) 
     assert "lowlight download lol" in one_line(err)
 
 
+@pytest.fixture
+def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Networks of width 4, to be quick."""
+    monkeypatch.setenv("LOWLIGHT_WIDTH", "4")
+
+
 def test_train_writes_a_run_that_evaluate_and_enhance_can_use(
-    lowlight: Run, pair_folder: Path, photo: Path, tmp_path: Path
+    lowlight: Run, narrow: None, pair_folder: Path, photo: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
     small = ["--epochs", 1, "--patch", 16, "--batch", 4, "--validation", 0.25]
@@ -101,7 +110,9 @@ def test_train_writes_a_run_that_evaluate_and_enhance_can_use(
     assert (tmp_path / "bright.png").exists()
 
 
-def test_a_run_goes_on_when_the_command_is_repeated(lowlight: Run, pair_folder: Path, tmp_path: Path) -> None:
+def test_a_run_goes_on_when_the_command_is_repeated(
+    lowlight: Run, narrow: None, pair_folder: Path, tmp_path: Path
+) -> None:
     command = ["train", "--dataset", pair_folder, "--run-dir", tmp_path / "run", "--stage", "decom"]
     command += ["--epochs", 1, "--patch", 16, "--batch", 4, "--validation", 0]
     assert lowlight(*command)[0] == 0
@@ -109,6 +120,30 @@ def test_a_run_goes_on_when_the_command_is_repeated(lowlight: Run, pair_folder: 
     assert lowlight(*command)[0] == 0
     assert (tmp_path / "run" / "last.safetensors").read_bytes() == before
     assert "another seed" in one_line(lowlight(*command, "--seed", 5)[2])
+
+
+def test_ctrl_c_saves_and_says_how_to_go_on(pair_folder: Path, tmp_path: Path, lowlight: Run) -> None:
+    run = tmp_path / "run"
+    command = [sys.executable, "-m", "lowlight_cli", "train", "--dataset", str(pair_folder), "--run-dir", str(run)]
+    command += ["--epochs", "100000", "--patch", "16", "--batch", "4", "--validation", "0", "--stage", "decom"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    journal = run / "events.jsonl"
+    while process.poll() is None and not (journal.exists() and '"step"' in journal.read_text()):
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert f"lowlight train --resume {run}" in err
+    assert "Traceback" not in err
+    steps = [json.loads(line)["step"] for line in journal.read_text().splitlines() if '"event": "step"' in line]
+    state = torch.load(run / "state.pt", weights_only=True)
+    assert state["step"] == steps[-1]
+
+
+def test_resume_wants_a_run(lowlight: Run, tmp_path: Path) -> None:
+    code, _, err = lowlight("train", "--resume", tmp_path)
+    assert code == 2
+    assert "no run to go on with" in one_line(err)
 
 
 def test_an_unknown_device_is_named(lowlight: Run, photo: Path, tiny_model: Path) -> None:

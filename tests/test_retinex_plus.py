@@ -131,7 +131,7 @@ def test_a_made_thumbnail_is_in_the_light_of_its_patch() -> None:
     lights = []
     for _ in range(20):
         low, high, low_thumbnail, high_thumbnail = bank.patches(torch.arange(6), 80, generator)
-        torch.testing.assert_close(low_thumbnail.mean(dim=(2, 3)), low.mean(dim=(2, 3)), rtol=0.1, atol=0.01)
+        torch.testing.assert_close(low_thumbnail.mean(dim=(2, 3)), low.mean(dim=(2, 3)), rtol=0.1, atol=0.02)
         torch.testing.assert_close(high_thumbnail, thumbnail(high))
         lights += (low.mean(dim=(1, 2, 3)) / high.mean(dim=(1, 2, 3))).tolist()
     assert min(lights) < 0.1 and 1 <= max(lights) < 1.05

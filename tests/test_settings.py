@@ -9,11 +9,6 @@ from pydantic import ValidationError
 from lowlight_cli.settings import ConfigError, EvaluateSettings, TrainSettings, environment
 
 
-@pytest.fixture(autouse=True)
-def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("LOWLIGHT_TEST_LOL", raising=False)
-
-
 def recipe(tmp_path: Path, text: str, name: str = "recipe.toml") -> Path:
     path = tmp_path / name
     path.write_text(text)

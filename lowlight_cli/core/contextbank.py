@@ -61,7 +61,7 @@ def compressed(patch: Tensor, quality: int) -> Tensor:
     file = io.BytesIO()
     images.to_image(patch).save(file, "jpeg", quality=quality)
     with Image.open(file) as image:
-        return images.from_bytes(image).to(patch.device)
+        return images.from_image(image).pixels.to(patch.device)
 
 
 class ContextBank(PairBank):

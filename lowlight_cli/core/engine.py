@@ -89,9 +89,9 @@ class Session:
         self, settings: TrainSettings, data: datasets.TrainingSet, run: Run, place: torch.device, ranks: device.Ranks
     ) -> None:
         self.settings, self.run, self.place, self.ranks = settings, run, place, ranks
-        self.phases: tuple[Phase, ...] = ("plus",) if settings.model == "retinex-plus" else PHASES[settings.stage]
+        self.phases: tuple[Phase, ...] = ("plus",) if settings.network == "retinex-plus" else PHASES[settings.stage]
         self.bf16 = settings.precision == "bf16" or (settings.precision == "auto" and device.fast_bf16(place))
-        bank = ContextBank if settings.model == "retinex-plus" else SynthesisBank
+        bank = ContextBank if settings.network == "retinex-plus" else SynthesisBank
         self.bank = bank(data.train, data.made, place)
         if self.bank.smallest_side < settings.patch:
             side = self.bank.smallest_side
@@ -253,7 +253,7 @@ class Session:
 
 def network(settings: TrainSettings) -> Network:
     """A fresh network, or the one to start from, which must be of the kind that the settings name."""
-    if settings.model == "retinex-plus":
+    if settings.network == "retinex-plus":
         plus = RetinexPlus()
         if settings.init is not None:
             given, _ = checkpoints.load(settings.init)
