@@ -5,8 +5,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from lowlight_cli.core import checkpoints, contextbank, losses, tiling
-from lowlight_cli.core.networks import Restored, RetinexPlus, exposed, thumbnail
+from lowlight_cli import Enhancer
+from lowlight_cli.core import checkpoints, contextbank, engine, losses, tiling
+from lowlight_cli.core.errors import TrainingError
+from lowlight_cli.core.events import Saved, Started, Step, Validated
+from lowlight_cli.core.networks import Restored, RetinexNet, RetinexPlus, exposed, thumbnail
+from lowlight_cli.settings import TrainSettings
 
 
 def small_net(seed: int = 0) -> RetinexPlus:
@@ -104,6 +108,19 @@ def test_checkpoints_hold_it(tmp_path: Path) -> None:
         assert torch.equal(tiling.run(loaded, image).relit, tiling.run(net, image).relit)
 
 
+def test_the_enhancer_hands_every_tile_the_whole_picture_s_context(tmp_path: Path) -> None:
+    net = small_net()
+    checkpoints.save(net, tmp_path / "plus.safetensors")
+    picture = noise(170, 300)[0]
+    picture[:, :, :150] *= 0.1
+    with torch.inference_mode():
+        expected = tiling.run(net, picture[None], tile=None)
+    for tile in (80, "off"):
+        found = Enhancer(str(tmp_path / "plus.safetensors"), "cpu", tile=tile).decompose(picture)
+        for ours, truth in zip(found, expected, strict=True):
+            torch.testing.assert_close(ours, truth[0], rtol=0, atol=1e-4)
+
+
 def photographs(count: int = 6) -> list[tuple[torch.Tensor, torch.Tensor]]:
     generator = torch.Generator().manual_seed(0)
     made = []
@@ -159,3 +176,38 @@ def test_restoration_is_least_for_the_truth() -> None:
     assert worse["colour"].item() == pytest.approx(0.03, abs=1e-6)
     below, above = (losses.restoration(high, Restored(high, light + by, gain))["light"] for by in (-0.1, 0.1))
     assert below.item() == pytest.approx(3 * above.item(), rel=1e-4)
+
+
+def recipe(pairs: Path, **options: object) -> TrainSettings:
+    small = {"epochs": 2, "batch": 4, "patch": 16, "validation": 0.25, "checkpoint_every": 1, "validate_every": 2}
+    usual = {"optimizer": "adamw", "scheduler": "cosine", "clip": 1.0, "ema": 0.9, "precision": "bf16", "device": "cpu"}
+    data = {"network": "retinex-plus", "dataset": (str(pairs), "synthetic"), "photos": pairs / "high"}
+    return TrainSettings.model_validate({**small, **usual, **data, **options})
+
+
+def test_an_interrupted_run_ends_with_the_same_weights(pair_folder: Path, tmp_path: Path) -> None:
+    how = recipe(pair_folder)
+    whole = list(engine.train(how, tmp_path / "whole"))
+    (started,) = (event for event in whole if isinstance(event, Started))
+    assert (started.train_pairs, started.validation_pairs) == (6 + 8, 2)  # photographs are not held out
+    steps = [event for event in whole if isinstance(event, Step)]
+    assert {event.phase for event in steps} == {"plus"}
+    assert set(steps[0].terms) == {"pixel", "ssim", "colour", "light", "smooth", "exposure"}
+    (validated,) = (event for event in whole if isinstance(event, Validated))
+    assert validated.best and set(validated.figures) == {"loss", "psnr", "ssim", "relit_mean"}
+    stream = engine.train(how, tmp_path / "broken")
+    next(event for event in stream if isinstance(event, Saved))
+    stream.close()
+    for _ in engine.train(how, tmp_path / "broken"):
+        pass
+    nets = [checkpoints.load(str(tmp_path / run / "last.safetensors"))[0] for run in ("whole", "broken")]
+    for ours, truth in zip(nets[0].parameters(), nets[1].parameters(), strict=True):
+        assert torch.equal(ours, truth)
+    torch.manual_seed(0)
+    assert not torch.equal(next(RetinexPlus().globals.parameters()), next(nets[0].globals.parameters()))
+
+
+def test_it_starts_from_its_own_kind_only(pair_folder: Path, tmp_path: Path) -> None:
+    checkpoints.save(RetinexNet(width=4), tmp_path / "other.safetensors")
+    with pytest.raises(TrainingError, match="retinex-plus"):
+        list(engine.train(recipe(pair_folder, init=str(tmp_path / "other.safetensors")), tmp_path / "run"))
