@@ -23,8 +23,6 @@ Kind = TypeVar("Kind", Image.Image, np.ndarray, Tensor)
 Result = TypeVar("Result")
 Steps: TypeAlias = Generator[float, None, Result]
 """Work that yields, tile by tile, the share that is done, and returns its result."""
-BYTES = 2100
-"""Memory that the activations of RetinexNet take for each pixel, in float32."""
 SAMPLED = 1024
 """Pixels along the shorter side that are enough to make a thumbnail of."""
 WORKSPACE = {"cpu": 300 << 20, "cuda": 6 << 30, "mps": 1 << 30}
@@ -192,7 +190,7 @@ class Enhancer:
         if self.tile != "auto":
             return self.tile, self.tile
         room = min(WORKSPACE[self.device.type], device.free_memory(self.device) // 2)
-        pixels = room // (BYTES * count)
+        pixels = room // (self.net.BYTES * count)
         return tiling.fitting(height, width, pixels, halo=halo, multiple=self.net.MULTIPLE)
 
 

@@ -177,6 +177,8 @@ class RetinexPlus(nn.Module):
     """Both sides of an input must be a multiple of this many pixels."""
     HALO = 128
     """Context in px that a tile needs on each side: the receptive radius rounded up to ``MULTIPLE``."""
+    BYTES = 400
+    """Memory that the activations take for each pixel, in float32."""
 
     def __init__(
         self,
