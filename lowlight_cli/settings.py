@@ -144,6 +144,9 @@ class SynthesiseSettings(Settings):
 class TrainSettings(Settings):
     """What ``lowlight train`` accepts. The defaults are the authors' recipe, save for the number of pairs."""
 
+    network: Literal["retinexnet", "retinex-plus"] = described(
+        "retinexnet", "The network; stage is RetinexNet's alone."
+    )
     stage: Literal["decom", "enhance", "separate", "joint"] = described(
         "separate", "What learns: one net, both one after the other (separate), or both at once (joint)."
     )

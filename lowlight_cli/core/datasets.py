@@ -253,8 +253,9 @@ def split(
     kept = [index for index, reason in enumerate(faults) if reason is None]
     if not kept:
         raise DatasetError(f"none of {len(found)} pairs is fit to train on; the first: {faults[0]}")
-    scene_of = likeness.scenes(pictures[index].high for index in kept)
-    judged = {kept[place] for place in held_out(scene_of, fraction, seed)}
+    real = [index for index in kept if isinstance(found[index], Pair)] or kept  # synthesised pairs judge nothing
+    scene_of = likeness.scenes(pictures[index].high for index in real)
+    judged = {real[place] for place in held_out(scene_of, fraction, seed)}
     if len(judged) == len(kept):
         raise DatasetError(f"all {len(kept)} pairs show one scene, none is left to train on: use --validation 0")
     learned = [index for index in kept if index not in judged]
