@@ -253,3 +253,14 @@ def test_lpips_is_measured_picture_by_picture(monkeypatch: pytest.MonkeyPatch) -
 def test_a_missing_truth_names_the_picture(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="night"):
         evaluation.paired(Sample("night", tmp_path / "night.png"))
+
+
+def test_dark_pictures_of_sixteen_bit_keep_their_depth(tmp_path: Path) -> None:
+    high = torch.rand(3, 30, 40, generator=torch.Generator().manual_seed(0))
+    low = images.quantised(high * 0.01, torch.uint16)
+    images.write(tmp_path / "low" / "a.png", images.Picture(low))
+    images.write(tmp_path / "high" / "a.png", images.Picture(high))
+    assert len(images.read(tmp_path / "low" / "a.png").samples.to(torch.int32).unique()) > 256
+    (system,) = evaluation.systems([], ["gamma"], "cpu")
+    bright = measured(tmp_path, system)[0].enhanced
+    assert bright.equal(images.quantised((low.float() / 65535) ** (1 / 2.2)))
