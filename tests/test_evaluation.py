@@ -12,7 +12,7 @@ from lowlight_cli.core import checkpoints, datasets, evaluation, images, lpips, 
 from lowlight_cli.core.enhancer import Enhancer
 from lowlight_cli.core.errors import DatasetError, LowlightError
 from lowlight_cli.core.evaluation import Measured, Sample
-from lowlight_cli.core.networks import RetinexNet
+from lowlight_cli.core.networks import RetinexNet, RetinexPlus
 from lowlight_cli.settings import EvaluateSettings, TrainSettings
 
 
@@ -152,6 +152,8 @@ def test_a_map_of_another_size_is_said(tmp_path: Path) -> None:
 def test_multiply_adds_are_those_of_the_layers() -> None:
     decom = 4 * 64 * 9**2 + 5 * 64 * 64 * 3**2 + 64 * 4 * 3**2
     assert evaluation.multiply_adds(RetinexNet(ignore_enhance_net=True), 40, 64) == decom * 40 * 64
+    net = RetinexPlus(widths=(4, 4, 4, 4), depths=(1, 1, 1, 1), context=6)
+    assert 0 < evaluation.multiply_adds(net, 64, 64) < evaluation.multiply_adds(net, 128, 64)
 
 
 def test_brightness_transfer_is_recorded(tmp_path: Path) -> None:
@@ -170,10 +172,10 @@ def test_the_protocol_scenes_measures_what_training_never_saw(pair_folder: Path,
     names = [row.name for row in report.results[0].rows]
     pairs = datasets.pairs(pair_folder)
     training = TrainSettings()
-    scene_of = datasets.scenes(datasets.decode(pair).high for pair in pairs)
-    held_out = datasets.held_out(scene_of, training.validation, training.seed)
-    assert names == [pairs[index].name for index in sorted(held_out)]
-    assert 0 < len(names) < len(pairs)
+    pictures, faults = zip(*datasets.examined(pairs), strict=True)
+    split = datasets.split(pairs, pictures, faults, fraction=training.validation, seed=training.seed)
+    assert names == split.validation_names
+    assert 0 < len(names) == len(pairs) - len(split.train)
     assert report.split == "held-out scenes"
 
 
