@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -20,7 +21,7 @@ from rich.progress import (
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from .core import batch, downloads, evaluation, events, jobs
+    from .core import batch, downloads, events, jobs, results
 
 out = Console()
 talk = Console(stderr=True)
@@ -246,28 +247,52 @@ def sources_table(data: "Path") -> Table:
     return table
 
 
-def evaluation_table(title: str, results: Sequence[tuple[str, "Sequence[evaluation.Row]"]]) -> Table:
-    """One row a picture and the mean, three columns a model."""
-    from .core import evaluation
+def evaluation(report: "results.Report") -> None:
+    """One system: every figure of every picture. Several: their means, differences, and one figure of every picture."""
+    from .core import results
 
-    table = Table(title=title, caption="8 bit, per picture, no GT mean; SSIM Gaussian 11x11, valid windows")
-    table.add_column("picture")
-    for name, _ in results:
-        prefix = f"{name} " if len(results) > 1 else ""
-        for label in ("PSNR dB ↑", "SSIM RGB ↑", "SSIM gray ↑"):
-            table.add_column(prefix + label, justify="right")
-    for index, row in enumerate(results[0][1]):
-        cells = [
-            cell
-            for _, found in results
-            for cell in _cells(found[index].psnr, found[index].ssim, found[index].ssim_gray)
+    if len(report.systems) == 1:
+        tables = [("", results.of_one(report)), ("means", results.summary(report))]
+    else:
+        tables = [
+            ("", results.by_picture(report)),
+            ("paired differences, with 95 % intervals", results.difference_table(report, figures=2)),
+            ("means", results.summary(report)),
         ]
-        table.add_row(row.name, *cells)
-    table.add_section()
-    means = [evaluation.mean(found) for _, found in results]
-    table.add_row("mean", *(cell for mean in means for cell in _cells(*mean.values())), style="bold")
-    return table
+    out.print(_plain(report.title), style="bold", highlight=False)
+    for title, table in tables:
+        for piece in pieces(table, out.width):
+            out.print(rich_table(title, piece))
+    note(report.caption)
+    for said in report.notes:
+        note(said)
 
 
-def _cells(psnr: float, ssim: float, ssim_gray: float) -> tuple[str, str, str]:
-    return f"{psnr:.2f}", f"{ssim:.4f}", f"{ssim_gray:.4f}"
+def pieces(table: "results.Table", width: int) -> "Iterator[results.Table]":
+    """A table cut at its columns to fit ``width``; every piece begins with the first column."""
+    widths = [max(len(line[column]) for line in table.lines) for column in range(len(table.header))]
+    widths = [max(most, *map(len, name.split())) + 3 for most, name in zip(widths, table.header, strict=True)]
+    room, chosen = width - widths[0], [0]
+    for column in range(1, len(widths)):
+        if widths[column] > room and len(chosen) > 1:
+            yield _columns(table, chosen)
+            room, chosen = width - widths[0], [0]
+        room -= widths[column]
+        chosen.append(column)
+    yield _columns(table, chosen)
+
+
+def _columns(table: "results.Table", chosen: list[int]) -> "results.Table":
+    return type(table)(
+        [table.header[column] for column in chosen], [[line[column] for column in chosen] for line in table.lines]
+    )
+
+
+def rich_table(title: str, table: "results.Table") -> Table:
+    """Text in cells as a table of the terminal; lines of means stand out."""
+    shown = Table(title=title or None, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    for number, name in enumerate(table.header):
+        shown.add_column(_plain(name), justify="right" if number else "left", vertical="bottom")
+    for line in table.lines:
+        shown.add_row(*map(_plain, line), style="bold" if line[0] == "mean" else "")
+    return shown

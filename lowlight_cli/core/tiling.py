@@ -61,7 +61,7 @@ def fitting(height: int, width: int, pixels: int, *, halo: int, multiple: int) -
         seen = min(tall + 2 * halo, height)
         room = pixels // seen
         if room < width:
-            room -= 2 * halo
+            room = (room - 2 * halo) // multiple * multiple
         if room < multiple:
             continue
         wide = rounded(width, ceil(width / room))
