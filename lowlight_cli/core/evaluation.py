@@ -29,7 +29,7 @@ from .errors import DatasetError, LowlightError
 from .gallery import Gallery
 from .lpips import Lpips
 from .lpips import load as load_lpips
-from .networks import Retinex, RetinexNet
+from .networks import Network, Retinex
 from .niqe import OWN_FIT, Pristine, niqe
 from .niqe import load as load_pristine
 from .results import TONES, Report, Result, Row
@@ -86,7 +86,7 @@ class System:
     kind: Literal["model", "baseline", "reference"]
     enhance: Callable[[Tensor], Tensor]
     decompose: Callable[[Tensor], Retinex] | None = None
-    net: RetinexNet | None = None
+    net: Network | None = None
     about: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -189,7 +189,7 @@ def result(system: System, pixels: Pixels) -> Result:
     )
 
 
-def multiply_adds(net: RetinexNet, height: int, width: int) -> int:
+def multiply_adds(net: Network, height: int, width: int) -> int:
     """Multiply-adds of the convolutions and matrix products of one pass over a picture; nothing is computed."""
     shadow = copy.deepcopy(net).to("meta")
     with FlopCounterMode(display=False) as counter, torch.no_grad():
