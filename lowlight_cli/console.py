@@ -39,7 +39,7 @@ def note(message: str) -> None:
 def _plain(message: str) -> str:
     from rich.markup import escape
 
-    return escape(message)
+    return escape(" ".join(message.splitlines()))
 
 
 @contextmanager
