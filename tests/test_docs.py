@@ -35,7 +35,8 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_model: Path) -> P
         for number in range(count):
             for side, light in (("low", 0.2), ("high", 1.0)):
                 images.write(tmp_path / f"data/lol/{part}/{side}/{number}.png", images.Picture(scenery(number) * light))
-    images.write(tmp_path / "daylight/1.jpg", images.Picture(scenery(5)))
+    for number in range(8):
+        images.write(tmp_path / f"daylight/{number}.jpg", images.Picture(scenery(number)))
     small = replace(downloads.LOL, parts=(Part("our485", 8), Part("eval15", 2)))
     monkeypatch.setitem(downloads.SOURCES, "lol", small)
     for name, value in (("EPOCHS", 1), ("PATCH", 16), ("BATCH", 4), ("WIDTH", 4), ("VALIDATION", 0.25)):
