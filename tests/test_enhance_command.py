@@ -94,7 +94,10 @@ def test_one_bad_file_is_one_line_and_the_others_go_through(run: Run, tmp_path: 
     (tmp_path / "photos" / "b.png").write_bytes(b"no picture")
     code, talk = run("enhance", "photos", "--out", "bright")
     assert code == 1
-    assert talk == ["error: photos/b.png: not a picture, whatever its name says", "2 done, 1 failed: bright"]
+    assert talk == [
+        "error: photos/b.png: not a picture, whatever its name says, or its beginning is damaged",
+        "2 done, 1 failed: bright",
+    ]
     assert names(tmp_path / "bright") == ["a.png", "c.png"]
 
 

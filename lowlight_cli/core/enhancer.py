@@ -112,7 +112,7 @@ class Enhancer:
         self, pictures: Sequence[Picture], look: Look = PLAIN, *, dtype: torch.dtype | None = None
     ) -> Steps[list[Picture]]:
         """Enhance pictures of one size and type together, into ``dtype`` or their own."""
-        looks = [look.for_brightness(images.brightness(picture.samples)) for picture in pictures]
+        looks = [look.suited(images.log_average(picture.samples)) for picture in pictures]
         results = [images.converted(picture.samples, dtype or picture.samples.dtype) for picture in pictures]
         todo = [number for number, look in enumerate(looks) if look.strength > 0]
         profiles = [Profile.of(pictures[number].origin.icc) for number in todo]

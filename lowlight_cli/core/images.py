@@ -116,9 +116,22 @@ def converted(samples: Tensor, dtype: torch.dtype) -> Tensor:
 
 def brightness(samples: Tensor) -> float:
     """The mean of (C, H, W) in [0, 1], weighted as the eye does; large pictures are sampled."""
+    return float(thinned(samples).mean())
+
+
+def log_average(samples: Tensor) -> float:
+    """The geometric mean brightness of (C, H, W) in [0, 1], which tells dark places from few bright ones.
+
+    Reinhard et al., "Photographic tone reproduction for digital images", SIGGRAPH 2002, eq. 1, on sRGB values.
+    """
+    return float((thinned(samples) + 0.01).log().mean().exp())
+
+
+def thinned(samples: Tensor) -> Tensor:
+    """Some evenly spread pixels of (C, H, W) as gray (1, h, w) in [0, 1]."""
     step = max(min(samples.shape[1:]) // 512, 1)
     values = scaled(samples[:, ::step, ::step]).float()
-    return float(luma(values).mean() if len(values) == 3 else values.mean())
+    return luma(values) if len(values) == 3 else values
 
 
 def luma(pixels: Tensor) -> Tensor:
@@ -134,9 +147,9 @@ def read(source: Path | IO[bytes]) -> Picture:
             source = io.BytesIO(source.read())
         if isinstance(source, Path) and not path.is_file():
             path.stat()  # raises if there is nothing
-            raise PictureError("not a file")
+            raise PictureError("not a file that can be read")
         if (path.stat().st_size if isinstance(source, Path) else source.getbuffer().nbytes) == 0:
-            raise PictureError("the file is empty")
+            raise PictureError("the file is empty: copy it again")
         if isinstance(source, Path) and path.suffix.lower() in RAW:
             return developed(source)
         if WRITTEN.get(path.suffix.lower()) == "HEIF":
@@ -149,14 +162,16 @@ def read(source: Path | IO[bytes]) -> Picture:
     except FileNotFoundError as error:
         raise PictureError(f"{path}: no such file or folder") from error
     except UnidentifiedImageError as error:
-        raise PictureError(f"{path}: not a picture, whatever its name says") from error
+        raise PictureError(f"{path}: not a picture, whatever its name says, or its beginning is damaged") from error
     except Image.DecompressionBombError as error:
-        raise PictureError(f"{path}: more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels, refused") from error
+        raise PictureError(
+            f"{path}: more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels: reduce it first"
+        ) from error
     except MemoryError as error:
         raise PictureError(f"{path}: too large for this machine's memory") from error
     except Exception as error:  # damaged files make decoders raise anything: SyntaxError, struct.error, IndexError ...
         fault = " ".join(str(error).split()) or type(error).__name__
-        raise PictureError(f"{path}: damaged or unreadable ({fault})") from error
+        raise PictureError(f"{path}: damaged or unreadable ({fault}): copy or export it again") from error
 
 
 def decoded(source: Path | io.BytesIO) -> Picture:
@@ -345,8 +360,11 @@ def developed(path: Path) -> Picture:
         import rawpy
     except ImportError as error:
         raise PictureError("camera raw needs one more package: pip install 'lowlight[raw]'") from error
-    with rawpy.imread(str(path)) as raw:
-        values = raw.postprocess(output_bps=16, no_auto_bright=True, use_camera_wb=True, gamma=(2.4, 12.92))
+    try:
+        with rawpy.imread(str(path)) as raw:
+            values = raw.postprocess(output_bps=16, no_auto_bright=True, use_camera_wb=True, gamma=(2.4, 12.92))
+    except rawpy.LibRawError as error:
+        raise PictureError("a damaged raw file, or one of a camera that LibRaw does not know") from error
     exif = b""
     with contextlib.suppress(Exception), Image.open(path) as preview:  # most are TIFF with the camera's EXIF
         exif = exif_of(preview)
