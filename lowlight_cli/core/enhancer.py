@@ -25,7 +25,7 @@ Steps: TypeAlias = Generator[float, None, Result]
 """Work that yields, tile by tile, the share that is done, and returns its result."""
 SAMPLED = 1024
 """Pixels along the shorter side that are enough to make a thumbnail of."""
-WORKSPACE = {"cpu": 300 << 20, "cuda": 6 << 30, "mps": 1 << 30}
+WORKSPACE = {"cpu": 450 << 20, "cuda": 6 << 30, "mps": 1 << 30}
 """Bytes of activations of one tile where memory is plenty; larger tiles compute hardly less."""
 
 
@@ -188,7 +188,8 @@ class Enhancer:
         if self.tile == "off":
             return height, width
         if self.tile != "auto":
-            return self.tile, self.tile
+            side = ceil(self.tile / self.net.MULTIPLE) * self.net.MULTIPLE
+            return side, side
         room = min(WORKSPACE[self.device.type], device.free_memory(self.device) // 2)
         pixels = room // (self.net.BYTES * count)
         return tiling.fitting(height, width, pixels, halo=halo, multiple=self.net.MULTIPLE)
