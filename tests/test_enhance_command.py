@@ -22,6 +22,7 @@ from lowlight_cli import Enhancer
 from lowlight_cli.app import main
 from lowlight_cli.core import checkpoints, images
 from lowlight_cli.core.networks import RetinexNet
+from lowlight_cli.core.picture import from_array
 
 ADOBE_RGB = CASES["Adobe RGB"]
 
@@ -94,7 +95,10 @@ def test_one_bad_file_is_one_line_and_the_others_go_through(run: Run, tmp_path: 
     (tmp_path / "photos" / "b.png").write_bytes(b"no picture")
     code, talk = run("enhance", "photos", "--out", "bright")
     assert code == 1
-    assert talk == ["error: photos/b.png: not a picture, whatever its name says", "2 done, 1 failed: bright"]
+    assert talk == [
+        "error: photos/b.png: not a picture, whatever its name says, or its beginning is damaged",
+        "2 done, 1 failed: bright",
+    ]
     assert names(tmp_path / "bright") == ["a.png", "c.png"]
 
 
@@ -313,8 +317,8 @@ def test_format_suffix_and_depth(run: Run, tmp_path: Path) -> None:
 
 def test_dark_sixteen_bit_files_are_dark(run: Run, tmp_path: Path) -> None:
     """The brightest value says nothing about the range."""
-    images.write(tmp_path / "dark.png", images.from_array(np.full((20, 30, 3), 200, np.uint16)))
-    images.write(tmp_path / "bytes.png", images.from_array(np.full((20, 30, 3), round(200 / 257), np.uint8)))
+    images.write(tmp_path / "dark.png", from_array(np.full((20, 30, 3), 200, np.uint16)))
+    images.write(tmp_path / "bytes.png", from_array(np.full((20, 30, 3), round(200 / 257), np.uint8)))
     assert run("enhance", "dark.png", "bytes.png", "--out", "o")[0] == 0
     deep, shallow = (images.read(tmp_path / "o" / name).pixels for name in ("dark.png", "bytes.png"))
     assert (deep - shallow).abs().max() < 2 / 255

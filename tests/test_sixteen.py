@@ -12,6 +12,7 @@ from torchvision.io import decode_image
 
 from lowlight_cli.core import images, sixteen
 from lowlight_cli.core.errors import PictureError
+from lowlight_cli.core.picture import from_array
 
 pytestmark = pytest.mark.filterwarnings("ignore:The image decoding:DeprecationWarning")  # of torchvision
 
@@ -54,7 +55,7 @@ def test_planes_apart_are_refused_rather_than_misread(tmp_path: Path) -> None:
 @pytest.mark.parametrize("channels", [1, 3, 4])
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
 def test_sixteen_bits_survive(tmp_path: Path, channels: int, suffix: str) -> None:
-    picture = images.from_array(values(channels))
+    picture = from_array(values(channels))
     images.write(tmp_path / f"a{suffix}", picture)
     again = images.read(tmp_path / f"a{suffix}")
     assert torch.equal(again.samples.int(), picture.samples.int())
@@ -69,18 +70,18 @@ def test_sixteen_bits_survive(tmp_path: Path, channels: int, suffix: str) -> Non
 
 
 def test_gray_with_alpha_is_a_whole_png(tmp_path: Path) -> None:
-    images.write(tmp_path / "a.png", images.from_array(values(2)))
+    images.write(tmp_path / "a.png", from_array(values(2)))
     np.testing.assert_array_equal(decode_image(tmp_path / "a.png").permute(1, 2, 0).numpy(), values(2))
 
 
 def test_one_pixel_is_a_picture_too(tmp_path: Path) -> None:
     for suffix in (".png", ".tif"):
-        images.write(tmp_path / f"a{suffix}", images.from_array(values(3, 1, 1)))
+        images.write(tmp_path / f"a{suffix}", from_array(values(3, 1, 1)))
         np.testing.assert_array_equal(images.read(tmp_path / f"a{suffix}").samples[:, 0, 0], values(3, 1, 1)[0, 0])
 
 
 def test_formats_of_eight_bits_get_the_nearest(tmp_path: Path) -> None:
-    images.write(tmp_path / "a.bmp", images.from_array(values()))
+    images.write(tmp_path / "a.bmp", from_array(values()))
     with Image.open(tmp_path / "a.bmp") as image:
         np.testing.assert_array_equal(np.asarray(image), np.round(values() / 257).astype(np.uint8))
 

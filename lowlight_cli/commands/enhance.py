@@ -115,7 +115,8 @@ def piped(settings: EnhanceSettings, look: "Look", encoding: "Encoding") -> None
         return
     picture = images.read(sys.stdin.buffer if source == PIPE else source)
     wanted = Path(f"x.{settings.format}") if settings.format else out
-    kind = picture.origin.kind if wanted == PIPE else images.kind_of(wanted)
+    same = picture.origin.kind if picture.origin.kind in images.WRITTEN.values() else "PNG"
+    kind = same if wanted == PIPE else images.kind_of(wanted)
     dtype = encoding.dtype(kind, picture.samples.dtype)
     (result,) = finish(started(settings).enhanced([picture], look, dtype=dtype))
     if out == PIPE:

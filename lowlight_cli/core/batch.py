@@ -20,10 +20,11 @@ from torch import Tensor
 from . import images, sixteen
 from .enhancer import Enhancer, Steps
 from .errors import LowlightError
-from .images import USUAL, Encoding, Picture
+from .images import USUAL, Encoding
 from .jobs import MAPS, Job
 from .look import PLAIN, Look
 from .panel import panel
+from .picture import Picture, brightness, converted
 
 PIXELS = 50_000_000
 """Pictures under way hold at most about this many pixels together, unless one of them alone has more."""
@@ -90,7 +91,7 @@ def enhance(
                 if overwrite or not path.exists():
                     images.save(panel(columns, width=PREVIEW), path)
 
-        before, after = (images.brightness(each.samples) for each in (picture, result))
+        before, after = (brightness(each.samples) for each in (picture, result))
         return Computed(picture.size, before, after, write)
 
     return flow(jobs, compute, overwrite=overwrite, together=16 if enhancer.device.type == "cuda" else 1)
@@ -120,7 +121,7 @@ def decompose(
             if overwrite or not sheet.exists():
                 images.save(panel(columns), sheet)
 
-        before, after = (images.brightness(each) for each in (picture.samples, maps["enhanced"]))
+        before, after = (brightness(each) for each in (picture.samples, maps["enhanced"]))
         return [Computed(picture.size, before, after, write)]
 
     return flow(jobs, compute, overwrite=overwrite)
@@ -139,7 +140,7 @@ LABELS = {
 def preview(samples: Tensor) -> Tensor:
     """(C, H, W) thinned out to what a panel can show, in 8 bit."""
     step = max(samples.shape[2] // (2 * PREVIEW), 1)
-    return images.converted(samples[:, ::step, ::step], torch.uint8)
+    return converted(samples[:, ::step, ::step], torch.uint8)
 
 
 def write_maps(path: Path, maps: dict[str, Tensor]) -> None:

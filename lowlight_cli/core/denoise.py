@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-SEARCH, PATCH = 5, 2
+SEARCH, PATCH = 3, 1
 """Radius in px within which alike places are looked for, and radius of the patch that makes them alike."""
 RADIUS = SEARCH + PATCH
 STRENGTH = {"light": 0.06, "strong": 0.12}

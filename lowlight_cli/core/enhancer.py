@@ -15,9 +15,9 @@ from torch import Tensor
 from . import checkpoints, device, images, tiling
 from .colour import Profile
 from .errors import LowlightError
-from .images import Picture
 from .look import PLAIN, Denoise, Look, cleaned, rendered
 from .networks import Retinex, RetinexPlus, thumbnail
+from .picture import Picture, converted, log_average, luma, quantised, scaled
 
 Kind = TypeVar("Kind", Image.Image, np.ndarray, Tensor)
 Result = TypeVar("Result")
@@ -25,7 +25,7 @@ Steps: TypeAlias = Generator[float, None, Result]
 """Work that yields, tile by tile, the share that is done, and returns its result."""
 SAMPLED = 1024
 """Pixels along the shorter side that are enough to make a thumbnail of."""
-WORKSPACE = {"cpu": 300 << 20, "cuda": 6 << 30, "mps": 1 << 30}
+WORKSPACE = {"cpu": 450 << 20, "cuda": 6 << 30, "mps": 1 << 30}
 """Bytes of activations of one tile where memory is plenty; larger tiles compute hardly less."""
 
 
@@ -41,7 +41,7 @@ class Tile(NamedTuple):
     def keep(self, values: Tensor, into: Tensor) -> None:
         """Put the box's part of (C, h, w) into the whole (C, H, W), in the whole's type."""
         part = self.box.cut(values, origin=(self.seen.top, self.seen.left))
-        self.box.cut(into).copy_(part if into.is_floating_point() else images.quantised(part, into.dtype))
+        self.box.cut(into).copy_(part if into.is_floating_point() else quantised(part, into.dtype))
 
 
 class Enhancer:
@@ -112,8 +112,8 @@ class Enhancer:
         self, pictures: Sequence[Picture], look: Look = PLAIN, *, dtype: torch.dtype | None = None
     ) -> Steps[list[Picture]]:
         """Enhance pictures of one size and type together, into ``dtype`` or their own."""
-        looks = [look.for_brightness(images.brightness(picture.samples)) for picture in pictures]
-        results = [images.converted(picture.samples, dtype or picture.samples.dtype) for picture in pictures]
+        looks = [look.suited(log_average(picture.samples)) for picture in pictures]
+        results = [converted(picture.samples, dtype or picture.samples.dtype) for picture in pictures]
         todo = [number for number, look in enumerate(looks) if look.strength > 0]
         profiles = [Profile.of(pictures[number].origin.icc) for number in todo]
         for tile in self._tiles([pictures[number].samples for number in todo], profiles, look.halo):
@@ -124,7 +124,7 @@ class Enhancer:
                 pixels = rendered(tile.low[alone], mine, looks[number])[0].clamp(0, 1)
                 if profile is not None:
                     pixels = profile.from_srgb(pixels)
-                tile.keep(images.luma(pixels) if len(results[number]) == 1 else pixels, results[number])
+                tile.keep(luma(pixels) if len(results[number]) == 1 else pixels, results[number])
             yield tile.share
         return [replace(picture, samples=result) for picture, result in zip(pictures, results, strict=True)]
 
@@ -157,7 +157,7 @@ class Enhancer:
         """(C, H, W) samples of one shape as sRGB, (B, 3, H, W), on the device."""
         parts = []
         for samples, profile in zip(given, profiles, strict=True):
-            part = images.scaled(samples.to(self.device)).float().expand(3, -1, -1)
+            part = scaled(samples.to(self.device)).float().expand(3, -1, -1)
             parts.append(part if profile is None else profile.to_srgb(part))
         return torch.stack(parts)
 
@@ -188,7 +188,8 @@ class Enhancer:
         if self.tile == "off":
             return height, width
         if self.tile != "auto":
-            return self.tile, self.tile
+            side = ceil(self.tile / self.net.MULTIPLE) * self.net.MULTIPLE
+            return side, side
         room = min(WORKSPACE[self.device.type], device.free_memory(self.device) // 2)
         pixels = room // (self.net.BYTES * count)
         return tiling.fitting(height, width, pixels, halo=halo, multiple=self.net.MULTIPLE)

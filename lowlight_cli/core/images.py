@@ -7,18 +7,24 @@ import contextlib
 import io
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, Literal
 
 import numpy as np
 import torch
-from PIL import ExifTags, Image, ImageCms, ImageOps, JpegImagePlugin, PngImagePlugin, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageOps, PngImagePlugin, UnidentifiedImageError
 from torch import Tensor
 
 from . import colour, sixteen
 from .errors import PictureError
 from .files import replacing
+from .metadata import Origin, exif_of, origin_of, tiff_tags
+from .picture import Picture as Picture
+from .picture import from_array, from_channels, to_channels
+from .picture import quantised as quantised
+from .picture import scaled as scaled
+from .picture import to_image as to_image
 
 WRITTEN = {
     ".jpg": "JPEG",
@@ -41,89 +47,9 @@ SUFFIXES = frozenset(WRITTEN) | RAW
 FORMATS = "JPEG, PNG, WebP, TIFF, BMP, AVIF, JPEG 2000, HEIC, camera raw"
 SIXTEEN_BIT = frozenset({"PNG", "TIFF"})
 WITH_ALPHA = frozenset({"PNG", "WEBP", "TIFF", "AVIF", "HEIF"})
-LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 Depth = Literal["keep", "8", "16"]
 Subsampling = Literal["keep", "444", "422", "420"]
-STORAGE = frozenset({*range(254, 260), 262, 266, 273, 277, 278, 279, 284, 317, 320, *range(322, 326), 330, 338, 339})
-"""Tags by which a TIFF describes its own storage, which a new file must not inherit."""
-ELSEWHERE = frozenset({347, 529, 530, 531, 532, 700, 34675, 50341})
-"""Tags of JPEG in TIFF, printing, and XMP and ICC, which are kept by themselves."""
-
-
-@dataclass(frozen=True)
-class Origin:
-    """What a file says about its picture, apart from the pixels."""
-
-    kind: str = "PNG"  # Pillow's name of the format, or the nearest that can be written
-    exif: bytes = b""  # orientation already applied and reset
-    xmp: bytes = b""
-    icc: bytes = b""
-    dpi: tuple[float, float] = (0, 0)
-    jpeg: dict[str, Any] = field(default_factory=dict)  # quantisation tables and subsampling
-
-    def kept(self) -> dict[str, Any]:
-        """What there is, by Pillow's names."""
-        named = {"exif": self.exif, "xmp": self.xmp, "icc_profile": self.icc, "dpi": self.dpi}
-        return {name: value for name, value in named.items() if value and value != (0, 0)}
-
-
-NOTHING = Origin()
-
-
-@dataclass(frozen=True)
-class Picture:
-    """An upright picture, as it was stored."""
-
-    samples: Tensor  # (C, H, W) uint8, uint16, or floats in [0, 1]: C = 3 is RGB, C = 1 gray
-    alpha: Tensor | None = None  # (1, H, W) of the same type
-    origin: Origin = NOTHING
-
-    @property
-    def pixels(self) -> Tensor:
-        """RGB, (3, H, W) float32 in [0, 1]."""
-        return scaled(self.samples).expand(3, -1, -1).contiguous()
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Height and width."""
-        return self.samples.shape[1], self.samples.shape[2]
-
-
-def scaled(samples: Tensor) -> Tensor:
-    """uint8 or uint16 of any shape as float32 in [0, 1]; floats unchanged."""
-    return samples if samples.is_floating_point() else samples.float() / torch.iinfo(samples.dtype).max
-
-
-def quantised(pixels: Tensor, dtype: torch.dtype = torch.uint8) -> Tensor:
-    """[0, 1] floats of any shape to the uint8 or uint16 that a file stores: clamped and rounded."""
-    values = (pixels.clamp(0, 1) * torch.iinfo(dtype).max).round()
-    return values.to(torch.uint8) if dtype == torch.uint8 else values.to(torch.int32).to(dtype)
-
-
-def converted(samples: Tensor, dtype: torch.dtype) -> Tensor:
-    """A copy in another type of the same range: uint8, uint16, or floats in [0, 1]; interleaved, as files want it."""
-    if samples.dtype == dtype:
-        values = samples.clone()
-    elif dtype.is_floating_point:
-        values = scaled(samples).to(dtype)
-    elif samples.dtype == torch.uint8:
-        values = (samples.to(torch.int32) * 257).to(dtype)
-    else:
-        values = quantised(scaled(samples), dtype)
-    return values.permute(1, 2, 0).contiguous().permute(2, 0, 1)
-
-
-def brightness(samples: Tensor) -> float:
-    """The mean of (C, H, W) in [0, 1], weighted as the eye does; large pictures are sampled."""
-    step = max(min(samples.shape[1:]) // 512, 1)
-    values = scaled(samples[:, ::step, ::step]).float()
-    return float(luma(values).mean() if len(values) == 3 else values.mean())
-
-
-def luma(pixels: Tensor) -> Tensor:
-    """(..., 3, H, W) to gray, (..., 1, H, W)."""
-    return (pixels * pixels.new_tensor(LUMA).view(3, 1, 1)).sum(-3, keepdim=True)
 
 
 def read(source: Path | IO[bytes]) -> Picture:
@@ -134,9 +60,9 @@ def read(source: Path | IO[bytes]) -> Picture:
             source = io.BytesIO(source.read())
         if isinstance(source, Path) and not path.is_file():
             path.stat()  # raises if there is nothing
-            raise PictureError("not a file")
+            raise PictureError("not a file that can be read")
         if (path.stat().st_size if isinstance(source, Path) else source.getbuffer().nbytes) == 0:
-            raise PictureError("the file is empty")
+            raise PictureError("the file is empty: copy it again")
         if isinstance(source, Path) and path.suffix.lower() in RAW:
             return developed(source)
         if WRITTEN.get(path.suffix.lower()) == "HEIF":
@@ -149,14 +75,16 @@ def read(source: Path | IO[bytes]) -> Picture:
     except FileNotFoundError as error:
         raise PictureError(f"{path}: no such file or folder") from error
     except UnidentifiedImageError as error:
-        raise PictureError(f"{path}: not a picture, whatever its name says") from error
+        raise PictureError(f"{path}: not a picture, whatever its name says, or its beginning is damaged") from error
     except Image.DecompressionBombError as error:
-        raise PictureError(f"{path}: more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels, refused") from error
+        raise PictureError(
+            f"{path}: more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels: reduce it first"
+        ) from error
     except MemoryError as error:
         raise PictureError(f"{path}: too large for this machine's memory") from error
     except Exception as error:  # damaged files make decoders raise anything: SyntaxError, struct.error, IndexError ...
         fault = " ".join(str(error).split()) or type(error).__name__
-        raise PictureError(f"{path}: damaged or unreadable ({fault})") from error
+        raise PictureError(f"{path}: damaged or unreadable ({fault}): copy or export it again") from error
 
 
 def decoded(source: Path | io.BytesIO) -> Picture:
@@ -183,14 +111,6 @@ def from_image(image: Image.Image) -> Picture:
     upright(image)
     plain, origin = simplified(image, origin_of(image))
     return from_array(array(plain), origin)
-
-
-def to_image(channels: Tensor) -> Image.Image:
-    """(C, H, W) as Pillow image of 8 bit, or I;16 for gray of 16: C = 1 is gray, 2 gray and alpha, 3 RGB, 4 RGBA."""
-    if channels.is_floating_point() or (channels.dtype == torch.uint16 and len(channels) > 1):
-        channels = quantised(scaled(channels))
-    values = channels.permute(1, 2, 0).cpu().numpy()
-    return Image.fromarray(values[..., 0] if values.shape[2] == 1 else values)
 
 
 def described(picture: Picture) -> Image.Image:
@@ -255,25 +175,6 @@ def array(image: Image.Image) -> np.ndarray:
     return values
 
 
-def from_array(values: np.ndarray, origin: Origin = NOTHING) -> Picture:
-    """(H, W) gray or (H, W, C) as a Picture: C = 2 is gray and alpha, 3 RGB, 4 RGBA."""
-    if values.ndim == 2:
-        values = values[..., None]
-    if values.ndim != 3 or values.dtype not in (np.uint8, np.uint16, np.float16, np.float32, np.float64):
-        raise PictureError(f"{values.dtype} array of shape {values.shape}: give uint8, uint16 or floats, (H, W, C)")
-    return from_channels(torch.from_numpy(np.ascontiguousarray(values)).permute(2, 0, 1), origin)
-
-
-def from_channels(channels: Tensor, origin: Origin = NOTHING) -> Picture:
-    """(C, H, W) as a Picture: C = 1 is gray, 2 gray and alpha, 3 RGB, 4 RGBA."""
-    if channels.ndim != 3 or len(channels) not in (1, 2, 3, 4) or 0 in channels.shape:
-        raise PictureError(f"{tuple(channels.shape)} is no picture: channels, height, width, with 1 to 4 channels")
-    if not channels.is_floating_point() and channels.dtype not in (torch.uint8, torch.uint16):
-        raise PictureError(f"{channels.dtype} is no picture: give uint8, uint16 or floats in [0, 1]")
-    colours = 1 if len(channels) < 3 else 3
-    return Picture(channels[:colours], channels[colours:] if len(channels) > colours else None, origin)
-
-
 def taken(image: Any) -> tuple[Picture, Callable[[Picture], Any]]:
     """A path, Pillow image, array or tensor as a Picture, and what turns a Picture into the same kind of thing again.
 
@@ -291,45 +192,6 @@ def taken(image: Any) -> tuple[Picture, Callable[[Picture], Any]]:
     raise TypeError(f"{type(image).__name__} is no picture: give a path, Pillow image, array or tensor")
 
 
-def to_channels(picture: Picture) -> Tensor:
-    """(C, H, W), the alpha as last channel if there is one."""
-    return picture.samples if picture.alpha is None else torch.cat([picture.samples, picture.alpha])
-
-
-def origin_of(image: Image.Image) -> Origin:
-    """The metadata of an upright picture, as far as it can be read."""
-    info = image.info
-    xmp, icc, dpi = info.get("xmp"), info.get("icc_profile"), info.get("dpi")
-    jpeg: dict[str, Any] = {}
-    if isinstance(image, JpegImagePlugin.JpegImageFile) and image.mode in ("L", "RGB"):
-        sampling = JpegImagePlugin.get_sampling(image)
-        jpeg = {"qtables": image.quantization, "subsampling": sampling if sampling in (0, 1, 2) else 0}
-    kind = "JPEG" if image.format == "MPO" else image.format
-    return Origin(
-        kind=kind if kind in WRITTEN.values() and kind else "PNG",
-        exif=exif_of(image),
-        xmp=xmp if isinstance(xmp, bytes) else b"",
-        icc=icc if isinstance(icc, bytes) else b"",
-        dpi=(float(dpi[0]), float(dpi[1])) if isinstance(dpi, tuple) and len(dpi) == 2 else (0, 0),
-        jpeg=jpeg,
-    )
-
-
-def exif_of(image: Image.Image) -> bytes:
-    """EXIF without thumbnail and without the tags by which a TIFF describes its own storage."""
-    try:
-        exif = image.getexif()
-        for tag in STORAGE | ELSEWHERE:
-            exif.pop(tag, None)
-        camera = exif.get_ifd(ExifTags.IFD.Exif)
-        for tag, side in (ExifTags.Base.ExifImageWidth, image.width), (ExifTags.Base.ExifImageHeight, image.height):
-            if tag in camera:
-                camera[tag] = side
-        return exif.tobytes() if len(exif) else b""
-    except Exception:  # damaged metadata: the picture goes through without
-        return b""
-
-
 def know_heif() -> None:
     """Teach Pillow HEIC."""
     try:
@@ -345,8 +207,11 @@ def developed(path: Path) -> Picture:
         import rawpy
     except ImportError as error:
         raise PictureError("camera raw needs one more package: pip install 'lowlight[raw]'") from error
-    with rawpy.imread(str(path)) as raw:
-        values = raw.postprocess(output_bps=16, no_auto_bright=True, use_camera_wb=True, gamma=(2.4, 12.92))
+    try:
+        with rawpy.imread(str(path)) as raw:
+            values = raw.postprocess(output_bps=16, no_auto_bright=True, use_camera_wb=True, gamma=(2.4, 12.92))
+    except rawpy.LibRawError as error:
+        raise PictureError("a damaged raw file, or one of a camera that LibRaw does not know") from error
     exif = b""
     with contextlib.suppress(Exception), Image.open(path) as preview:  # most are TIFF with the camera's EXIF
         exif = exif_of(preview)
@@ -442,22 +307,3 @@ def encode(file: IO[bytes], picture: Picture, kind: str, encoding: Encoding = US
     if kind == "HEIF":
         know_heif()
     to_image(channels).save(file, format=kind, **options)
-
-
-def tiff_tags(origin: Origin) -> dict[int, Any]:
-    """Metadata as the tags of a TIFF."""
-    exif = Image.Exif()
-    exif.load(origin.exif)
-    nested = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
-    tags = {tag: exif.get_ifd(tag) if tag in nested else value for tag, value in exif.items()}
-    if origin.xmp:
-        tags[700] = origin.xmp
-    if origin.icc:
-        tags[34675] = origin.icc
-    if any(origin.dpi):
-        tags |= {
-            ExifTags.Base.XResolution: origin.dpi[0],
-            ExifTags.Base.YResolution: origin.dpi[1],
-            ExifTags.Base.ResolutionUnit: 2,
-        }
-    return tags

@@ -1,0 +1,83 @@
+"""What a picture file says apart from the pixels, and must survive: EXIF, XMP, colour profile, resolution."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from PIL import ExifTags, Image, JpegImagePlugin
+
+STORAGE = frozenset({*range(254, 260), 262, 266, 273, 277, 278, 279, 284, 317, 320, *range(322, 326), 330, 338, 339})
+"""Tags by which a TIFF describes its own storage, which a new file must not inherit."""
+ELSEWHERE = frozenset({347, 529, 530, 531, 532, 700, 34675, 50341})
+"""Tags of JPEG in TIFF, printing, and XMP and ICC, which are kept by themselves."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a file says about its picture, apart from the pixels."""
+
+    kind: str = ""  # Pillow's name of the format
+    exif: bytes = b""  # orientation already applied and reset
+    xmp: bytes = b""
+    icc: bytes = b""
+    dpi: tuple[float, float] = (0, 0)
+    jpeg: dict[str, Any] = field(default_factory=dict)  # quantisation tables and subsampling
+
+    def kept(self) -> dict[str, Any]:
+        """What there is, by Pillow's names."""
+        named = {"exif": self.exif, "xmp": self.xmp, "icc_profile": self.icc, "dpi": self.dpi}
+        return {name: value for name, value in named.items() if value and value != (0, 0)}
+
+
+NOTHING = Origin()
+
+
+def origin_of(image: Image.Image) -> Origin:
+    """The metadata of an upright picture, as far as it can be read."""
+    info = image.info
+    xmp, icc, dpi = info.get("xmp"), info.get("icc_profile"), info.get("dpi")
+    jpeg: dict[str, Any] = {}
+    if isinstance(image, JpegImagePlugin.JpegImageFile) and image.mode in ("L", "RGB"):
+        sampling = JpegImagePlugin.get_sampling(image)
+        jpeg = {"qtables": image.quantization, "subsampling": sampling if sampling in (0, 1, 2) else 0}
+    return Origin(
+        kind="JPEG" if image.format == "MPO" else image.format or "",
+        exif=exif_of(image),
+        xmp=xmp if isinstance(xmp, bytes) else b"",
+        icc=icc if isinstance(icc, bytes) else b"",
+        dpi=(float(dpi[0]), float(dpi[1])) if isinstance(dpi, tuple) and len(dpi) == 2 else (0, 0),
+        jpeg=jpeg,
+    )
+
+
+def exif_of(image: Image.Image) -> bytes:
+    """EXIF without thumbnail and without the tags by which a TIFF describes its own storage."""
+    try:
+        exif = image.getexif()
+        for tag in STORAGE | ELSEWHERE:
+            exif.pop(tag, None)
+        camera = exif.get_ifd(ExifTags.IFD.Exif)
+        for tag, side in (ExifTags.Base.ExifImageWidth, image.width), (ExifTags.Base.ExifImageHeight, image.height):
+            if tag in camera:
+                camera[tag] = side
+        return exif.tobytes() if len(exif) else b""
+    except Exception:  # damaged metadata: the picture goes through without
+        return b""
+
+
+def tiff_tags(origin: Origin) -> dict[int, Any]:
+    """Metadata as the tags of a TIFF."""
+    exif = Image.Exif()
+    exif.load(origin.exif)
+    nested = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
+    tags = {tag: exif.get_ifd(tag) if tag in nested else value for tag, value in exif.items()}
+    if origin.xmp:
+        tags[700] = origin.xmp
+    if origin.icc:
+        tags[34675] = origin.icc
+    if any(origin.dpi):
+        tags |= {
+            ExifTags.Base.XResolution: origin.dpi[0],
+            ExifTags.Base.YResolution: origin.dpi[1],
+            ExifTags.Base.ResolutionUnit: 2,
+        }
+    return tags

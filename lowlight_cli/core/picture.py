@@ -1,0 +1,113 @@
+"""A picture in memory, and the values of its pixels."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from .errors import PictureError
+from .metadata import NOTHING, Origin
+
+LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An upright picture, as it was stored."""
+
+    samples: Tensor  # (C, H, W) uint8, uint16, or floats in [0, 1]: C = 3 is RGB, C = 1 gray
+    alpha: Tensor | None = None  # (1, H, W) of the same type
+    origin: Origin = NOTHING
+
+    @property
+    def pixels(self) -> Tensor:
+        """RGB, (3, H, W) float32 in [0, 1]."""
+        return scaled(self.samples).expand(3, -1, -1).contiguous()
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width."""
+        return self.samples.shape[1], self.samples.shape[2]
+
+
+def scaled(samples: Tensor) -> Tensor:
+    """uint8 or uint16 of any shape as float32 in [0, 1]; floats unchanged."""
+    return samples if samples.is_floating_point() else samples.float() / torch.iinfo(samples.dtype).max
+
+
+def quantised(pixels: Tensor, dtype: torch.dtype = torch.uint8) -> Tensor:
+    """[0, 1] floats of any shape to the uint8 or uint16 that a file stores: clamped and rounded."""
+    values = (pixels.clamp(0, 1) * torch.iinfo(dtype).max).round()
+    return values.to(torch.uint8) if dtype == torch.uint8 else values.to(torch.int32).to(dtype)
+
+
+def converted(samples: Tensor, dtype: torch.dtype) -> Tensor:
+    """A copy in another type of the same range: uint8, uint16, or floats in [0, 1]; interleaved, as files want it."""
+    if samples.dtype == dtype:
+        values = samples.clone()
+    elif dtype.is_floating_point:
+        values = scaled(samples).to(dtype)
+    elif samples.dtype == torch.uint8:
+        values = (samples.to(torch.int32) * 257).to(dtype)
+    else:
+        values = quantised(scaled(samples), dtype)
+    return values.permute(1, 2, 0).contiguous().permute(2, 0, 1)
+
+
+def brightness(samples: Tensor) -> float:
+    """The mean of (C, H, W) in [0, 1], weighted as the eye does; large pictures are sampled."""
+    return float(thinned(samples).mean())
+
+
+def log_average(samples: Tensor) -> float:
+    """The geometric mean brightness of (C, H, W) in [0, 1], which tells dark places from few bright ones.
+
+    Reinhard et al., "Photographic tone reproduction for digital images", SIGGRAPH 2002, eq. 1, on sRGB values.
+    """
+    return float((thinned(samples) + 0.01).log().mean().exp())
+
+
+def thinned(samples: Tensor) -> Tensor:
+    """Some evenly spread pixels of (C, H, W) as gray (1, h, w) in [0, 1]."""
+    step = max(min(samples.shape[1:]) // 512, 1)
+    values = scaled(samples[:, ::step, ::step]).float()
+    return luma(values) if len(values) == 3 else values
+
+
+def luma(pixels: Tensor) -> Tensor:
+    """(..., 3, H, W) to gray, (..., 1, H, W)."""
+    return (pixels * pixels.new_tensor(LUMA).view(3, 1, 1)).sum(-3, keepdim=True)
+
+
+def from_array(values: np.ndarray, origin: Origin = NOTHING) -> Picture:
+    """(H, W) gray or (H, W, C) as a Picture: C = 2 is gray and alpha, 3 RGB, 4 RGBA."""
+    if values.ndim == 2:
+        values = values[..., None]
+    if values.ndim != 3 or values.dtype not in (np.uint8, np.uint16, np.float16, np.float32, np.float64):
+        raise PictureError(f"{values.dtype} array of shape {values.shape}: give uint8, uint16 or floats, (H, W, C)")
+    return from_channels(torch.from_numpy(np.ascontiguousarray(values)).permute(2, 0, 1), origin)
+
+
+def from_channels(channels: Tensor, origin: Origin = NOTHING) -> Picture:
+    """(C, H, W) as a Picture: C = 1 is gray, 2 gray and alpha, 3 RGB, 4 RGBA."""
+    if channels.ndim != 3 or len(channels) not in (1, 2, 3, 4) or 0 in channels.shape:
+        raise PictureError(f"{tuple(channels.shape)} is no picture: channels, height, width, with 1 to 4 channels")
+    if not channels.is_floating_point() and channels.dtype not in (torch.uint8, torch.uint16):
+        raise PictureError(f"{channels.dtype} is no picture: give uint8, uint16 or floats in [0, 1]")
+    colours = 1 if len(channels) < 3 else 3
+    return Picture(channels[:colours], channels[colours:] if len(channels) > colours else None, origin)
+
+
+def to_channels(picture: Picture) -> Tensor:
+    """(C, H, W), the alpha as last channel if there is one."""
+    return picture.samples if picture.alpha is None else torch.cat([picture.samples, picture.alpha])
+
+
+def to_image(channels: Tensor) -> Image.Image:
+    """(C, H, W) as Pillow image of 8 bit, or I;16 for gray of 16: C = 1 is gray, 2 gray and alpha, 3 RGB, 4 RGBA."""
+    if channels.is_floating_point() or (channels.dtype == torch.uint16 and len(channels) > 1):
+        channels = quantised(scaled(channels))
+    values = channels.permute(1, 2, 0).cpu().numpy()
+    return Image.fromarray(values[..., 0] if values.shape[2] == 1 else values)
