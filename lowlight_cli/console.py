@@ -1,7 +1,8 @@
 """What people see. Data goes to stdout, talk to stderr."""
 
+import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +22,7 @@ from rich.progress import (
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from .core import downloads, evaluation, events, jobs
+    from .core import batch, downloads, evaluation, events, jobs
 
 out = Console()
 talk = Console(stderr=True)
@@ -77,33 +78,79 @@ class Counter:
     def __init__(self, progress: Progress, task: TaskID) -> None:
         self._progress, self._task = progress, task
 
-    def at(self, done: int, total: int | None = None, what: str | None = None) -> None:
+    def at(self, done: float, total: int | None = None, what: str | None = None) -> None:
         self._progress.update(self._task, completed=done, total=total, description=what)
 
 
-def follow(doing: str, todo: "Sequence[jobs.Job]", outcomes: "Iterable[jobs.Outcome]") -> None:
-    """Show jobs as they end, a line for each failure, then a summary. Exits with 1 if any failed."""
+def follow(doing: str, count: int, events: "Iterator[batch.Event]", report: "Report | None" = None) -> bool:
+    """Show ``count`` jobs as they go, a line for each failure, then a summary. Says whether all went well."""
+    from .core.batch import Advance
+
     counts = {"done": 0, "skipped": 0, "failed": 0}
     places: set[Path] = set()
-    with counting(doing, len(todo)) as counter:
-        for number, outcome in enumerate(outcomes, 1):
-            counts[outcome.status] += 1
-            if outcome.status == "failed":
-                error(outcome.reason)
-            elif outcome.status == "skipped":
-                note(f"{outcome.job.targets[0]} exists, skipped: use --overwrite to replace it")
-            else:
-                places.update(outcome.job.targets)
-            counter.at(number)
-    if len(todo) == counts["failed"] == 1:
-        raise SystemExit(1)
+    stopped = ""
+    with counting(doing, count) as counter:
+        try:
+            for event in events:
+                ended = sum(counts.values())
+                if isinstance(event, Advance):
+                    counter.at(ended + event.share if event.share < 1 else ended, what=event.job.source.name)
+                    continue
+                counts[event.status] += 1
+                counter.at(ended + 1)
+                if report:
+                    report(event)
+                if event.status == "failed":
+                    error(event.reason)
+                else:
+                    places.update(event.job.targets)
+        except KeyboardInterrupt:  # what was being written has been finished by now
+            stopped = "stopped: "
+            raise
+        finally:
+            if stopped or not count == counts["failed"] == 1:
+                note(stopped + summary(counts, places))
+    return not counts["failed"]
+
+
+Report = Callable[["batch.Outcome"], None]
+
+
+def summary(counts: dict[str, int], places: set[Path]) -> str:
+    """How many jobs ended how, and where the results are."""
     parts = [f"{counts['done']} done", *(f"{counts[s]} {s}" for s in ("skipped", "failed") if counts[s])]
     where = (
-        places.pop() if len(places) == 1 else os.path.commonpath([place.parent for place in places]) if places else ""
+        places.copy().pop() if len(places) == 1 else os.path.commonpath([p.parent for p in places]) if places else ""
     )
-    note(", ".join(parts) + (f": {where or '.'}" if counts["done"] else ""))
-    if counts["failed"]:
-        raise SystemExit(1)
+    hint = " (--overwrite replaces what exists)" if counts["skipped"] else ""
+    return ", ".join(parts) + (f": {where or '.'}" if places else "") + hint
+
+
+def json_line(event: "batch.Outcome", model: str) -> None:
+    """An outcome as one line of JSON on standard output."""
+    line: dict[str, object] = {
+        "input": str(event.job.source),
+        "status": event.status,
+        "output": str(event.job.targets[0]) if event.job.targets else None,
+    }
+    if event.status == "failed":
+        line["error"] = event.reason
+    elif event.status == "done":
+        height, width = event.size
+        line |= {"width": width, "height": height, "seconds": round(event.seconds, 3), "model": model}
+        line |= {"brightness_before": round(event.before, 4), "brightness_after": round(event.after, 4)}
+    print(json.dumps(line), flush=True)  # noqa: T201  (rich would wrap it)
+
+
+def plan(todo: "Sequence[jobs.Job]", *, overwrite: bool) -> bool:
+    """Print what would be done. Says whether nothing stands in the way."""
+    for job in todo:
+        if job.fault:
+            error(job.fault)
+        else:
+            kept = " (exists: skipped)" if job.finished and not overwrite else ""
+            out.print(_plain(f"{job.source} -> {', '.join(map(str, job.targets))}{kept}"), soft_wrap=True)
+    return not any(job.fault for job in todo)
 
 
 class TrainingView:

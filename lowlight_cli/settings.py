@@ -37,8 +37,18 @@ def comma_separated(value: object) -> object:
     return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
 
 
+def tile_side(value: object) -> object:
+    """auto, off, or a number of px that tiling can use."""
+    if isinstance(value, str) and value.isdigit():
+        value = int(value)
+    if value not in ("auto", "off") and not (isinstance(value, int) and value >= 64 and value % 8 == 0):
+        raise ValueError("give auto, off, or a multiple of 8 from 64 up")
+    return value
+
+
 Names = Annotated[tuple[str, ...], BeforeValidator(comma_separated), Field(min_length=1)]
 Epochs = Annotated[tuple[NonNegativeInt, ...], BeforeValidator(comma_separated)]
+Tile = Annotated[Literal["auto", "off"] | int, BeforeValidator(tile_side)]
 Device = Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")]
 
 
@@ -72,7 +82,7 @@ def stored(config: Path | None) -> dict[str, Any]:
 
 def environment(settings: type[Settings], variables: Mapping[str, str] = os.environ) -> dict[str, str]:
     """The fields of ``settings`` that the environment sets. A variable that no command knows is refused."""
-    models = (DownloadSettings, TrainSettings, EvaluateSettings, EnhanceSettings)
+    models = (DownloadSettings, TrainSettings, EvaluateSettings, EnhanceSettings, DecomposeSettings)
     known = {field for model in models for field in model.model_fields}
     for variable in variables:
         if variable.startswith(PREFIX) and variable.removeprefix(PREFIX).lower() not in known:
@@ -168,17 +178,69 @@ class EvaluateSettings(Settings):
     device: Device = described("auto", "auto, cpu, cuda, cuda:N or mps.")
 
 
-class EnhanceSettings(Settings):
-    """What ``lowlight enhance`` accepts."""
+class PictureSettings(Settings):
+    """What every command accepts that works on pictures."""
 
     inputs: tuple[Path, ...] = described((), "Pictures, or folders of them.")
-    out: Path | None = described(None, "Folder or file for the result. Default: NAME_bright beside the input.")
+    out: Path | None = described(None, "Where results go.")
     model: str = described(DEFAULT_MODEL, "Packaged model or .safetensors file.")
-    overwrite: bool = described(False, "Replace outputs that exist; without it they are skipped.")
+    overwrite: bool = described(False, "Replace results that exist; without it they are skipped.")
+    denoise: Literal["off", "light", "strong"] = described("off", "Smooth away the noise of dark places.")
+    dry_run: bool = described(False, "Say what would be done, and do nothing.")
+    json_lines: bool = described(False, "Print one JSON object a picture.")
     device: Device = described("auto", "auto, cpu, cuda, cuda:N or mps.")
+    precision: Literal["auto", "fp32", "bf16"] = described("auto", "Arithmetic of the network: auto, fp32 or bf16.")
+    tile: Tile = described(
+        "auto", "Compute large pictures in parts of so many px: auto by free memory, a multiple of 8, or off."
+    )
+    threads: NonNegativeInt = described(0, "Processor threads of the network; 0 is one for each core.")
+    shard: Annotated[str, Field(pattern=r"^\d+/\d+$")] | None = described(
+        None, "I/N: do every Nth picture alone, from the Ith on, while N - 1 other machines do the rest."
+    )
+
+    @property
+    def share(self) -> tuple[int, int]:
+        """Which part of the pictures is meant, counted from 0, and of how many."""
+        number, _, count = (self.shard or "1/1").partition("/")
+        return int(number) - 1, int(count)
+
+    @model_validator(mode="after")
+    def share_is_one_of_them(self) -> Self:
+        number, count = self.share
+        if not 0 <= number < count:
+            raise ValueError(f"shard {self.shard}: give 1/{count or 2} to {count or 2}/{count or 2}")
+        return self
 
 
-class DecomposeSettings(EnhanceSettings):
+class EnhanceSettings(PictureSettings):
+    """What ``lowlight enhance`` accepts."""
+
+    inputs: tuple[Path, ...] = described((), "Pictures, folders of them, or - for standard input.")
+    out: Path | None = described(
+        None, "Folder or file for the results, or - for standard output. Default: NAME_bright beside the input."
+    )
+    suffix: str | None = described(None, "Added to the names of results. Default: _bright beside the input, else none.")
+    format: Literal["jpg", "png", "webp", "tif", "bmp", "avif", "jp2", "heic"] | None = described(
+        None, "Format of the results. Default: that of the input."
+    )
+    depth: Literal["keep", "8", "16"] = described("keep", "Bits a channel; PNG and TIFF hold 16.")
+    quality: Annotated[int, Field(ge=1, le=100)] | None = described(
+        None, "Of JPEG, WebP, AVIF and HEIC. Default: that of the input if both are JPEG, else 95."
+    )
+    subsampling: Literal["keep", "444", "422", "420"] = described("keep", "Colour resolution of JPEG.")
+    strip: bool = described(False, "Leave out EXIF, where GPS is, and XMP.")
+    strength: Annotated[float, Field(ge=0, le=1.5)] = described(
+        1.0, "0 is the picture as it was, 1 the network's answer, 1.5 the most."
+    )
+    protect_highlights: bool = described(False, "Leave lamps and other bright places as they are.")
+    compare: bool = described(False, "Also write NAME_compare.jpg, before and after side by side.")
+    watch: bool = described(False, "Go on with what arrives in the folders, until Ctrl-C.")
+
+
+class DecomposeSettings(PictureSettings):
     """What ``lowlight decompose`` accepts."""
 
+    maps: Literal["png", "png16", "tiff", "npz"] = described(
+        "png", "Maps in 8 or 16 bit, as float TIFF, or as floats in one NumPy file."
+    )
     out: Path | None = described(None, "Folder for the maps. Default: beside the input.")

@@ -87,26 +87,3 @@ def test_an_empty_folder_and_a_missing_path_are_faults_of_their_own(photos: Path
     assert len(rest) == 3
 
 
-def test_one_failure_does_not_stop_the_others_and_existing_results_are_skipped(tmp_path: Path) -> None:
-    def do(job: jobs.Job) -> None:
-        if job.source.name == "bad":
-            raise PictureError("bad: broken")
-        for target in job.targets:
-            target.write_text(job.source.name)
-
-    (tmp_path / "1").write_text("old")
-    todo = [jobs.Job(Path(name), (tmp_path / name,)) for name in ("1", "bad", "2")]
-    found = list(jobs.work(todo, do, overwrite=False))
-    assert [outcome.status for outcome in found] == ["skipped", "failed", "done"]
-    assert found[1].reason == "bad: broken"
-    assert (tmp_path / "1").read_text() == "old"
-    assert [outcome.status for outcome in jobs.work(todo, do, overwrite=True)] == ["done", "failed", "done"]
-    assert (tmp_path / "1").read_text() == "1"
-
-
-def test_only_what_is_missing_is_written(tmp_path: Path) -> None:
-    (tmp_path / "a").write_text("the user's own")
-    asked: list[tuple[Path, ...]] = []
-    job = jobs.Job(tmp_path / "x", (tmp_path / "a", tmp_path / "b"))
-    list(jobs.work([job], lambda job: asked.append(job.targets), overwrite=False))
-    assert asked == [(tmp_path / "b",)]

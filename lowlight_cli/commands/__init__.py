@@ -1,18 +1,42 @@
 """One file a command: its options, its settings, one call into the core, and what is printed of the answer."""
 
-from typing import Any
+import os
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from ..settings import Settings
+from ..settings import PictureSettings, Settings
+
+if TYPE_CHECKING:
+    from ..core.enhancer import Enhancer
+    from ..core.jobs import Job
 
 CONFIG = typer.Option("--config", help="TOML or JSON file of settings; options given here win over it.")
 
 
-def option(settings: type[Settings], field: str, *names: str) -> Any:
-    """A command-line option whose help and default are those of a settings field."""
+def option(settings: type[Settings], field: str, *names: str, panel: str | None = None) -> Any:
+    """A command-line option whose help and default are those of a settings field; ``panel`` is its group in --help."""
     info = settings.model_fields[field]
     default = info.default
     shown = ", ".join(map(str, default)) if isinstance(default, tuple) else str(default)
     quiet = default is None or isinstance(default, bool) or "Default:" in (info.description or "")
-    return typer.Option(*names, help=info.description, show_default=False if quiet else shown)
+    return typer.Option(*names, help=info.description, show_default=False if quiet else shown, rich_help_panel=panel)
+
+
+def started(settings: PictureSettings) -> "Enhancer":
+    """The model that the settings ask for, on its device."""
+    import torch
+
+    from ..core.enhancer import Enhancer
+
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    return Enhancer(settings.model, settings.device, precision=settings.precision, tile=settings.tile)
+
+
+def own_share(todo: "list[Job]", settings: PictureSettings) -> "list[Job]":
+    """The jobs of this process: all, or one shard, or under ``torchrun`` one of as many shards as processes."""
+    number, count = settings.share
+    if settings.shard is None and "TORCHELASTIC_RUN_ID" in os.environ:
+        number, count = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+    return todo[number::count]

@@ -1,3 +1,4 @@
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -5,26 +6,42 @@ import typer
 
 from .. import console
 from ..settings import DecomposeSettings
-from . import CONFIG, option
+from . import CONFIG, option, own_share, started
 
 
 def decompose(
     inputs: Annotated[list[Path], typer.Argument(help="Pictures, or folders of them.", show_default=False)],
     out: Annotated[Path | None, option(DecomposeSettings, "out", "--out", "-o")] = None,
+    maps: Annotated[str | None, option(DecomposeSettings, "maps")] = None,
     model: Annotated[str | None, option(DecomposeSettings, "model", "--model", "-m")] = None,
-    overwrite: Annotated[bool | None, option(DecomposeSettings, "overwrite", "--overwrite/--keep")] = None,
+    overwrite: Annotated[bool | None, option(DecomposeSettings, "overwrite", "--overwrite/--skip-existing")] = None,
+    denoise: Annotated[str | None, option(DecomposeSettings, "denoise")] = None,
+    dry_run: Annotated[bool | None, option(DecomposeSettings, "dry_run", "--dry-run")] = None,
+    json_lines: Annotated[bool | None, option(DecomposeSettings, "json_lines", "--json")] = None,
     device: Annotated[str | None, option(DecomposeSettings, "device")] = None,
+    precision: Annotated[str | None, option(DecomposeSettings, "precision")] = None,
+    tile: Annotated[str | None, option(DecomposeSettings, "tile")] = None,
+    threads: Annotated[int | None, option(DecomposeSettings, "threads")] = None,
+    shard: Annotated[str | None, option(DecomposeSettings, "shard")] = None,
     config: Annotated[Path | None, CONFIG] = None,
 ) -> None:
     """Split pictures into reflectance and illumination, and show how the light is turned up.
 
-    Writes NAME_reflectance, NAME_illumination, NAME_relit, NAME_enhanced and one labelled NAME_panel, all PNG.
+    Writes NAME_reflectance, NAME_illumination, NAME_relit, NAME_enhanced and one labelled NAME_panel.
     For instance: lowlight decompose night.jpg --out maps/
     """
-    settings = DecomposeSettings.load(config, inputs=inputs, out=out, model=model, overwrite=overwrite, device=device)
-    from ..core import jobs
-    from ..core.enhancer import Enhancer
+    settings = DecomposeSettings.load(**locals())
+    import torch
 
-    todo = jobs.decompose_jobs(settings.inputs, settings.out)
-    enhancer = Enhancer(settings.model, settings.device)
-    console.follow("decomposing", todo, jobs.work(todo, enhancer.decompose_file, overwrite=settings.overwrite))
+    from ..core import batch, jobs
+    from ..core.look import Look
+
+    todo = own_share(jobs.decompose_jobs(settings.inputs, settings.out, settings.maps), settings)
+    if settings.dry_run:
+        raise SystemExit(not console.plan(todo, overwrite=settings.overwrite))
+    enhancer = started(settings)
+    dtype = {"png": torch.uint8, "png16": torch.uint16, "tiff": torch.float32, "npz": torch.float32}[settings.maps]
+    look = Look(denoise=settings.denoise)
+    events = batch.decompose(enhancer, todo, look, dtype=dtype, overwrite=settings.overwrite)
+    report = partial(console.json_line, model=enhancer.name) if settings.json_lines else None
+    raise SystemExit(not console.follow("decomposing", len(todo), events, report))

@@ -1,29 +1,124 @@
+import sys
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .. import console
-from ..settings import EnhanceSettings
-from . import CONFIG, option
+from ..settings import ConfigError, EnhanceSettings
+from . import CONFIG, option, own_share, started
+
+if TYPE_CHECKING:
+    from ..core.images import Encoding
+    from ..core.jobs import Job
+    from ..core.look import Look
+
+PIPE = Path("-")
+LOOK, FILES, MACHINE = "Look", "Files", "Machine"
 
 
 def enhance(
-    inputs: Annotated[list[Path], typer.Argument(help="Pictures, or folders of them.", show_default=False)],
+    inputs: Annotated[list[Path], typer.Argument(help="Pictures, folders of them, or -.", show_default=False)],
     out: Annotated[Path | None, option(EnhanceSettings, "out", "--out", "-o")] = None,
     model: Annotated[str | None, option(EnhanceSettings, "model", "--model", "-m")] = None,
-    overwrite: Annotated[bool | None, option(EnhanceSettings, "overwrite", "--overwrite/--keep")] = None,
-    device: Annotated[str | None, option(EnhanceSettings, "device")] = None,
+    overwrite: Annotated[bool | None, option(EnhanceSettings, "overwrite", "--overwrite/--skip-existing")] = None,
+    strength: Annotated[float | None, option(EnhanceSettings, "strength", panel=LOOK)] = None,
+    denoise: Annotated[str | None, option(EnhanceSettings, "denoise", panel=LOOK)] = None,
+    protect_highlights: Annotated[
+        bool | None, option(EnhanceSettings, "protect_highlights", "--protect-highlights", panel=LOOK)
+    ] = None,
+    compare: Annotated[bool | None, option(EnhanceSettings, "compare", "--compare", panel=LOOK)] = None,
+    format: Annotated[str | None, option(EnhanceSettings, "format", panel=FILES)] = None,
+    suffix: Annotated[str | None, option(EnhanceSettings, "suffix", panel=FILES)] = None,
+    depth: Annotated[str | None, option(EnhanceSettings, "depth", panel=FILES)] = None,
+    quality: Annotated[int | None, option(EnhanceSettings, "quality", panel=FILES)] = None,
+    subsampling: Annotated[str | None, option(EnhanceSettings, "subsampling", panel=FILES)] = None,
+    strip: Annotated[bool | None, option(EnhanceSettings, "strip", "--strip", panel=FILES)] = None,
+    watch: Annotated[bool | None, option(EnhanceSettings, "watch", "--watch", panel=FILES)] = None,
+    dry_run: Annotated[bool | None, option(EnhanceSettings, "dry_run", "--dry-run", panel=FILES)] = None,
+    json_lines: Annotated[bool | None, option(EnhanceSettings, "json_lines", "--json", panel=FILES)] = None,
+    device: Annotated[str | None, option(EnhanceSettings, "device", panel=MACHINE)] = None,
+    precision: Annotated[str | None, option(EnhanceSettings, "precision", panel=MACHINE)] = None,
+    tile: Annotated[str | None, option(EnhanceSettings, "tile", panel=MACHINE)] = None,
+    threads: Annotated[int | None, option(EnhanceSettings, "threads", panel=MACHINE)] = None,
+    shard: Annotated[str | None, option(EnhanceSettings, "shard", panel=MACHINE)] = None,
     config: Annotated[Path | None, CONFIG] = None,
 ) -> None:
     """Make dark pictures bright.
 
     For instance: lowlight enhance photos/ --out bright/
     """
-    settings = EnhanceSettings.load(config, inputs=inputs, out=out, model=model, overwrite=overwrite, device=device)
-    from ..core import jobs
-    from ..core.enhancer import Enhancer
+    settings = EnhanceSettings.load(**locals())
+    from ..core import batch
+    from ..core.images import Encoding
+    from ..core.look import Look
 
-    todo = jobs.enhance_jobs(settings.inputs, settings.out)
-    enhancer = Enhancer(settings.model, settings.device)
-    console.follow("enhancing", todo, jobs.work(todo, enhancer.enhance_file, overwrite=settings.overwrite))
+    look = Look(settings.strength, settings.denoise, settings.protect_highlights)
+    encoding = Encoding(settings.quality, settings.subsampling, settings.depth, settings.strip)
+    if PIPE in (*settings.inputs, settings.out):
+        piped(settings, look, encoding)
+        return
+    if settings.dry_run:
+        raise SystemExit(not console.plan(planned(settings), overwrite=settings.overwrite))
+    enhancer = started(settings)
+    report = partial(console.json_line, model=enhancer.name) if settings.json_lines else None
+    well = True
+    for todo in arrivals(settings) if settings.watch else [planned(settings)]:
+        events = batch.enhance(enhancer, todo, look, encoding, overwrite=settings.overwrite)
+        well = console.follow("enhancing", len(todo), events, report) and well
+    raise SystemExit(not well)
+
+
+def planned(settings: EnhanceSettings) -> "list[Job]":
+    """What is to be done here."""
+    from ..core import jobs
+
+    return own_share(
+        jobs.enhance_jobs(
+            settings.inputs, settings.out, suffix=settings.suffix, kind=settings.format, compare=settings.compare
+        ),
+        settings,
+    )
+
+
+def arrivals(settings: EnhanceSettings) -> "Iterator[list[Job]]":
+    """What is to be done now, and then, again and again, what has come or changed."""
+    from ..core import watch
+
+    console.note(f"watching {', '.join(map(str, settings.inputs))}: Ctrl-C ends it")
+    tried: dict[Path, int] = {}
+    for _ in watch.changes(settings.inputs):
+        todo = []
+        for job in planned(settings):
+            changed = job.source.stat().st_mtime_ns if job.source.is_file() else 0
+            if changed and tried.get(job.source) != changed and (settings.overwrite or not job.finished):
+                tried[job.source] = changed
+                todo.append(job)
+        if todo:
+            yield todo
+
+
+def piped(settings: EnhanceSettings, look: "Look", encoding: "Encoding") -> None:
+    """One picture from standard input, to standard output, or both."""
+    from ..core import images
+    from ..core.enhancer import finish
+
+    if len(settings.inputs) != 1:
+        raise ConfigError("- is one picture: give one input with it")
+    (source,), out = settings.inputs, settings.out or PIPE
+    if out == PIPE and sys.stdout.isatty():
+        raise ConfigError("a picture is nothing for a terminal: send it to a file with > or --out FILE")
+    if out != PIPE and out.exists() and not settings.overwrite:
+        console.note(f"{out} exists, skipped: use --overwrite to replace it")
+        return
+    picture = images.read(sys.stdin.buffer if source == PIPE else source)
+    wanted = Path(f"x.{settings.format}") if settings.format else out
+    kind = picture.origin.kind if wanted == PIPE else images.kind_of(wanted)
+    dtype = encoding.dtype(kind, picture.samples.dtype)
+    (result,) = finish(started(settings).enhanced([picture], look, dtype=dtype))
+    if out == PIPE:
+        images.encode(sys.stdout.buffer, result, kind, encoding)
+    else:
+        images.write(out, result, encoding)

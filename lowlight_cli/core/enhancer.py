@@ -1,62 +1,188 @@
 """Enhancer: a trained model on a device, ready for pictures of any size. The one place where pictures meet networks."""
 
+import threading
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
+from math import ceil
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar, overload
 
+import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from . import checkpoints, device, images, tiling
-from .jobs import MAPS, Job
+from .colour import Profile
+from .errors import LowlightError
+from .images import Picture
+from .look import PLAIN, Denoise, Look, cleaned, rendered
 from .networks import Retinex
-from .panel import panel
+
+Kind = TypeVar("Kind", Image.Image, np.ndarray, Tensor)
+Result = TypeVar("Result")
+Steps: TypeAlias = Generator[float, None, Result]
+"""Work that yields, tile by tile, the share that is done, and returns its result."""
+BYTES = 2100
+"""Memory that the activations of RetinexNet take for each pixel, in float32."""
+WORKSPACE = {"cpu": 300 << 20, "cuda": 6 << 30, "mps": 1 << 30}
+"""Bytes of activations of one tile where memory is plenty; larger tiles compute hardly less."""
+
+
+class Tile(NamedTuple):
+    """A part of some pictures of one size, and what the network says about it."""
+
+    box: tiling.Box
+    seen: tiling.Box  # the box and its halo, which is what the tensors cover
+    share: float  # of the pictures done with it
+    low: Tensor  # (B, 3, h, w), sRGB in [0, 1]; beyond it where a wide-gamut picture is
+    maps: Retinex
+
+    def keep(self, values: Tensor, into: Tensor) -> None:
+        """Put the box's part of (C, h, w) into the whole (C, H, W), in the whole's type."""
+        part = self.box.cut(values, origin=(self.seen.top, self.seen.left))
+        self.box.cut(into).copy_(part if into.is_floating_point() else images.quantised(part, into.dtype))
 
 
 class Enhancer:
     """A packaged model by name, or a checkpoint by path, on ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
 
+    ``precision`` is the network's arithmetic: ``fp32``, ``bf16`` or ``auto``. ``tile`` is the side in px of the parts
+    in which large pictures are computed, ``auto`` by free memory, or ``off``; the result does not depend on it.
+    One Enhancer may serve several threads: they take turns, tile by tile.
+
     >>> Enhancer("retinexnet").enhance(torch.zeros(3, 20, 30)).shape
     torch.Size([3, 20, 30])
     """
 
-    def __init__(self, model: str = "retinexnet", device_name: str = "auto") -> None:
+    def __init__(
+        self,
+        model: str = "retinexnet",
+        device_name: str = "auto",
+        *,
+        precision: Literal["auto", "fp32", "bf16"] = "auto",
+        tile: int | Literal["auto", "off"] = "auto",
+    ) -> None:
+        torch.set_flush_denormal(True)
         self.device = device.choose(device_name)
         net, self.about = checkpoints.load(model)
         self.net = net.to(self.device).to(memory_format=torch.channels_last)
+        self.name = Path(model).stem
+        self.bf16 = precision == "bf16"
+        self.tile = tile
+        self._turn = threading.Lock()
 
     @property
     def parameters(self) -> int:
         """How many numbers the model consists of."""
         return sum(parameter.numel() for parameter in self.net.parameters())
 
-    @torch.inference_mode()
-    def decompose(self, pixels: Tensor) -> Retinex:
-        """The maps of a (3, H, W) picture in [0, 1]: each (3 or 1, H, W), on the CPU."""
-        image = pixels[None].to(self.device, memory_format=torch.channels_last)
-        return Retinex(*(maps[0].cpu() for maps in tiling.run(self.net, image)))
+    @overload
+    def enhance(
+        self, image: Path | str, *, strength: float = ..., denoise: Denoise = ..., protect_highlights: bool = ...
+    ) -> Image.Image: ...
 
-    def enhance(self, pixels: Tensor) -> Tensor:
-        """The enhanced picture of (3, H, W) in [0, 1]: same size, clamped to [0, 1], on the CPU."""
-        return self.decompose(pixels).enhanced.clamp(0, 1)
+    @overload
+    def enhance(
+        self, image: Kind, *, strength: float = ..., denoise: Denoise = ..., protect_highlights: bool = ...
+    ) -> Kind: ...
 
-    def enhance_file(self, job: Job) -> None:
-        """Read the job's picture and write it enhanced."""
-        (target,) = job.targets
-        picture = images.read(job.source)
-        images.write(target, replace(picture, pixels=self.enhance(picture.pixels)))
+    def enhance(
+        self, image: Any, *, strength: float = 1.0, denoise: Denoise = "off", protect_highlights: bool = False
+    ) -> Any:
+        """The enhanced picture, same size, as what was given; of a file, a Pillow image.
 
-    def decompose_file(self, job: Job) -> None:
-        """Read the job's picture and write those of its maps and their panel that the job's targets end in."""
-        picture = images.read(job.source)
-        found = self.decompose(picture.pixels)
-        enhanced = found.enhanced.clamp(0, 1)
-        columns = [
-            ("low", picture.pixels),
-            ("reflectance R", found.reflectance),
-            ("illumination I", found.illumination),
-            ("adjusted illumination", found.relit),
-            ("enhanced", enhanced),
-        ]
-        maps = dict(zip(MAPS, (found.reflectance, found.illumination, found.relit, enhanced), strict=False))
-        for target in job.targets:
-            name = target.stem.rpartition("_")[2]
-            images.save(images.to_image(maps[name]) if name in maps else panel(columns), target)
+        A Pillow image may be of any mode and comes back upright as L, LA, I;16, RGB or RGBA, with EXIF and profile.
+        A NumPy array is (H, W) or (H, W, C): 1 gray, 2 gray and alpha, 3 RGB, 4 RGBA. A tensor is (C, H, W), likewise.
+        Both are uint8, uint16, or floats in [0, 1], and come back so; alpha comes back untouched.
+        ``strength`` goes from 0, the picture itself, over 1, the network's answer, to 1.5; pictures that are well
+        exposed get less. ``denoise`` smooths the reflectance of dark places; ``protect_highlights`` spares lamps.
+        Raises PictureError for a file that cannot be read and for other shapes.
+        """
+        picture, returned = images.taken(image)
+        (result,) = finish(self.enhanced([picture], Look(strength, denoise, protect_highlights)))
+        return returned(result)
+
+    def decompose(self, image: Image.Image | np.ndarray | Tensor | Path | str, *, denoise: Denoise = "off") -> Retinex:
+        """The maps of a picture in any form that ``enhance`` takes: each (3 or 1, H, W), float32, on the CPU."""
+        picture, _ = images.taken(image)
+        return Retinex(*finish(self.decomposed(picture, Look(denoise=denoise), dtype=torch.float32))[:3])
+
+    def enhanced(
+        self, pictures: Sequence[Picture], look: Look = PLAIN, *, dtype: torch.dtype | None = None
+    ) -> Steps[list[Picture]]:
+        """Enhance pictures of one size and type together, into ``dtype`` or their own."""
+        looks = [look.for_brightness(images.brightness(picture.samples)) for picture in pictures]
+        results = [images.converted(picture.samples, dtype or picture.samples.dtype) for picture in pictures]
+        todo = [number for number, look in enumerate(looks) if look.strength > 0]
+        profiles = [Profile.of(pictures[number].origin.icc) for number in todo]
+        for tile in self._tiles([pictures[number].samples for number in todo], profiles, look.halo):
+            maps = cleaned(tile.maps, look)
+            for row, (number, profile) in enumerate(zip(todo, profiles, strict=True)):
+                alone = slice(row, row + 1)
+                pixels = rendered(tile.low[alone], Retinex(*(part[alone] for part in maps)), looks[number])[0]
+                if profile is not None:
+                    pixels = profile.from_srgb(pixels.clamp(0, 1))
+                tile.keep(images.luma(pixels) if len(results[number]) == 1 else pixels, results[number])
+            yield tile.share
+        return [replace(picture, samples=result) for picture, result in zip(pictures, results, strict=True)]
+
+    def decomposed(self, picture: Picture, look: Look = PLAIN, *, dtype: torch.dtype) -> Steps[tuple[Tensor, ...]]:
+        """Reflectance, illumination, adjusted illumination and enhanced picture: (3 or 1, H, W) of ``dtype``."""
+        results = tuple(torch.empty(channels, *picture.size, dtype=dtype) for channels in (3, 1, 1, 3))
+        for tile in self._tiles([picture.samples], [Profile.of(picture.origin.icc)], look.halo):
+            maps = cleaned(tile.maps, look)
+            for found, result in zip((*maps, rendered(tile.low, maps, look).clamp(0, 1)), results, strict=True):
+                tile.keep(found[0], result)
+            yield tile.share
+        return results
+
+    def _tiles(self, given: Sequence[Tensor], profiles: Sequence[Profile | None], halo: int) -> Iterator[Tile]:
+        """Compute (C, H, W) samples of one shape, part by part. ``halo`` is what is needed beyond the network's own."""
+        if not given:
+            return
+        height, width = given[0].shape[1:]
+        halo = ceil((self.net.HALO + halo) / self.net.MULTIPLE) * self.net.MULTIPLE
+        boxes = list(tiling.boxes(height, width, self._tile_size(height, width, len(given), halo)))
+        for count, box in enumerate(boxes, 1):
+            seen = box.grown(halo, height, width)
+            with torch.inference_mode():
+                parts = []
+                for samples, profile in zip(given, profiles, strict=True):
+                    part = images.scaled(seen.cut(samples).to(self.device)).float().expand(3, -1, -1)
+                    parts.append(part if profile is None else profile.to_srgb(part))
+                low = torch.stack(parts)
+                maps = self._maps(low)
+            yield Tile(box, seen, count / len(boxes), low, maps)
+
+    def _maps(self, low: Tensor) -> Retinex:
+        """The network's answer to (B, 3, h, w)."""
+        height, width = low.shape[-2:]
+        image = tiling.padded(low.clamp(0, 1), self.net.MULTIPLE).contiguous(memory_format=torch.channels_last)
+        try:
+            with self._turn, torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
+                found = self.net(image)
+        except (torch.OutOfMemoryError, RuntimeError) as error:
+            if isinstance(error, torch.OutOfMemoryError) or "not enough memory" in str(error):
+                raise LowlightError(f"not enough memory for {height}x{width} px at once: use --tile 256") from error
+            raise
+        return Retinex(*(part[..., :height, :width].float() for part in found))
+
+    def _tile_size(self, height: int, width: int, count: int, halo: int) -> tuple[int, int]:
+        """Height and width of the parts to compute."""
+        if self.tile == "off":
+            return height, width
+        if self.tile != "auto":
+            return self.tile, self.tile
+        room = min(WORKSPACE[self.device.type], device.free_memory(self.device) // 2)
+        pixels = room // (BYTES * count)
+        return tiling.fitting(height, width, pixels, halo=halo, multiple=self.net.MULTIPLE)
+
+
+def finish(steps: Steps[Result]) -> Result:
+    """The result of work that is done in steps."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value

@@ -1,16 +1,15 @@
-"""Which pictures to work on and where each result goes; then the work itself, one failure at a time.
+"""Which pictures to work on, and where each result goes. An output is never an input, nor the output of another."""
 
-Nothing is overwritten unasked, an output is never an input, and one bad picture does not stop the others.
-"""
-
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import glob
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from . import images
-from .errors import LowlightError, PictureError
+from .errors import PictureError
+
+Maps = Literal["png", "png16", "tiff", "npz"]
 
 
 @dataclass(frozen=True)
@@ -21,15 +20,10 @@ class Job:
     targets: tuple[Path, ...] = ()
     fault: str = ""
 
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a job: "done", "skipped" because its outputs exist, or "failed" for ``reason``."""
-
-    job: Job
-    status: Literal["done", "skipped", "failed"]
-    seconds: float = 0.0
-    reason: str = ""
+    @property
+    def finished(self) -> bool:
+        """Whether everything that it would write is there."""
+        return bool(self.targets) and all(target.exists() for target in self.targets)
 
 
 @dataclass(frozen=True)
@@ -45,7 +39,7 @@ class Source:
 def sources(inputs: Sequence[Path], out: Path | None) -> Iterator[Source]:
     """Every picture of the inputs, each once. Folders are searched, save for hidden files and what lies in ``out``."""
     seen: set[Path] = set()
-    for given in inputs:
+    for given in [path for pattern in inputs for path in expanded(pattern)]:
         found = list(pictures(given, out))
         if given.is_dir() and not found:
             yield Source(given, given, Path(), f"{given}: no pictures in this folder (looked for {images.FORMATS})")
@@ -53,6 +47,13 @@ def sources(inputs: Sequence[Path], out: Path | None) -> Iterator[Source]:
             if path.resolve() not in seen:
                 seen.add(path.resolve())
                 yield Source(path, given, path.relative_to(given) if given.is_dir() else Path(path.name))
+
+
+def expanded(pattern: Path) -> list[Path]:
+    """What a pattern such as ``*.jpg`` stands for where no shell has said so; any other path as it is."""
+    if pattern.exists() or not glob.has_magic(str(pattern)):
+        return [pattern]
+    return [Path(name) for name in sorted(glob.glob(str(pattern), recursive=True))] or [pattern]  # noqa: PTH207
 
 
 def pictures(given: Path, out: Path | None) -> Iterator[Path]:
@@ -68,15 +69,25 @@ def pictures(given: Path, out: Path | None) -> Iterator[Path]:
             yield path
 
 
-def enhance_jobs(inputs: Sequence[Path], out: Path | None) -> list[Job]:
-    """One job a picture. ``out`` is a file if it has a picture's suffix, else a folder; without it, results go beside
-    the input as ``NAME_bright``."""
+def enhance_jobs(
+    inputs: Sequence[Path],
+    out: Path | None,
+    *,
+    suffix: str | None = None,
+    kind: str | None = None,
+    compare: bool = False,
+) -> list[Job]:
+    """One job a picture. ``out`` is a file if it has a picture's suffix, else a folder.
+
+    Without ``out``, results go beside the input, named with ``suffix``, ``_bright`` if None. ``kind`` is the suffix of
+    another format. ``compare`` adds a picture of before and after, ``NAME_compare.jpg``.
+    """
     single = len(inputs) == 1 and not inputs[0].is_dir()
     one_file = (
-        out is not None and not out.is_dir() and (out.suffix.lower() in images.SUFFIXES or (single and out.suffix))
+        out is not None and not out.is_dir() and (out.suffix.lower() in images.WRITTEN or (single and out.suffix))
     )
-    if one_file and out is not None:
-        images.writable(out)
+    if out is not None and one_file:
+        images.kind_of(out)
         if not single:
             raise PictureError(f"{out}: several pictures cannot go into one file: give --out a folder")
     jobs = []
@@ -84,32 +95,50 @@ def enhance_jobs(inputs: Sequence[Path], out: Path | None) -> list[Job]:
         if source.fault:
             jobs.append(Job(source.path, fault=source.fault))
             continue
-        if one_file and out is not None:
+        if out is not None and one_file:
             target = out
-        elif out is not None:
-            target = out / source.relative
-        elif source.given.is_dir():
-            root = source.given.resolve()
-            target = root.with_name(f"{root.name}_bright") / source.relative
         else:
-            target = source.path.with_stem(f"{source.path.stem}_bright")
-        if target.suffix.lower() not in images.SUFFIXES:
-            target = target.with_suffix(".png")
-        jobs.append(Job(source.path, (target,)))
+            target = place(source, out, "_bright" if suffix is None and out is None else suffix or "")
+            target = target.with_suffix(f".{kind}" if kind else written_as(target.suffix))
+        more = (target.with_name(f"{target.stem}_compare.jpg"),) if compare else ()
+        jobs.append(Job(source.path, (target, *more)))
+    if out is None:  # what an earlier run made of one input is not another
+        made = {target.resolve() for job in jobs for target in job.targets}
+        jobs = [job for job in jobs if job.fault or job.source.resolve() not in made]
     return checked(jobs)
 
 
-MAPS = ("reflectance", "illumination", "relit", "enhanced", "panel")
+def place(source: Source, out: Path | None, suffix: str) -> Path:
+    """The path of a result before its format is known."""
+    if out is not None:
+        target = out / source.relative
+    elif source.given.is_dir():
+        root = source.given.resolve()
+        return root.with_name(f"{root.name}{suffix}") / source.relative
+    else:
+        target = source.path
+    return target.with_stem(f"{target.stem}{suffix}")
 
 
-def decompose_jobs(inputs: Sequence[Path], out: Path | None) -> list[Job]:
-    """One job a picture, five PNG files each: ``NAME_reflectance.png`` and so on, in ``out`` or beside the input."""
-    if out is not None and out.suffix.lower() in images.SUFFIXES and not out.is_dir():
-        raise PictureError(f"{out}: five maps a picture cannot go into one file: give --out a folder")
+def written_as(suffix: str) -> str:
+    """The suffix of a result whose input has this one: the same if that can be written."""
+    lower = suffix.lower()
+    return suffix if lower in images.WRITTEN else ".tif" if lower in images.RAW else ".png"
+
+
+MAPS = ("reflectance", "illumination", "relit", "enhanced")
+
+
+def decompose_jobs(inputs: Sequence[Path], out: Path | None, maps: Maps = "png") -> list[Job]:
+    """One job a picture: ``NAME_reflectance.png`` and so on, or all in ``NAME_maps.npz``, and ``NAME_panel.png``; in
+    ``out`` or beside the input."""
+    if out is not None and out.suffix.lower() in images.WRITTEN and not out.is_dir():
+        raise PictureError(f"{out}: the maps of a picture cannot go into one file: give --out a folder")
+    names = ["maps.npz"] if maps == "npz" else [f"{name}.{'tif' if maps == 'tiff' else 'png'}" for name in MAPS]
     jobs = []
     for source in sources(inputs, out):
-        place = (out / source.relative).parent if out is not None else source.path.parent
-        targets = tuple(place / f"{source.path.stem}_{name}.png" for name in MAPS)
+        home = source.path.parent if out is None else (out / source.relative).parent
+        targets = tuple(home / f"{source.path.stem}_{name}" for name in (*names, "panel.png"))
         jobs.append(Job(source.path, targets, source.fault))
     return checked(jobs)
 
@@ -121,29 +150,10 @@ def checked(jobs: Sequence[Job]) -> list[Job]:
     result = []
     for job in jobs:
         for target in job.targets:
-            place = target.resolve()
-            if place in inputs:
+            path = target.resolve()
+            if path in inputs:
                 job = replace(job, fault=f"{target}: the output would replace an input: choose another --out")
-            elif owner.setdefault(place, job.source) != job.source:
-                job = replace(job, fault=f"{target}: wanted by both {owner[place]} and {job.source}: rename one")
+            elif owner.setdefault(path, job.source) != job.source:
+                job = replace(job, fault=f"{target}: wanted by both {owner[path]} and {job.source}: rename one")
         result.append(job)
     return result
-
-
-def work(jobs: Iterable[Job], do: Callable[[Job], None], *, overwrite: bool) -> Iterator[Outcome]:
-    """Do each job, and say what became of it. ``do`` gets the job with those targets that are to be written."""
-    for job in jobs:
-        if job.fault:
-            yield Outcome(job, "failed", reason=job.fault)
-            continue
-        missing = tuple(target for target in job.targets if overwrite or not target.exists())
-        if not missing:
-            yield Outcome(job, "skipped")
-            continue
-        began = time.monotonic()
-        try:
-            do(replace(job, targets=missing))
-        except LowlightError as error:
-            yield Outcome(job, "failed", reason=str(error))
-        else:
-            yield Outcome(job, "done", seconds=time.monotonic() - began)

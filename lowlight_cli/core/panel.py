@@ -1,6 +1,7 @@
 """Labelled pictures side by side, for people."""
 
 from collections.abc import Sequence
+from math import ceil
 
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
@@ -11,7 +12,7 @@ INK, PAPER = (32, 32, 32), (250, 250, 250)
 
 
 def panel(columns: Sequence[tuple[str, Tensor]], *, width: int = 420, gap: int = 8) -> Image.Image:
-    """Pictures (1 or 3, H, W) in [0, 1] in one row, each at most ``width`` px wide, under its label."""
+    """Pictures (1 or 3, H, W) in one row, each under its label and at most ``width`` px wide."""
     tiles = []
     for label, pixels in columns:
         tile = to_image(pixels.expand(3, -1, -1))
@@ -20,10 +21,9 @@ def panel(columns: Sequence[tuple[str, Tensor]], *, width: int = 420, gap: int =
     size = max(width // 20, 12)
     font = ImageFont.load_default(size)
     head = 2 * size
-    room = max([width, *(tile.width for _, tile in tiles)])
-    canvas = Image.new(
-        "RGB", (len(tiles) * (room + gap) + gap, head + max(tile.height for _, tile in tiles) + gap), PAPER
-    )
+    room = ceil(max([*(tile.width for _, tile in tiles), *(font.getlength(label) for label, _ in tiles)]))
+    tallest = max(tile.height for _, tile in tiles)
+    canvas = Image.new("RGB", (len(tiles) * (room + gap) + gap, head + tallest + gap), PAPER)
     draw = ImageDraw.Draw(canvas)
     for column, (label, tile) in enumerate(tiles):
         left = gap + column * (room + gap)

@@ -5,6 +5,7 @@ each side, and starts on a ``MULTIPLE``, computes exactly what the whole picture
 """
 
 from collections.abc import Iterator
+from math import ceil
 from typing import NamedTuple
 
 import torch.nn.functional as F
@@ -13,7 +14,7 @@ from torch import Tensor
 from .networks import Retinex, RetinexNet
 
 TILE = 512
-"""Side of a tile in px: about 0.7 GB of activations in RetinexNet."""
+"""Side of a tile in px where nothing else is asked for."""
 
 
 class Box(NamedTuple):
@@ -39,11 +40,34 @@ class Box(NamedTuple):
         return x[..., self.top - above : self.bottom - above, self.left - before : self.right - before]
 
 
-def boxes(height: int, width: int, tile: int) -> Iterator[Box]:
-    """Boxes of at most ``tile`` px a side that cover a picture, row by row."""
-    for top in range(0, height, tile):
-        for left in range(0, width, tile):
-            yield Box(top, left, min(top + tile, height), min(left + tile, width))
+def boxes(height: int, width: int, tile: int | tuple[int, int]) -> Iterator[Box]:
+    """Boxes of at most ``tile`` px a side (or height, width) that cover a picture, row by row."""
+    tall, wide = tile if isinstance(tile, tuple) else (tile, tile)
+    for top in range(0, height, tall):
+        for left in range(0, width, wide):
+            yield Box(top, left, min(top + tall, height), min(left + wide, width))
+
+
+def fitting(height: int, width: int, pixels: int, *, halo: int, multiple: int) -> tuple[int, int]:
+    """Height and width of the tiles, no tile seeing more than about ``pixels`` with its halo, that compute least."""
+
+    def rounded(side: int, parts: int) -> int:
+        return ceil(side / parts / multiple) * multiple
+
+    best = (float("inf"), (multiple, multiple))
+    for rows in range(1, ceil(height / multiple) + 1):
+        tall = rounded(height, rows)
+        seen = min(tall + 2 * halo, height)
+        room = pixels // seen
+        if room < width:
+            room -= 2 * halo
+        if room < multiple:
+            continue
+        wide = rounded(width, ceil(width / room))
+        columns = ceil(width / wide)
+        cost = (height + 2 * halo * (rows - 1)) * (width + 2 * halo * (columns - 1))
+        best = min(best, (cost, (tall, wide)))
+    return best[1]
 
 
 def padded(image: Tensor, multiple: int) -> Tensor:
@@ -58,13 +82,9 @@ def padded(image: Tensor, multiple: int) -> Tensor:
 def run(net: RetinexNet, image: Tensor, *, tile: int | None = TILE) -> Retinex:
     """The maps of (B, 3, H, W) of any size, in [0, 1]. ``tile`` is a multiple of the net's; None means one pass."""
     height, width = image.shape[-2:]
-    image = padded(image, net.MULTIPLE)
-    rows, columns = image.shape[-2:]
-    if tile is None or (rows <= tile and columns <= tile):
-        return Retinex(*(maps[..., :height, :width] for maps in net(image)))
-    result = Retinex(*(image.new_empty(len(image), channels, rows, columns) for channels in (3, 1, 1)))
-    for box in boxes(rows, columns, tile):
-        seen = box.grown(net.HALO, rows, columns)
-        for whole, part in zip(result, net(seen.cut(image)), strict=True):
+    result = Retinex(*(image.new_empty(len(image), channels, height, width) for channels in (3, 1, 1)))
+    for box in boxes(height, width, tile or max(height, width)):
+        seen = box.grown(net.HALO, height, width)
+        for whole, part in zip(result, net(padded(seen.cut(image), net.MULTIPLE)), strict=True):
             box.cut(whole).copy_(box.cut(part, origin=(seen.top, seen.left)))
-    return Retinex(*(maps[..., :height, :width] for maps in result))
+    return result

@@ -1,0 +1,67 @@
+"""From the maps of a network to the picture that people want: how strong, how clean, and what to leave alone."""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from . import denoise
+from .networks import Retinex
+
+Denoise = Literal["off", "light", "strong"]
+BRIGHT = (0.5, 0.9)
+"""Illumination from which on highlights are protected, and from which on they are left as they are."""
+WELL_EXPOSED = (0.30, 0.45)
+"""Mean brightness of a picture from which on it needs less light, and from which on it needs none."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """What to make of a network's answer."""
+
+    strength: float = 1.0
+    denoise: Denoise = "off"
+    protect_highlights: bool = False
+
+    @property
+    def halo(self) -> int:
+        """Context in px that this needs around a tile."""
+        return 0 if self.denoise == "off" else denoise.RADIUS
+
+    def for_brightness(self, mean: float) -> "Look":
+        """This look for a picture of that mean brightness in [0, 1]: full if it is dark, none if it is well exposed."""
+        return replace(self, strength=self.strength * (1 - smoothstep(torch.tensor(mean), *WELL_EXPOSED).item()))
+
+
+PLAIN = Look()
+
+
+def cleaned(maps: Retinex, look: Look) -> Retinex:
+    """The maps with the reflectance denoised, if the look asks for it."""
+    if look.denoise == "off":
+        return maps
+    return maps._replace(reflectance=denoise.smoothed(maps.reflectance, maps.illumination, look.denoise))
+
+
+def rendered(low: Tensor, maps: Retinex, look: Look) -> Tensor:
+    """The enhanced picture of ``low``, (B, 3, H, W) in [0, 1]; not clamped."""
+    enhanced = maps.enhanced
+    if look.protect_highlights:
+        bright = smoothstep(maps.illumination, *BRIGHT)
+        enhanced = torch.lerp(enhanced, torch.minimum(enhanced, low), bright)
+    if look.strength == 1:
+        return enhanced
+    enhanced = enhanced.clamp(0, 1)
+    change = enhanced - low
+    if look.strength < 1:
+        return low + look.strength * change
+    # Beyond the network's answer: on towards white or black, but less the nearer to it, so that nothing clips.
+    room = torch.where(change > 0, 1 - enhanced, enhanced)
+    return enhanced + (look.strength - 1) * change * room
+
+
+def smoothstep(values: Tensor, start: float, end: float) -> Tensor:
+    """0 up to ``start``, 1 from ``end``, smooth between."""
+    part = ((values - start) / (end - start)).clamp(0, 1)
+    return part * part * (3 - 2 * part)

@@ -1,0 +1,45 @@
+"""Waiting for pictures to arrive in a folder."""
+
+import queue
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from .errors import LowlightError
+
+QUIET = 1.0
+"""Seconds without a change after which what has arrived is taken to be whole."""
+
+
+def changes(folders: Sequence[Path]) -> Iterator[None]:
+    """Yield once at the start, and again whenever something in the folders has changed and then been quiet."""
+    try:
+        from watchdog.events import FileSystemEvent, FileSystemEventHandler
+        from watchdog.observers import Observer
+    except ImportError as error:
+        raise LowlightError("--watch needs one more package: pip install 'lowlight[watch]'") from error
+    arrived: queue.SimpleQueue[None] = queue.SimpleQueue()
+
+    class Notice(FileSystemEventHandler):
+        def on_any_event(self, event: FileSystemEvent) -> None:
+            if event.event_type in ("created", "modified", "moved", "closed"):
+                arrived.put(None)
+
+    observer = Observer()
+    for folder in folders:
+        if not folder.is_dir():
+            raise LowlightError(f"{folder}: --watch needs a folder")
+        observer.schedule(Notice(), str(folder), recursive=True)
+    observer.start()
+    try:
+        yield
+        while True:
+            arrived.get()
+            while True:
+                try:
+                    arrived.get(timeout=QUIET)
+                except queue.Empty:
+                    break
+            yield
+    finally:
+        observer.stop()
+        observer.join()
