@@ -85,5 +85,3 @@ def test_an_empty_folder_and_a_missing_path_are_faults_of_their_own(photos: Path
     empty, *rest = jobs.enhance_jobs([photos.parent / "empty", photos], photos.parent / "out")
     assert "no pictures" in empty.fault
     assert len(rest) == 3
-
-
