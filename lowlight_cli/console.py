@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import (
     BarColumn,
-    DownloadColumn,
     MofNCompleteColumn,
     Progress,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
-    TransferSpeedColumn,
 )
 from rich.table import Table
 
@@ -59,17 +57,16 @@ def counting(what: str, total: int) -> Iterator["Counter"]:
 
 
 @contextmanager
-def transferring(what: str) -> Iterator["Counter"]:
-    """A bar over bytes, with rate and time left."""
+def downloading() -> Iterator["DownloadView"]:
+    """A bar over bytes or pairs, whatever the download is at, with time left."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
+        TextColumn("{task.fields[amount]}"),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=talk, transient=True, disable=not talk.is_terminal) as progress:
-        yield Counter(progress, progress.add_task(what, total=None))
+        yield DownloadView(progress)
 
 
 class Counter:
@@ -167,7 +164,7 @@ class TrainingView:
                 self._counter.at(done, total, "reading pairs")
             case events.Started():
                 for pair in event.left_out:
-                    note(f"left out, misaligned: {pair}")
+                    note(f"left out: {pair}")
                 note(
                     f"{event.train_pairs} pairs to train on, {event.validation_pairs} of other scenes to validate, "
                     f"on {event.device} in {event.precision}; files in {event.run_dir}"
@@ -190,26 +187,63 @@ class TrainingView:
 
 
 class DownloadView:
-    """Shows the events of a download: a bar over bytes, a line for each mirror that fails and one for the result."""
+    """Shows the events of a download: a bar, a line for each mirror that fails, each odd pair, and the result."""
 
-    def __init__(self, counter: Counter) -> None:
-        self._counter = counter
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._task = progress.add_task("", total=None, amount="")
+        self._doing = ""
 
     def __call__(self, event: "downloads.Event") -> None:
-        from .core import downloads
+        from .core import archives, downloads, inspection, transfer
 
         match event:
             case downloads.Trying():
-                self._counter.at(0, what=f"from {event.mirror}")
-            case downloads.Received() | downloads.Unpacking():
-                unpacking = isinstance(event, downloads.Unpacking)
-                self._counter.at(event.done, event.total, "unpacking" if unpacking else None)
+                self._at(f"asking {event.mirror}", 0, None)
+            case transfer.Received():
+                self._at("receiving", event.done, event.total, unit=1e6)
+            case archives.Unpacking():
+                self._at("unpacking", event.done, event.total, unit=1e6)
+            case inspection.Inspecting():
+                self._at("looking at pairs", event.done, event.total)
             case downloads.Refused():
                 note(f"{event.mirror}: {event.reason}")
+            case inspection.Flagged():
+                note(f"training leaves out {event.reason}")
+            case inspection.Faulty():
+                error(event.reason)
             case downloads.Finished(present=True):
-                note(f"{event.place} is there already, all {event.pairs} pairs")
+                note(f"{event.place} is there already: {event.pairs} pairs, {event.verified}")
             case downloads.Finished():
-                note(f"{event.pairs} pairs in {event.place} ({event.verified})")
+                note(f"{event.place} has {event.pairs} pairs: {event.verified}")
+
+    def _at(self, doing: str, done: int, total: int | None, unit: float = 1) -> None:
+        if doing != self._doing:
+            self._doing = doing
+            self._progress.reset(self._task, description=doing)
+        amount = f"{done / unit:.0f}" + ("" if total is None else f"/{total / unit:.0f}") + " MB" * (unit > 1)
+        self._progress.update(self._task, completed=done, total=total, amount=amount)
+
+
+def sources_table(data: "Path") -> Table:
+    """What can be downloaded, and what is there."""
+    from .core import downloads, samples
+
+    table = Table(title="Data sets", caption=f"under {data}")
+    for column in ("name", "what", "size", "licence", "from", "here"):
+        table.add_column(column)
+    for source in downloads.SOURCES.values():
+        size = "unknown" if source.size is None else f"{source.size / 1e6:.0f} MB"
+        mirrors = "\n".join(mirror.name for mirror in source.mirrors)
+        place = downloads.root(source, data)
+        here = "no"
+        if downloads.complete(source, place):
+            here = "yes"
+        elif place.is_dir():
+            here = "in part"
+        table.add_row(source.name, source.about, size, source.licence, mirrors, here)
+    table.add_row("samples", samples.ABOUT, "", "CC0, public domain", "the package itself", "yes")
+    return table
 
 
 def evaluation_table(title: str, results: Sequence[tuple[str, "Sequence[evaluation.Row]"]]) -> Table:

@@ -82,7 +82,10 @@ def stored(config: Path | None) -> dict[str, Any]:
 
 def environment(settings: type[Settings], variables: Mapping[str, str] = os.environ) -> dict[str, str]:
     """The fields of ``settings`` that the environment sets. A variable that no command knows is refused."""
-    models = (DownloadSettings, TrainSettings, EvaluateSettings, EnhanceSettings, DecomposeSettings, ServeSettings)
+    models = (
+        *(DownloadSettings, SynthesiseSettings, TrainSettings, EvaluateSettings),
+        *(EnhanceSettings, DecomposeSettings, ServeSettings),
+    )
     known = {field for model in models for field in model.model_fields}
     for variable in variables:
         if variable.startswith(PREFIX) and variable.removeprefix(PREFIX).lower() not in known:
@@ -112,9 +115,30 @@ def described(default: Any, description: str) -> Any:
 class DownloadSettings(Settings):
     """What ``lowlight download`` accepts."""
 
-    name: Literal["lol", "synthetic"] = described("lol", "The data set: lol or synthetic.")
+    names: Annotated[tuple[Literal["lol", "synthetic"], ...], BeforeValidator(comma_separated), Field(min_length=1)] = (
+        described(("lol",), "The data sets: lol, synthetic.")
+    )
     data: Path = described(Path("data"), "Data root; the pictures go to its folder of that name.")
     archive: Path | None = described(None, "Unpack this zip, fetched by hand, instead of downloading.")
+    check: bool = described(False, "Look at every picture of what is there, and download nothing.")
+
+    @model_validator(mode="after")
+    def one_archive_for_one_name(self) -> Self:
+        if self.archive is not None and (len(self.names) != 1 or self.check):
+            raise ValueError("archive unpacks one data set: give one name, and no --check")
+        return self
+
+
+class SynthesiseSettings(Settings):
+    """What ``lowlight synthesise`` accepts."""
+
+    photos: Path
+    out: Path = described(Path("data/synthetic"), "New folder for low/ and high/.")
+    copies: PositiveInt = described(1, "Pairs from each photograph, each in another light.")
+    jpeg: Annotated[int, Field(ge=1, le=100)] | None = described(
+        None, "Write the dark pictures as JPEG of this quality, as cameras do. Default: PNG."
+    )
+    seed: NonNegativeInt = described(0, "Seed of light and noise.")
 
 
 class TrainSettings(Settings):
@@ -123,8 +147,14 @@ class TrainSettings(Settings):
     stage: Literal["decom", "enhance", "separate", "joint"] = described(
         "separate", "What learns: one net, both one after the other (separate), or both at once (joint)."
     )
-    dataset: Names = described(("lol",), "lol, or a folder with low/ and high/; may be given several times.")
+    dataset: Names = described(
+        ("lol",), "lol, synthetic, samples, or a folder with low/ and high/; may be given several times."
+    )
     data: Path = described(Path("data"), "Data root that holds lol/, or the unpacked data set itself.")
+    photos: Path | None = described(
+        None, "Folder of well-lit photographs from which --dataset synthetic is made, anew for each patch."
+    )
+    keep_flagged: bool = described(False, "Train on pairs that are misaligned or not darker, too.")
     run_dir: Path | None = described(None, "Folder of the run's files. Default: runs/STAGE-TIME.")
     init: str | None = described(None, "Start from this model, by name or file; stage enhance needs it.")
     width: PositiveInt = described(64, "Channels of both nets; 64 is the paper's.")
@@ -161,6 +191,8 @@ class TrainSettings(Settings):
     def choices_agree(self) -> Self:
         if self.stage == "enhance" and self.init is None:
             raise ValueError("stage enhance keeps Decom-Net frozen: give the trained one with --init NAME or FILE")
+        if self.photos is not None and "synthetic" not in self.dataset:
+            raise ValueError("photos become the synthetic data set: add --dataset synthetic")
         if self.ignore_enhance_net and self.stage != "joint":
             raise ValueError("ignore_enhance_net is a way of joint training: use it with --stage joint")
         if self.scheduler == "plateau" and not self.validation:
@@ -171,7 +203,7 @@ class TrainSettings(Settings):
 class EvaluateSettings(Settings):
     """What ``lowlight evaluate`` accepts."""
 
-    dataset: str = described("lol", "lol (its test set, eval15), or a folder with low/ and high/.")
+    dataset: str = described("lol", "lol (its test set, eval15), synthetic, samples, or a folder with low/ and high/.")
     data: Path = described(Path("data"), "Data root that holds lol/, or the unpacked data set itself.")
     model: Names = described((DEFAULT_MODEL,), "Packaged model or .safetensors file; may be given several times.")
     json_file: Path | None = described(None, "Write the figures there, as JSON.")

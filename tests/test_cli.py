@@ -83,8 +83,14 @@ def test_training_without_lol_says_how_to_get_it(lowlight: Run, tmp_path: Path) 
     assert "lowlight download lol" in one_line(err)
 
 
+@pytest.fixture
+def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Networks of width 4, to be quick."""
+    monkeypatch.setenv("LOWLIGHT_WIDTH", "4")
+
+
 def test_train_writes_a_run_that_evaluate_and_enhance_can_use(
-    lowlight: Run, pair_folder: Path, photo: Path, tmp_path: Path
+    lowlight: Run, narrow: None, pair_folder: Path, photo: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
     small = ["--epochs", 1, "--patch", 16, "--batch", 4, "--validation", 0.25]
@@ -104,7 +110,9 @@ def test_train_writes_a_run_that_evaluate_and_enhance_can_use(
     assert (tmp_path / "bright.png").exists()
 
 
-def test_a_run_goes_on_when_the_command_is_repeated(lowlight: Run, pair_folder: Path, tmp_path: Path) -> None:
+def test_a_run_goes_on_when_the_command_is_repeated(
+    lowlight: Run, narrow: None, pair_folder: Path, tmp_path: Path
+) -> None:
     command = ["train", "--dataset", pair_folder, "--run-dir", tmp_path / "run", "--stage", "decom"]
     command += ["--epochs", 1, "--patch", 16, "--batch", 4, "--validation", 0]
     assert lowlight(*command)[0] == 0

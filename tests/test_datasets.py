@@ -109,7 +109,7 @@ def test_misaligned_pairs_are_left_out_with_the_reason() -> None:
     pictures[3] = pixel_pair(scene[3][:, 20:140, 20:180], scene[3][:, 4:124, 0:160] * 0.1)
     found = [Pair(str(n), Path(f"low/{n}.png"), Path(f"high/{n}.png")) for n in range(6)]
     data = datasets.split(found, pictures, fraction=0.2, seed=0)
-    assert data.left_out == [f"{Path('low/3.png')}: +16 px down and +20 px right of its partner"]
+    assert data.left_out == [f"{Path('low/3.png')}: misaligned, +16 px down and +20 px right of its partner"]
     assert len(data.train) + len(data.validation) == 5
 
 
@@ -166,5 +166,7 @@ def test_lol_scenes_are_those_of_the_reference_grouping(lol: Path) -> None:
 
 def test_of_lol_only_648_is_misaligned(lol: Path) -> None:
     found = [pair for pair in datasets.pairs(lol / "our485") if 600 <= int(pair.name) < 700]
-    shifts = datasets.misaligned(datasets.decoded(found))
-    assert [pair.name for pair, shift in zip(found, shifts, strict=True) if shift is not None] == ["648"]
+    faults = [datasets.fault(*both) for both in zip(found, datasets.decoded(found), strict=True)]
+    assert [pair.name for pair, fault in zip(found, faults, strict=True) if fault is not None] == ["648"]
+    (said,) = filter(None, faults)
+    assert "648.png: misaligned" in said and "+54 px right" in said

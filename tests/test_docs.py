@@ -11,6 +11,7 @@ from conftest import scenery
 
 from lowlight_cli.app import app
 from lowlight_cli.core import downloads, images
+from lowlight_cli.settings import TrainSettings
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -68,3 +69,8 @@ def test_everything_the_readme_points_at_is_there() -> None:
 def test_the_first_screen_is_light() -> None:
     shown = re.findall(r"src=\"([^\":]+)\"|!\[[^]]*\]\(([^)]+)\)", README)
     assert sum((ROOT / "".join(name)).stat().st_size for name in shown) < 2_000_000
+
+
+@pytest.mark.parametrize("recipe", sorted((ROOT / "experiments").glob("*.toml")), ids=lambda path: path.stem)
+def test_every_recipe_is_valid(recipe: Path) -> None:
+    TrainSettings.load(recipe)

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from lowlight_cli.core import downloads
+from lowlight_cli.core import downloads, transfer
+from lowlight_cli.core.inspection import Part
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -18,20 +19,20 @@ Run = Callable[..., tuple[int, str, str]]
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """LOL with two pairs, and a mirror at which nobody listens."""
     nobody = downloads.Mirror("Nobody", "http://127.0.0.1:9/lol.zip")
-    source = replace(downloads.LOL, parts={"our485": 1, "eval15": 1}, mirrors=(nobody,))
+    source = replace(downloads.LOL, parts=(Part("our485", 1), Part("eval15", 1)), mirrors=(nobody,))
     monkeypatch.setitem(downloads.SOURCES, "lol", source)
-    monkeypatch.setattr(downloads, "PATIENCE", ())
+    monkeypatch.setattr(transfer, "PATIENCE", ())
     monkeypatch.setenv("no_proxy", "*")
 
 
 @pytest.fixture
 def archive(tmp_path: Path) -> Path:
-    picture = io.BytesIO()
-    Image.new("RGB", (8, 8)).save(picture, "PNG")
     path = tmp_path / "LOLdataset.zip"
     with zipfile.ZipFile(path, "w") as file:
         for part, name in (("our485", 2), ("eval15", 1)):
-            for side in ("low", "high"):
+            for side, value in (("low", 10), ("high", 100)):
+                picture = io.BytesIO()
+                Image.new("RGB", (8, 8), (value, value, value)).save(picture, "PNG")
                 file.writestr(f"LOLdataset/{part}/{side}/{name}.png", picture.getvalue())
     return path
 
@@ -39,9 +40,9 @@ def archive(tmp_path: Path) -> Path:
 def test_archive_given_by_hand(lowlight: Run, archive: Path, tmp_path: Path) -> None:
     code, out, err = lowlight("download", "lol", "--data", tmp_path / "data", "--archive", archive)
     assert (code, out) == (0, "")
-    assert f"2 pairs in {tmp_path / 'data' / 'lol'}" in err
+    assert f"{tmp_path / 'data' / 'lol'} has 2 pairs" in err
     code, _, err = lowlight("download", "--data", tmp_path / "data")
-    assert code == 0 and "is there already, all 2 pairs" in err
+    assert code == 0 and "is there already: 2 pairs" in err
 
 
 def test_nobody_answers(lowlight: Run, tmp_path: Path) -> None:

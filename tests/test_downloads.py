@@ -15,9 +15,10 @@ from types import SimpleNamespace
 import pytest
 from PIL import Image
 
-from lowlight_cli.core import downloads
+from lowlight_cli.core import archives, downloads, transfer
 from lowlight_cli.core.downloads import Mirror, Source
 from lowlight_cli.core.errors import DownloadError
+from lowlight_cli.core.inspection import Part
 
 TINY = Source(
     name="lol",
@@ -25,7 +26,7 @@ TINY = Source(
     licence="",
     page="https://example.org/lol",
     size=10_000,
-    parts={"our485": 3, "eval15": 1},
+    parts=(Part("our485", 3), Part("eval15", 1)),
     mirrors=(),
 )
 
@@ -48,7 +49,7 @@ def members(pattern: str = "{part}/{side}/{name}.png", **words: str) -> dict[str
     """The four pairs of TINY under names of another layout: ``words`` says what our485, low and so on are called."""
     named = {name: words.get(name, name) for name in ("our485", "eval15", "low", "high")}
     return {
-        pattern.format(part=named[part], side=named[side], name=name): picture(40 * name + 100 * (side == "high"))
+        pattern.format(part=named[part], side=named[side], name=name): picture(name % 100 + 100 * (side == "high"))
         for part, names in (("our485", (2, 5, 648)), ("eval15", (1,)))
         for side in ("low", "high")
         for name in (names if side else ())
@@ -75,7 +76,7 @@ class Server:
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     monkeypatch.setenv("no_proxy", "*")
-    monkeypatch.setattr(downloads, "PATIENCE", (0.0, 0.0))
+    monkeypatch.setattr(transfer, "PATIENCE", (0.0, 0.0))
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -127,7 +128,7 @@ def obtain(data: Path, *mirrors: Mirror, archive: Path | None = None) -> list[do
 def refusals(data: Path, *mirrors: Mirror) -> list[str]:
     """What each mirror was refused for, when none delivers."""
     reasons = []
-    with pytest.raises(DownloadError, match="mirrors delivered it"):
+    with pytest.raises(DownloadError, match="delivered it"):
         for event in downloads.obtain(replace(TINY, mirrors=mirrors), data):
             if isinstance(event, downloads.Refused):
                 reasons.append(event.reason)
@@ -309,9 +310,15 @@ def test_archive_of_any_layout(tmp_path: Path, layout: str) -> None:
 def test_pairs_without_splits(tmp_path: Path) -> None:
     archive = tmp_path / "BrighteningTrain.zip"
     archive.write_bytes(
-        zipped({f"BrighteningTrain/{side}/{n}.png": picture(n) for side in ("low", "high") for n in (1, 2)})
+        zipped(
+            {
+                f"BrighteningTrain/{side}/{n}.png": picture(n + 100 * (side == "high"))
+                for side in ("low", "high")
+                for n in (1, 2)
+            }
+        )
     )
-    source = replace(TINY, name="synthetic", parts={".": 2})
+    source = replace(TINY, name="synthetic", parts=(Part(".", 2),))
     list(downloads.obtain(source, tmp_path, archive))
     assert sorted(path.relative_to(tmp_path / "synthetic").as_posix() for path in tmp_path.rglob("*.png")) == [
         "high/1.png",
@@ -355,7 +362,7 @@ def test_bombs_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     archive.write_bytes(zipped(members()))
     for limit in ("MOST_FILES", "MOST_BYTES"):
         with monkeypatch.context() as patched:
-            patched.setattr(downloads, limit, 7)
+            patched.setattr(archives, limit, 7)
             with pytest.raises(DownloadError, match="refused"):
                 obtain(tmp_path / "data", archive=archive)
 
@@ -388,7 +395,7 @@ def test_incomplete_archive(tmp_path: Path) -> None:
     few = {name: content for name, content in members().items() if "648" not in name}
     archive = tmp_path / "fetched.zip"
     archive.write_bytes(zipped(few))
-    with pytest.raises(DownloadError, match="our485 has 2 pairs instead of 3"):
+    with pytest.raises(DownloadError, match="our485: 2 pairs instead of 3"):
         obtain(tmp_path / "data", archive=archive)
 
 
@@ -404,7 +411,7 @@ def test_two_downloads_at_once(server: Server, tmp_path: Path) -> None:
 def test_full_disk_is_reported_before_anything_is_received(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(downloads.shutil, "disk_usage", lambda folder: SimpleNamespace(free=10))
+    monkeypatch.setattr(transfer.shutil, "disk_usage", lambda folder: SimpleNamespace(free=10))
     with pytest.raises(DownloadError, match="MB are needed, 0 MB are free"):
         obtain(tmp_path, server.mirror("first"), server.mirror("second"))
     assert len(server.asked) == 1 and not (tmp_path / ".lol.zip.part").exists()

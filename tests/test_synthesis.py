@@ -54,9 +54,9 @@ def test_vignette_darkens_corners_only() -> None:
 
 def test_patch_is_vignetted_as_its_photograph() -> None:
     high = torch.rand(1, 3, 40, 60, generator=torch.Generator().manual_seed(0))
-    radius = synthesis.radii(40, 60)[None, None]
+    radius = synthesis.radii(16, 16, torch.tensor([3]), torch.tensor([40]), frame=(40, 60))
     whole = synthesis.darken(high, by(vignette=0.5))
-    patch = synthesis.darken(high[..., 3:19, 40:56], by(vignette=0.5), radius=radius[..., 3:19, 40:56])
+    patch = synthesis.darken(high[..., 3:19, 40:56], by(vignette=0.5), radius=radius)
     assert torch.equal(patch, whole[..., 3:19, 40:56])
 
 

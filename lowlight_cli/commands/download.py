@@ -9,20 +9,42 @@ from . import CONFIG, option
 
 
 def download(
-    name: Annotated[str | None, typer.Argument(help="The data set: lol or synthetic.", show_default="lol")] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="lol or synthetic.", show_default="lol")
+    ] = None,
     data: Annotated[Path | None, option(DownloadSettings, "data")] = None,
     archive: Annotated[Path | None, option(DownloadSettings, "archive")] = None,
+    check: Annotated[bool | None, option(DownloadSettings, "check", "--check/--no-check")] = None,
+    show_list: Annotated[
+        bool, typer.Option("--list", help="Show what there is: size, licence, source, and what is here.")
+    ] = False,
     config: Annotated[Path | None, CONFIG] = None,
 ) -> None:
-    """Get a data set, verified and unpacked. What broke off goes on where it was.
+    """Get data sets, verified, unpacked and looked at pair by pair. A download that broke off goes on where it was.
 
     For instance: lowlight download lol --data data
     """
-    settings = DownloadSettings.load(config, name=name, data=data, archive=archive)
+    settings = DownloadSettings.load(config, names=names or None, data=data, archive=archive, check=check)
     from ..core import downloads
+    from ..core.errors import LowlightError
 
-    source = downloads.SOURCES[settings.name]
-    with console.transferring(settings.name) as counter:
-        show = console.DownloadView(counter)
-        for event in downloads.obtain(source, settings.data, settings.archive):
-            show(event)
+    if show_list:
+        console.out.print(console.sources_table(settings.data))
+        return
+    failed = False
+    for name in settings.names:
+        source = downloads.SOURCES[name]
+        try:
+            with console.downloading() as show:
+                events = (
+                    downloads.check(source, settings.data)
+                    if settings.check
+                    else downloads.obtain(source, settings.data, settings.archive)
+                )
+                for event in events:
+                    show(event)
+        except LowlightError as error:
+            console.error(str(error))
+            failed = True
+    if failed:
+        raise typer.Exit(1)

@@ -19,6 +19,10 @@ def train(
     stage: Annotated[str | None, option(TrainSettings, "stage")] = None,
     dataset: Annotated[list[str] | None, option(TrainSettings, "dataset")] = None,
     data: Annotated[Path | None, option(TrainSettings, "data")] = None,
+    photos: Annotated[Path | None, option(TrainSettings, "photos")] = None,
+    keep_flagged: Annotated[
+        bool | None, option(TrainSettings, "keep_flagged", "--keep-flagged/--leave-out-flagged")
+    ] = None,
     run_dir: Annotated[Path | None, option(TrainSettings, "run_dir")] = None,
     init: Annotated[str | None, option(TrainSettings, "init")] = None,
     upsampling: Annotated[str | None, option(TrainSettings, "upsampling")] = None,
@@ -61,6 +65,8 @@ def train(
         stage=stage,
         dataset=dataset or None,
         data=data,
+        photos=photos,
+        keep_flagged=keep_flagged,
         run_dir=run_dir,
         init=init,
         upsampling=upsampling,

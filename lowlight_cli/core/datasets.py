@@ -1,6 +1,8 @@
 """Where the pairs are on disk, which belong together, which are fit to learn from, and which show the same scene."""
 
+import json
 import os
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,18 +12,25 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from . import images
+from . import images, jobs, synthesis
 from .errors import DatasetError
+from .files import replacing_folder
 from .metrics import gray
 
 Split = Literal["train", "test"]
 LOL_FOLDERS = {"train": "our485", "test": "eval15"}
+SAMPLES = Path(__file__).parents[1] / "samples"
+"""The ten pairs of our own that come with the package."""
 
 THUMBNAIL = 32, 48
 SAME_SCENE = 0.95
 """Two pictures whose mean-removed gray thumbnails correlate above this show the same scene."""
 MISALIGNED = 8
 """A pair whose pictures are shifted against each other by more than this many px is unfit for training."""
+LEGIBLE = 32
+"""Pictures with a side of fewer px are too small to measure a shift in."""
+DIM = 0.2
+"""A photograph darker than this, on average, cannot stand for a well-lit one."""
 
 
 class Pair(NamedTuple):
@@ -30,6 +39,14 @@ class Pair(NamedTuple):
     name: str
     low: Path
     high: Path
+
+
+class Photo(NamedTuple):
+    """A well-lit photograph alone: its dark counterpart is synthesised, the same for the same seed."""
+
+    name: str
+    high: Path
+    seed: int
 
 
 class PixelPair(NamedTuple):
@@ -41,6 +58,16 @@ class PixelPair(NamedTuple):
 
 def folder(dataset: str, data: Path, split: Split) -> Path:
     """The folder that holds ``low/`` and ``high/`` of a named data set under the root ``data``, or of any folder."""
+    if dataset == "samples":
+        return SAMPLES
+    if dataset == "synthetic":
+        place = data if (data / "low").is_dir() else data / "synthetic"
+        if not place.is_dir():
+            raise DatasetError(
+                f"no synthetic pairs in {place}: get the paper's with `lowlight download synthetic --data {data}`, or "
+                "make some from your photographs with `lowlight synthesise PHOTOS` (or train with --photos PHOTOS)"
+            )
+        return place
     if dataset != "lol":
         return Path(dataset)
     root = data if any((data / part).is_dir() for part in LOL_FOLDERS.values()) else data / "lol"
@@ -52,8 +79,75 @@ def folder(dataset: str, data: Path, split: Split) -> Path:
     return place
 
 
+def to_train_on(datasets: Sequence[str], data: Path, photos: Path | None, seed: int) -> list[Pair | Photo]:
+    """The training pairs of all ``datasets``; with ``photos``, those of "synthetic" are made from that folder."""
+    found: list[Pair | Photo] = []
+    for dataset in datasets:
+        if dataset == "synthetic" and photos is not None:
+            found += photographs(photos, seed)
+        else:
+            found += pairs(folder(dataset, data, "train"))
+    return found
+
+
+def photographs(place: Path, seed: int, copies: int = 1) -> list[Photo]:
+    """Every picture of a folder, searched recursively, ``copies`` times with seeds of their own.
+
+    The same name, copy and seed give the same dark counterpart, whatever else is in the folder.
+    """
+    if not place.is_dir():
+        raise DatasetError(f"{place}: no such folder: name one with well-lit photographs")
+    found = list(jobs.pictures(place, None))
+    if not found:
+        raise DatasetError(f"{place}: no pictures in this folder (looked for {images.FORMATS})")
+    names = [path.relative_to(place).with_suffix("").as_posix().replace("/", "_") for path in found]
+    twice = {name for name in names if names.count(name) > 1}
+    photos = []
+    for path, name in zip(found, names, strict=True):
+        distinct = name + path.suffix.replace(".", "_") if name in twice else name
+        for copy in range(copies):
+            numbered = f"{distinct}_{copy + 1}" if copies > 1 else distinct
+            photos.append(Photo(numbered, path, seed ^ zlib.crc32(numbered.encode())))
+    return photos
+
+
+def synthesise(photos: Sequence[Photo], out: Path, jpeg: int | None) -> Iterator[str | None]:
+    """Write ``out/low`` and ``out/high`` from photographs; for each None, or why it was left out.
+
+    ``out`` appears when all is done; it must not be there or be empty. ``synthesis.json`` in it tells light and noise.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise DatasetError(f"{out} is not empty: choose another --out")
+    suffix, options = (".png", {}) if jpeg is None else (".jpg", {"quality": jpeg})
+    record = {}
+    try:
+        with replacing_folder(out) as staging:
+            for photo, picture in zip(photos, decoded(photos), strict=True):
+                reason = fault(photo, picture)
+                if reason is None:
+                    low, high = (images.to_image(side / 255) for side in picture)
+                    images.save(low, staging / "low" / f"{photo.name}{suffix}", **options)
+                    images.save(high, staging / "high" / f"{photo.name}.png")
+                    record[photo.name] = {"seed": photo.seed, **synthesis.described(photo.seed)}
+                yield reason
+            if not record:
+                raise DatasetError(f"none of {len(photos)} photographs is fit to make a pair of")
+            (staging / "synthesis.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise DatasetError(f"{out}: cannot be written: {error.strerror or error}: choose another --out") from error
+
+
 def pairs(place: Path) -> list[Pair]:
     """The pairs of ``place/low`` and ``place/high``, matched by stem, in natural order. No picture may be alone."""
+    found = sides(place)
+    faults = alone(found)
+    if faults:
+        raise DatasetError(f"{faults[0]} ({len(faults)} such): add or remove")
+    return [Pair(name, found["low"][name], found["high"][name]) for name in common(found)]
+
+
+def sides(place: Path) -> dict[str, dict[str, Path]]:
+    """The pictures of ``place/low`` and of ``place/high``, by stem."""
     found: dict[str, dict[str, Path]] = {}
     for side in ("low", "high"):
         if not (place / side).is_dir():
@@ -63,15 +157,23 @@ def pairs(place: Path) -> list[Pair]:
             for path in sorted((place / side).iterdir())
             if path.suffix.lower() in images.SUFFIXES and not path.name.startswith(".")
         }
-    low, high = found["low"], found["high"]
-    if not low and not high:
+    if not found["low"] and not found["high"]:
         raise DatasetError(f"{place}: no pictures in low/ and high/")
-    for mine, theirs, other in ((low, high, "high"), (high, low, "low")):
-        alone = mine.keys() - theirs.keys()
-        if alone:
-            first = mine[min(alone, key=natural)]
-            raise DatasetError(f"{first}: no picture of that name in {other}/ ({len(alone)} such): add or remove")
-    return [Pair(name, low[name], high[name]) for name in sorted(low, key=natural)]
+    return found
+
+
+def alone(found: dict[str, dict[str, Path]]) -> list[str]:
+    """What to say of each picture without a partner."""
+    said = []
+    for side, other in (("low", "high"), ("high", "low")):
+        for name in sorted(found[side].keys() - found[other].keys(), key=natural):
+            said.append(f"{found[side][name]}: no picture of that name in {other}/")
+    return said
+
+
+def common(found: dict[str, dict[str, Path]]) -> list[str]:
+    """The names that both sides have, in natural order."""
+    return sorted(found["low"].keys() & found["high"].keys(), key=natural)
 
 
 def natural(name: str) -> tuple[int, int, str]:
@@ -79,8 +181,11 @@ def natural(name: str) -> tuple[int, int, str]:
     return (0, int(name), "") if name.isdecimal() else (1, 0, name)
 
 
-def decode(pair: Pair) -> PixelPair:
-    """Both pictures as uint8. They must have one size."""
+def decode(pair: Pair | Photo) -> PixelPair:
+    """Both pictures as uint8. They must have one size; a photograph's dark counterpart is made here."""
+    if isinstance(pair, Photo):
+        high = images.quantised(synthesis.reduced(images.read(pair.high).pixels))
+        return PixelPair(synthesis.counterpart(high, pair.seed), high)
     low, high = (images.quantised(images.read(path).pixels) for path in (pair.low, pair.high))
     if low.shape != high.shape:
         sizes = ["x".join(map(str, picture.shape[1:])) for picture in (low, high)]
@@ -88,7 +193,7 @@ def decode(pair: Pair) -> PixelPair:
     return PixelPair(low, high)
 
 
-def decoded(of: Sequence[Pair]) -> Iterator[PixelPair]:
+def decoded(of: Sequence[Pair | Photo]) -> Iterator[PixelPair]:
     """Every pair, in order, decoded on all cores."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         yield from pool.map(decode, of)
@@ -97,27 +202,45 @@ def decoded(of: Sequence[Pair]) -> Iterator[PixelPair]:
 def shift(picture: PixelPair) -> tuple[int, int]:
     """By how many px, down and right, the low picture lies off the high one; 2 px steps.
 
-    Phase correlation (Kuglin and Hines 1975) of the logarithms, which turn a change of light into a constant.
+    Phase correlation (Kuglin and Hines 1975) of the logarithms, which turn a change of light into a constant. A shift
+    that does not make the pictures more alike is none: where there is little to see, noise draws the peak anywhere.
     """
-    spectra = []
-    for side in picture:
-        light = F.avg_pool2d(gray(side[None].float() / 255), 2)[0, 0]
-        light = torch.log(light + 0.02)
-        height, width = light.shape
-        window = torch.hann_window(height, periodic=False)[:, None] * torch.hann_window(width, periodic=False)
-        spectra.append(torch.fft.rfft2((light - light.mean()) * window))
+    if min(picture.high.shape[-2:]) < LEGIBLE:
+        return 0, 0
+    low, high = (torch.log(F.avg_pool2d(gray(side[None].float() / 255), 2)[0, 0] + 0.02) for side in picture)
+    height, width = low.shape
+    window = torch.hann_window(height, periodic=False)[:, None] * torch.hann_window(width, periodic=False)
+    spectra = [torch.fft.rfft2((light - light.mean()) * window) for light in (low, high)]
     cross = spectra[0] * spectra[1].conj()
     across, along = torch.fft.fftfreq(height)[:, None], torch.fft.rfftfreq(width)
     lowpass = torch.exp(-(across.square() + along.square()) / (2 * 0.12**2))  # noise sits in the high frequencies
     peak = torch.fft.irfft2(cross / (cross.abs() + 1e-9) * lowpass, s=(height, width)).argmax()
     down, right = divmod(int(peak), width)
-    return 2 * (down - height * (down > height // 2)), 2 * (right - width * (right > width // 2))
+    down, right = down - height * (down > height // 2), right - width * (right > width // 2)
+    if likeness(low, high, down, right) <= likeness(low, high, 0, 0):
+        return 0, 0
+    return 2 * down, 2 * right
 
 
-def misaligned(pictures: Iterable[PixelPair]) -> list[tuple[int, int] | None]:
-    """For each pair its shift in px, down and right, if that is above ``MISALIGNED``."""
-    shifts = (shift(picture) for picture in pictures)
-    return [found if max(map(abs, found)) > MISALIGNED else None for found in shifts]
+def likeness(low: Tensor, high: Tensor, down: int, right: int) -> float:
+    """Correlation of two (H, W) where they overlap when ``low`` lies ``down`` and ``right`` of ``high``."""
+    height, width = low.shape
+    a = low[max(down, 0) : height + min(down, 0), max(right, 0) : width + min(right, 0)].flatten()
+    b = high[max(-down, 0) : height + min(-down, 0), max(-right, 0) : width + min(-right, 0)].flatten()
+    return float(F.cosine_similarity(a - a.mean(), b - b.mean(), dim=0))
+
+
+def fault(pair: Pair | Photo, picture: PixelPair) -> str | None:
+    """Why a pair is unfit to learn from, None if it is fit."""
+    if isinstance(pair, Photo):
+        dim = picture.high.float().mean() < DIM * 255
+        return f"{pair.high}: too dark to stand for a well-lit photograph" if dim else None
+    if picture.low.float().mean() >= picture.high.float().mean():
+        return f"{pair.low}: not darker than its partner {pair.high}"
+    down, right = shift(picture)
+    if max(abs(down), abs(right)) > MISALIGNED:
+        return f"{pair.low}: misaligned, {down:+d} px down and {right:+d} px right of its partner"
+    return None
 
 
 def scenes(highs: Iterable[Tensor]) -> list[int]:
@@ -152,27 +275,34 @@ class TrainingSet(NamedTuple):
     """What a run learns from, what it is judged by, and what it leaves out and why."""
 
     train: list[PixelPair]
+    made: list[bool]  # whether that pair's dark picture is to be synthesised anew for each patch
     validation: list[PixelPair]
     validation_names: list[str]
     left_out: list[str]
 
 
-def split(found: Sequence[Pair], pictures: Sequence[PixelPair], *, fraction: float, seed: int) -> TrainingSet:
-    """Leave out misaligned pairs and hold out whole scenes, ``fraction`` of the pairs, for validation."""
-    kept, left_out = [], []
-    for index, shifted in enumerate(misaligned(pictures)):
-        if shifted is None:
-            kept.append(index)
-        else:
-            down, right = shifted
-            left_out.append(f"{found[index].low}: {down:+d} px down and {right:+d} px right of its partner")
+def split(
+    found: Sequence[Pair | Photo],
+    pictures: Sequence[PixelPair],
+    *,
+    fraction: float,
+    seed: int,
+    keep_flagged: bool = False,
+) -> TrainingSet:
+    """Leave out pairs that are unfit and hold out whole scenes, ``fraction`` of the pairs, for validation."""
+    faults = [None if keep_flagged else fault(*both) for both in zip(found, pictures, strict=True)]
+    kept = [index for index, reason in enumerate(faults) if reason is None]
+    if not kept:
+        raise DatasetError(f"none of {len(found)} pairs is fit to train on; the first: {faults[0]}")
     scene_of = scenes(pictures[index].high for index in kept)
-    judged = held_out(scene_of, fraction, seed)
+    judged = {kept[place] for place in held_out(scene_of, fraction, seed)}
     if len(judged) == len(kept):
         raise DatasetError(f"all {len(kept)} pairs show one scene, none is left to train on: use --validation 0")
+    learned = [index for index in kept if index not in judged]
     return TrainingSet(
-        train=[pictures[index] for place, index in enumerate(kept) if place not in judged],
-        validation=[pictures[index] for place, index in enumerate(kept) if place in judged],
-        validation_names=[found[index].name for place, index in enumerate(kept) if place in judged],
-        left_out=left_out,
+        train=[pictures[index] for index in learned],
+        made=[isinstance(found[index], Photo) for index in learned],
+        validation=[pictures[index] for index in sorted(judged)],
+        validation_names=[found[index].name for index in sorted(judged)],
+        left_out=[reason for reason in faults if reason is not None],
     )

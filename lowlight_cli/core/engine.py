@@ -25,6 +25,7 @@ from .networks import RetinexNet
 from .objective import Objective
 from .pairbank import PairBank
 from .runs import Run, State
+from .synthesis import SynthesisBank
 
 PHASES: dict[str, tuple[Phase, ...]] = {
     "decom": ("decom",),
@@ -51,14 +52,14 @@ def train(settings: TrainSettings, run_dir: Path) -> Generator[Event]:
     state = run.begin() if ranks.first else run.state()
     ranks.wait()
 
-    found = [
-        pair for name in settings.dataset for pair in datasets.pairs(datasets.folder(name, settings.data, "train"))
-    ]
+    found = datasets.to_train_on(settings.dataset, settings.data, settings.photos, settings.seed)
     pictures = []
     for pair in datasets.decoded(found):
         pictures.append(pair)
         yield Reading(len(pictures), len(found))
-    data = datasets.split(found, pictures, fraction=settings.validation, seed=settings.seed)
+    data = datasets.split(
+        found, pictures, fraction=settings.validation, seed=settings.seed, keep_flagged=settings.keep_flagged
+    )
     try:
         session = Session(settings, data, run, place, ranks)
         if state is not None:
@@ -89,7 +90,7 @@ class Session:
         self.settings, self.run, self.place, self.ranks = settings, run, place, ranks
         self.phases = PHASES[settings.stage]
         self.bf16 = settings.precision == "bf16" or (settings.precision == "auto" and device.fast_bf16(place))
-        self.bank = PairBank(data.train, place)
+        self.bank = SynthesisBank(data.train, data.made, place)
         if self.bank.smallest_side < settings.patch:
             side = self.bank.smallest_side
             raise TrainingError(f"the smallest picture has {side} px a side: use --patch {side // 8 * 8}")

@@ -120,9 +120,10 @@ class Enhancer:
             maps = cleaned(tile.maps, look)
             for row, (number, profile) in enumerate(zip(todo, profiles, strict=True)):
                 alone = slice(row, row + 1)
-                pixels = rendered(tile.low[alone], Retinex(*(part[alone] for part in maps)), looks[number])[0]
+                mine = Retinex(*(part[alone] for part in maps))
+                pixels = rendered(tile.low[alone], mine, looks[number])[0].clamp(0, 1)
                 if profile is not None:
-                    pixels = profile.from_srgb(pixels.clamp(0, 1))
+                    pixels = profile.from_srgb(pixels)
                 tile.keep(images.luma(pixels) if len(results[number]) == 1 else pixels, results[number])
             yield tile.share
         return [replace(picture, samples=result) for picture, result in zip(pictures, results, strict=True)]

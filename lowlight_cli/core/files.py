@@ -1,6 +1,7 @@
 """Writing files so that a crash leaves the old state or the new one, never half of either."""
 
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,26 @@ def replacing(target: Path) -> Iterator[Path]:
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing_folder(target: Path) -> Iterator[Path]:
+    """An empty folder beside ``target``, renamed to it if the block succeeds and removed if it does not.
+
+    ``target`` must not be there, or be empty: a folder with something in it is never replaced.
+    """
+    staging = target.with_name(f".{target.name}.part")
+    shutil.rmtree(staging, ignore_errors=True)  # of a process that was killed
+    staging.mkdir(parents=True)
+    try:
+        yield staging
+        if hasattr(os, "sync"):
+            os.sync()  # the files before their name
+        if target.exists():
+            target.rmdir()
+        staging.replace(target)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from .errors import TrainingError
 from .files import replacing
 from .networks import RetinexNet
 
-ELSEWHERE = {"run_dir", "data", "device", "wandb", "wandb_project"}
+ELSEWHERE = {"run_dir", "data", "photos", "device", "wandb", "wandb_project"}
 """Settings that may differ when a run goes on: where it runs, not what it computes."""
 
 State = dict[str, Any]

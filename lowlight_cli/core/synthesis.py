@@ -6,26 +6,39 @@ noise is the Poisson-Gaussian model of Foi et al. 2008 ("Practical Poissonian-Ga
 single-image raw-data").
 """
 
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-EXPOSURE = -3.87, 0.88
-"""Mean and deviation of the natural logarithm of how much light is left."""
-RED = 0.0, 0.25
-BLUE = -0.06, 0.20
-"""The same of the red and the blue share of the light against the green."""
-CONTRAST = 1.10, 0.14
+from . import images
+from .pairbank import PairBank
+
+SIDE = 800
+"""Photographs are reduced to this many px at most: that averages their own noise away, and leaves LOL's scale."""
+
+# Fitted to LOL's aligned training pairs by experiments/fit_synthesis.py, save for VIGNETTE, which pairs cannot show.
+EXPOSURE = -3.61, 0.80
+"""Mean and deviation of the natural logarithm of the light that is left, in the green channel."""
+RED = -0.07, 0.22
+BLUE = -0.08, 0.22
+"""The same of the red and the blue light against the green: the white balance."""
+CONTRAST = 1.12, 0.20
 """Mean and deviation of the exponent on linear light: a camera's curve is steeper in the shadows than sRGB."""
-VIGNETTE = 0.0, 0.5
-"""Range of the tangent of the half field of view; 0.5 leaves 64 % of the light in the corners."""
-SHOT = (1.4e-4, 3.9e-5, 7.5e-5)
-READ = (5e-4, 2.6e-4, 3.5e-4)
-"""Shot noise (variance at full linear light) and read noise (deviation), red, green, blue. White balance amplifies red
-and blue."""
-NOISE = 0.0, 0.3
-"""Mean and deviation of the natural logarithm of a factor on both noise deviations."""
+VIGNETTE = 0.0, 0.35
+"""Range of the tangent of the half field of view; 0.35 leaves 79 % of the light in the corners."""
+SHOT = 1.0e-4, 3.5e-5, 6.3e-5
+READ = 5.0e-4, 2.0e-4, 2.8e-4
+"""Noise of red, green and blue: variance a unit of linear light, and deviation in the dark. White balance has amplified
+red and blue."""
+NOISE = 0.05
+QUIET = 0.1, -0.7
+"""Deviation of the natural logarithm of a factor on all noise; and the share of pictures, taken at a lower sensitivity,
+that have less, down to that logarithm."""
+DARKEST, STEEPEST = -5.5, 1.9
+"""Limits of the logarithm of light, and of the exponent and its inverse."""
 
 
 class Darkening(NamedTuple):
@@ -41,17 +54,18 @@ class Darkening(NamedTuple):
 def draw(count: int, generator: torch.Generator | None = None) -> Darkening:
     """Parameters for ``count`` pictures, on the generator's device."""
     device = generator.device if generator is not None else None
-    normal = torch.randn(count, 5, generator=generator, device=device)
-    exposure, red, blue, contrast, noise = (
-        mean + deviation * normal[:, column]
-        for column, (mean, deviation) in enumerate((EXPOSURE, RED, BLUE, CONTRAST, NOISE))
+    normal = torch.randn(5, count, generator=generator, device=device)
+    uniform = torch.rand(2, count, generator=generator, device=device)
+    exposure, red, blue, contrast = (
+        mean + deviation * normal[row] for row, (mean, deviation) in enumerate((EXPOSURE, RED, BLUE, CONTRAST))
     )
-    uniform = torch.rand(count, generator=generator, device=device)
-    factor = noise.exp()[:, None]
+    share, quietest = QUIET
+    quiet = quietest * (1 - uniform[0] / share).clamp(min=0)
+    factor = (NOISE * normal[4] + quiet).exp()[:, None]
     return Darkening(
-        light=torch.stack([exposure + red, exposure, exposure + blue], dim=1).exp().clamp(max=1),
-        contrast=contrast.clamp(min=0.8),
-        vignette=VIGNETTE[0] + (VIGNETTE[1] - VIGNETTE[0]) * uniform,
+        light=torch.stack([exposure + red, exposure, exposure + blue], dim=1).clamp(DARKEST, 0).exp(),
+        contrast=contrast.clamp(1 / STEEPEST, STEEPEST),
+        vignette=VIGNETTE[0] + (VIGNETTE[1] - VIGNETTE[0]) * uniform[1],
         shot=factor.new_tensor(SHOT) * factor.square(),
         read=factor.new_tensor(READ) * factor,
     )
@@ -62,24 +76,76 @@ def darken(
 ) -> Tensor:
     """The low-light counterpart of well-lit pictures (B, 3, H, W) in [0, 1], in 8-bit steps.
 
-    ``radius`` (B, 1, H, W) says how far each pixel lies from the middle of its photograph, 1 in the corners; without it
+    ``radius`` (B, H, W) says how far each pixel lies from the middle of its photograph, 1 in the corners; without it
     the pictures are whole photographs.
     """
+    height, width = high.shape[-2:]
     if radius is None:
-        radius = radii(*high.shape[-2:]).to(high)
-    column = (slice(None), slice(None), None, None)
-    falloff = (1 + (radius * by.vignette[:, None][column]).square()).pow(-2)  # the cos^4 law of lenses
-    signal = by.light[column] * falloff * linear(high).pow(by.contrast[:, None][column])
-    deviation = (by.shot[column] * signal + by.read[column].square()).sqrt()
+        middle = torch.zeros(len(high), device=high.device)
+        radius = radii(height, width, middle, middle, frame=(height, width))
+    light, shot, read = (values[:, :, None, None] for values in (by.light, by.shot, by.read))
+    contrast, vignette = (values[:, None, None, None] for values in (by.contrast, by.vignette))
+    falloff = (1 + (vignette * radius[:, None]).square()).pow(-2)  # the cos^4 law of lenses
+    signal = light * falloff * linear(high).pow(contrast)
     noise = torch.randn(high.shape, generator=generator, device=high.device)
-    return (encoded((signal + deviation * noise).clamp(0, 1)) * 255).round() / 255
+    captured = signal + (shot * signal + read.square()).sqrt() * noise
+    return (encoded(captured.clamp(0, 1)) * 255).round() / 255
 
 
-def radii(height: int, width: int) -> Tensor:
-    """Distance of each pixel of a photograph from its middle, (H, W), 1 in the corners."""
-    y = torch.linspace(-1, 1, height) * height
-    x = torch.linspace(-1, 1, width) * width
-    return (y[:, None].square() + x.square()).sqrt() / (height**2 + width**2) ** 0.5
+def radii(height: int, width: int, top: Tensor, left: Tensor, *, frame: tuple[int, int]) -> Tensor:
+    """How far each pixel of patches at ``top``, ``left`` (B,) of a frame lies from its middle: (B, H, W), the frame's
+    corners at 1."""
+    y = torch.arange(height, device=top.device) + 0.5 + top[:, None] - frame[0] / 2
+    x = torch.arange(width, device=top.device) + 0.5 + left[:, None] - frame[1] / 2
+    return (y[:, :, None].square() + x[:, None, :].square()).sqrt() / ((frame[0] ** 2 + frame[1] ** 2) ** 0.5 / 2)
+
+
+def reduced(photograph: Tensor) -> Tensor:
+    """A photograph (3, H, W) in [0, 1] whose longer side has ``SIDE`` px at most."""
+    longer = max(photograph.shape[-2:])
+    if longer <= SIDE:
+        return photograph
+    size = [max(round(side * SIDE / longer), 1) for side in photograph.shape[-2:]]
+    return F.interpolate(photograph[None], size, mode="bilinear", antialias=True)[0].clamp(0, 1)
+
+
+def counterpart(high: Tensor, seed: int) -> Tensor:
+    """One low-light picture of a well-lit one, both (3, H, W) uint8."""
+    generator = torch.Generator().manual_seed(seed)
+    return images.quantised(darken(high[None].float() / 255, draw(1, generator), generator)[0])
+
+
+def described(seed: int) -> dict[str, list[float] | float]:
+    """The parameters of ``counterpart(high, seed)``, as plain data."""
+    by = draw(1, torch.Generator().manual_seed(seed))
+    return {name: values[0].tolist() for name, values in by._asdict().items()}
+
+
+class SynthesisBank(PairBank):
+    """A PairBank in which the dark pictures of photographs are made anew, on the device, for each patch.
+
+    ``made`` says of which pairs. A patch is taken to lie anywhere in a frame of LOL's size.
+    """
+
+    FRAME = 400, 600
+
+    def __init__(
+        self, pairs: Iterable[tuple[Tensor, Tensor]], made: Sequence[bool], device: torch.device | str = "cpu"
+    ) -> None:
+        super().__init__(pairs, device)
+        self.any_made = any(made)
+        self.made = torch.tensor(made, device=device)
+
+    def patches(self, index: Tensor, size: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+        """As those of a PairBank; the low ones of photographs with parameters and noise of their own."""
+        low, high = super().patches(index, size, generator)
+        if self.any_made:
+            place = torch.rand(2, len(index), generator=generator, device=self.device)
+            top, left = (where * max(side - size, 0) for where, side in zip(place, self.FRAME, strict=True))
+            radius = radii(size, size, top, left, frame=self.FRAME)
+            dark = darken(high, draw(len(index), generator), generator, radius)
+            low = torch.where(self.made[index][:, None, None, None], dark, low)
+        return low, high
 
 
 def linear(encoded: Tensor) -> Tensor:

@@ -1,0 +1,148 @@
+"""Training speed of the engine against a plain loop, in one run: patches a second, and the ratio.
+
+    python experiments/bench/training.py [--data data] [--patch 48] [--seconds 30]
+
+The plain loop is what the widely read implementations do: open both PNG files for every patch, crop and turn in NumPy,
+NCHW tensors in fp32, two forward passes, Adam. The engine is `lowlight train` as it stands, whatever it chooses for the
+device. Both train Decom-Net on the same pairs, then Enhance-Net; both are warmed up first. LOL if it is there, else 32
+pairs of noise of its size, which decode more slowly than LOL.
+"""
+
+import argparse
+import json
+import platform
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from lowlight_cli.core import datasets, device, engine, losses
+from lowlight_cli.core.errors import DatasetError
+from lowlight_cli.core.networks import RetinexNet
+from lowlight_cli.core.runs import Run
+from lowlight_cli.settings import LossWeights, TrainSettings
+
+BATCH = 16
+MOST = 160  # pairs; more only take longer to read
+
+
+def pairs(data: Path, scratch: Path) -> list[datasets.Pair]:
+    """LOL's training pairs, or noise."""
+    try:
+        return datasets.pairs(datasets.folder("lol", data, "train"))[:MOST]
+    except DatasetError:
+        rng = np.random.default_rng(0)
+        for number in range(32):
+            for side in ("low", "high"):
+                (scratch / side).mkdir(parents=True, exist_ok=True)
+                noise = rng.integers(0, 256, (400, 600, 3), dtype=np.uint8)
+                Image.fromarray(noise).save(scratch / side / f"{number}.png")
+        return datasets.pairs(scratch)
+
+
+def plain_batches(found: list[datasets.Pair], patch: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Batches as the plain loop makes them."""
+    rng = np.random.default_rng(0)
+    while True:
+        lows, highs = [], []
+        for index in rng.integers(len(found), size=BATCH):
+            low, high = (
+                np.asarray(Image.open(path), dtype=np.float32) / 255 for path in (found[index].low, found[index].high)
+            )
+            top, left = (rng.integers(side - patch + 1) for side in low.shape[:2])
+            turn, flip = rng.integers(4), rng.integers(2)
+            for picture, batch in ((low, lows), (high, highs)):
+                piece = np.rot90(picture[top : top + patch, left : left + patch], turn)
+                batch.append((np.flipud(piece) if flip else piece).transpose(2, 0, 1).copy())
+        yield torch.from_numpy(np.stack(lows)), torch.from_numpy(np.stack(highs))
+
+
+def plain(found: list[datasets.Pair], phase: str, patch: int, place: torch.device) -> Callable[[], None]:
+    """One step of the plain loop."""
+    torch.manual_seed(0)
+    net, weights = RetinexNet().to(place), LossWeights()
+    assert net.enhance is not None
+    optimizer = torch.optim.Adam((net.decom if phase == "decom" else net.enhance).parameters(), lr=1e-3)
+    batches = plain_batches(found, patch)
+
+    def step() -> None:
+        low, high = (side.to(place) for side in next(batches))
+        assert net.enhance is not None
+        if phase == "decom":
+            terms = losses.decomposition(low, high, net.decom(low), net.decom(high), weights)
+        else:
+            with torch.no_grad():
+                reflectance, illumination = net.decom(low)
+            terms = losses.relighting(high, reflectance, net.enhance(reflectance, illumination), weights)
+        loss = torch.stack(list(terms.values())).sum()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        loss.item()  # as they all do, for the progress line
+
+    return step
+
+
+def ours(decoded: list[datasets.PixelPair], phase: str, patch: int, place: torch.device) -> Callable[[], None]:
+    """One epoch of the engine."""
+    how = TrainSettings(
+        stage="decom" if phase == "decom" else "enhance", init="none", patch=patch, epochs=10**6, validation=0.0
+    ).model_copy(update={"init": None})
+    data = datasets.TrainingSet(train=decoded, validation=[], validation_names=[], left_out=[])
+    session = engine.Session(how, data, Run(Path(), how), place, device.Ranks(0, 1))
+
+    def epoch() -> None:
+        session.step_in_epoch = 0
+        for _ in session.one_epoch():
+            pass
+
+    return epoch
+
+
+def speed(step: Callable[[], None], batches: int, seconds: float, place: torch.device) -> float:
+    """Patches a second of ``step``, which is so many batches, after two to warm up."""
+
+    def wait() -> None:
+        if place.type == "cuda":
+            torch.cuda.synchronize(place)
+
+    for _ in range(2):
+        step()
+    wait()
+    began, count = time.perf_counter(), 0
+    while time.perf_counter() - began < seconds:
+        step()
+        count += 1
+    wait()
+    return count * batches * BATCH / (time.perf_counter() - began)
+
+
+def main() -> None:
+    options = argparse.ArgumentParser()
+    options.add_argument("--data", type=Path, default=Path("data"))
+    options.add_argument("--patch", type=int, default=48)
+    options.add_argument("--seconds", type=float, default=20)
+    options.add_argument("--json", type=Path)
+    given = options.parse_args()
+    place = device.choose("auto")
+    name = torch.cuda.get_device_name(place) if place.type == "cuda" else f"{torch.get_num_threads()} CPU threads"
+    report = {"torch": torch.__version__, "python": platform.python_version(), "device": name, "patch": given.patch}
+    with tempfile.TemporaryDirectory() as scratch:
+        found = pairs(given.data, Path(scratch))
+        decoded = list(datasets.decoded(found))
+        epoch = len(decoded) // BATCH
+        for phase in ("decom", "enhance"):
+            slow = speed(plain(found, phase, given.patch, place), 1, given.seconds, place)
+            fast = speed(ours(decoded, phase, given.patch, place), epoch, given.seconds, place)
+            report[phase] = {"plain": round(slow, 1), "engine": round(fast, 1), "ratio": round(fast / slow, 2)}
+            print(f"{phase}: plain {slow:.1f}, engine {fast:.1f} patches/s: {fast / slow:.2f} times  ({name})")
+    if given.json:
+        given.json.write_text(json.dumps(report, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,35 @@
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .. import console
+from ..settings import SynthesiseSettings
+from . import CONFIG, option
+
+
+def synthesise(
+    photos: Annotated[Path, typer.Argument(help="Folder of well-lit photographs.", show_default=False)],
+    out: Annotated[Path | None, option(SynthesiseSettings, "out", "--out", "-o")] = None,
+    copies: Annotated[int | None, option(SynthesiseSettings, "copies")] = None,
+    jpeg: Annotated[int | None, option(SynthesiseSettings, "jpeg")] = None,
+    seed: Annotated[int | None, option(SynthesiseSettings, "seed")] = None,
+    config: Annotated[Path | None, CONFIG] = None,
+) -> None:
+    """Make training pairs from well-lit photographs: a dark counterpart of each, with the noise of little light.
+
+    For instance: lowlight synthesise photos/ --out data/synthetic
+    """
+    settings = SynthesiseSettings.load(config, photos=photos, out=out, copies=copies, jpeg=jpeg, seed=seed)
+    from ..core import datasets
+
+    todo = datasets.photographs(settings.photos, settings.seed, settings.copies)
+    written = 0
+    with console.counting("synthesising", len(todo)) as counter:
+        for number, left_out in enumerate(datasets.synthesise(todo, settings.out, settings.jpeg), 1):
+            if left_out is None:
+                written += 1
+            else:
+                console.note(f"left out: {left_out}")
+            counter.at(number)
+    console.note(f"{written} pairs in {settings.out}: train on them with --dataset {settings.out}")

@@ -1,0 +1,96 @@
+"""Zips of pairs: every layout that is going round, and nothing that is made to do harm."""
+
+import shutil
+import stat
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from . import images
+from .errors import DownloadError
+from .transfer import CHUNK, room_for
+
+MOST_FILES = 20_000
+MOST_BYTES = 8 << 30
+"""More than this is a bomb, not a data set of this field (LOL: 1000 files, 0.35 GB)."""
+SIDES = {"low": "low", "input": "low", "high": "high", "normal": "high", "target": "high"}
+PARTS = {"our485": "our485", "train": "our485", "eval15": "eval15", "test": "eval15"}
+
+
+@dataclass(frozen=True)
+class Unpacking:
+    """Bytes of pictures written so far."""
+
+    done: int
+    total: int
+
+
+def unpack(archive: Path, target: Path, parts: Sequence[str]) -> Iterator[Unpacking]:
+    """Write the pictures of a zip into the empty folder ``target``, as ``PART/low/NAME`` and ``PART/high/NAME``.
+
+    ``parts`` names the folders to look for, "." for low/ and high/ alone. Raises DownloadError if the archive is
+    damaged or harmful or holds something else; ``target`` is then of no use.
+    """
+    try:
+        with zipfile.ZipFile(archive) as zipped:
+            chosen = contents(archive, zipped.infolist(), parts)
+            done, total = 0, sum(member.file_size for member, _ in chosen)
+            room_for(target, total)
+            for member, relative in chosen:
+                path = target / relative
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with zipped.open(member) as packed, path.open("wb") as file:
+                    shutil.copyfileobj(packed, file, CHUNK)  # ends at the size that the directory tells
+                done += member.file_size
+                yield Unpacking(done, total)
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
+        # the last three: unknown compression, encryption, nonsense in the directory
+        raise DownloadError(f"{archive}: not a zip, or a damaged one ({error}): fetch it again") from error
+
+
+def contents(
+    archive: Path, members: Sequence[zipfile.ZipInfo], parts: Sequence[str]
+) -> list[tuple[zipfile.ZipInfo, PurePosixPath]]:
+    """The pictures of an archive and where each belongs. Refuses archives that are made to do harm."""
+    if len(members) > MOST_FILES or sum(member.file_size for member in members) > MOST_BYTES:
+        raise DownloadError(f"{archive}: unpacks to more than any data set of pairs: refused")
+    chosen = []
+    taken: dict[PurePosixPath, str] = {}
+    for member in members:
+        path = PurePosixPath(member.filename.replace("\\", "/"))
+        if path.is_absolute() or ".." in path.parts or ":" in member.filename:
+            raise DownloadError(f"{archive}: member {member.filename!r} points outside the data set: refused")
+        if stat.S_ISLNK(member.external_attr >> 16):
+            raise DownloadError(f"{archive}: member {member.filename!r} is a link: refused")
+        relative = placed(path, parts)
+        if relative is None or member.is_dir():
+            continue
+        if relative in taken:
+            raise DownloadError(f"{archive}: {taken[relative]!r} and {member.filename!r} are one picture twice")
+        taken[relative] = member.filename
+        chosen.append((member, relative))
+    if not chosen:
+        names = ", ".join(member.filename for member in members[:3]) or "nothing"
+        wanted = ", ".join((PurePosixPath(part) / side).as_posix() for part in parts for side in ("low", "high"))
+        raise DownloadError(f"{archive}: another archive than asked for: it has {names}, wanted {wanted}")
+    return chosen
+
+
+def placed(path: PurePosixPath, parts: Sequence[str]) -> PurePosixPath | None:
+    """Where a member belongs in the data set, None if nowhere: what is no picture, hidden or of no known folder.
+
+    Known: our485|eval15 or train|test, holding low|high, low|normal or input|target, in any case, under any folders.
+    """
+    hidden = any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
+    if hidden or path.suffix.lower() not in images.SUFFIXES:
+        return None
+    folders = [folder.lower() for folder in path.parts[:-1]]
+    side = SIDES.get(folders[-1]) if folders else None
+    if side is None:
+        return None
+    if "." in parts:
+        return PurePosixPath(side, path.name)
+    part = PARTS.get(folders[-2]) if len(folders) > 1 else None
+    return PurePosixPath(part, side, path.name) if part is not None and part in parts else None

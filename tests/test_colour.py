@@ -1,0 +1,108 @@
+"""Colour profiles, against LittleCMS."""
+
+import io
+import struct
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageCms
+
+from lowlight_cli.core import colour
+from lowlight_cli.core.colour import Profile
+
+ADOBE = ((0.60974, 0.20528, 0.14919), (0.31111, 0.62567, 0.06322), (0.01947, 0.06087, 0.74457))
+P3 = ((0.51512, 0.29198, 0.15710), (0.24120, 0.69225, 0.06657), (-0.00105, 0.04189, 0.78407))
+
+
+def fixed(number: float) -> bytes:
+    return struct.pack(">i", round(number * 65536))
+
+
+def gamma(exponent: float) -> bytes:
+    return b"curv\0\0\0\0" + struct.pack(">IH", 1, round(exponent * 256)) + b"\0\0"
+
+
+def table(exponent: float) -> bytes:
+    steps = (np.linspace(0, 1, 1024) ** exponent * 65535).round().astype(int)
+    return b"curv\0\0\0\0" + struct.pack(">I1024H", 1024, *steps)
+
+
+def parametric() -> bytes:
+    return b"para\0\0\0\0\0\3\0\0" + b"".join(map(fixed, (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)))
+
+
+def profile(matrix: tuple[tuple[float, ...], ...], curve: bytes) -> bytes:
+    """A version 2 or 4 display profile, as cameras embed."""
+    text = "a profile".encode("utf-16-be")
+    tags = {
+        b"desc": b"mluc\0\0\0\0" + struct.pack(">II2s2sII", 1, 12, b"en", b"US", len(text), 28) + text,
+        b"wtpt": b"XYZ \0\0\0\0" + fixed(0.9642) + fixed(1.0) + fixed(0.8249),
+    }
+    for index, name in enumerate("rgb"):
+        tags[f"{name}XYZ".encode()] = b"XYZ \0\0\0\0" + b"".join(fixed(row[index]) for row in matrix)
+        tags[f"{name}TRC".encode()] = curve
+    offset, directory, content = 132 + 12 * len(tags), b"", b""
+    for name, value in tags.items():
+        value += b"\0" * (-len(value) % 4)
+        directory += name + struct.pack(">II", offset + len(content), len(value))
+        content += value
+    size = offset + len(content)
+    white = fixed(0.9642) + fixed(1.0) + fixed(0.8249)
+    head = struct.pack(">I4s", size, b"lcms") + b"\4\x30\0\0" + b"mntrRGB XYZ " + bytes(12) + b"acsp" + bytes(28)
+    head += white + bytes(128 - len(head) - len(white))
+    return head + struct.pack(">I", len(tags)) + directory + content
+
+
+CASES = {
+    "Adobe RGB": profile(ADOBE, gamma(2.19921875)),
+    "Display P3": profile(P3, parametric()),
+    "a table": profile(ADOBE, table(1.8)),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_conversion_agrees_with_littlecms(name: str) -> None:
+    rng = np.random.default_rng(0)
+    muted = rng.integers(60, 180, (40, 50, 1)) + rng.integers(-15, 15, (40, 50, 3))  # inside sRGB
+    image = Image.fromarray(muted.clip(0, 255).astype(np.uint8))
+    ours = Profile.of(CASES[name])
+    assert ours is not None
+    pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1).float() / 255
+    srgb = ImageCms.createProfile("sRGB")
+    theirs = ImageCms.profileToProfile(image, ImageCms.ImageCmsProfile(io.BytesIO(CASES[name])), srgb)
+    assert theirs is not None
+    difference = ours.to_srgb(pixels).permute(1, 2, 0).numpy() * 255 - np.asarray(theirs)
+    assert np.abs(difference).max() < 1.1
+    assert np.abs(np.asarray(theirs).astype(int) - np.asarray(image)).max() > 3, "the profile should matter"
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_there_and_back_changes_nothing_that_a_file_could_hold(name: str) -> None:
+    ours = Profile.of(CASES[name])
+    assert ours is not None
+    pixels = torch.rand(3, 60, 60, generator=torch.Generator().manual_seed(0))  # colours that sRGB lacks among them
+    difference = (ours.from_srgb(ours.to_srgb(pixels)) - pixels).abs()
+    assert difference.max() < 0.5 / 255
+    assert difference[:, pixels.amin(0) > 0.05].max() < 0.5 / 65535
+
+
+def test_srgb_and_no_profile_need_no_conversion() -> None:
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    assert Profile.of(srgb) is None
+    assert colour.is_matrix(srgb)
+    assert Profile.of(b"") is None
+    assert Profile.of(None) is None
+
+
+def test_damaged_profiles_are_no_profiles() -> None:
+    whole = CASES["Display P3"]
+    rng = np.random.default_rng(0)
+    for length in range(0, len(whole), 7):
+        Profile.of(whole[:length])
+    for _ in range(200):
+        bent = bytearray(whole)
+        bent[rng.integers(len(bent))] ^= 1 << int(rng.integers(8))
+        found = Profile.of(bytes(bent))
+        if found is not None:
+            assert found.to_srgb(torch.rand(3, 2, 2)).isfinite().all()
