@@ -107,10 +107,7 @@ def create_app(settings: ServeSettings) -> Flask:
 
     @app.get("/api/progress/<name>")
     def progress(name: str) -> Response:
-        found = desk.progress(name)
-        if found is None:
-            abort(404, "no such request is waiting or working")
-        return jsonify(found)
+        return jsonify(desk.progress(name) or {"state": "unknown"})
 
     @app.post("/api/enhance")
     def enhance() -> Response:
@@ -133,6 +130,8 @@ def create_app(settings: ServeSettings) -> Flask:
             maps = maps_of(enhancer, picture, form, turn)
             file = tempfile.TemporaryFile()  # noqa: SIM115
             if request.accept_mimetypes.best_match(["application/zip", MULTIPART]) == MULTIPART:
+                if len(picture.samples) == 1:  # what stays gray is shown gray
+                    maps["enhanced"] = images.quantised(images.luma(images.scaled(maps["enhanced"])))
                 mimetype = multipart(file, described(picture, form), {"low": seen(picture), **maps})
                 return sent(file, mimetype)
             zipped(file, picture, maps)

@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 from math import inf
+from typing import Any
 
 from flask import Flask
 from waitress import wasyncore
@@ -42,6 +43,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
     """A connection."""
 
     error_task_class = Refusal
+    request: Any
 
     def handle_close(self) -> None:
         """As waitress, but what has arrived of a request leaves the disk at once."""
