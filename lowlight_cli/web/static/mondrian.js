@@ -1,48 +1,42 @@
-// Land's board, live: two papers that send the same light to the eye and are not alike, or the other way round.
+// Land's board, live: two pieces of one paper under unequal light, and what Decom-Net says that they are.
 
 import { decompose } from "./api.js";
 
 const [COLUMNS, ROWS] = [6, 4];
-const A = { column: 1, row: 1 };
-const B = { column: 4, row: 2 };
-
-const PAPER = [0.5, 0.36, 0.2];
-const LIGHT = [0.03, 0.027, 0.022];
+const A = { column: 1, row: 2 };
+const B = { column: 4, row: 1 };
+const PAPER = [0.5, 0.34, 0.19];
+const NEAR = 0.2; // linear light on A
 
 const encoded = (light) => 255 * (light <= 0.0031308 ? 12.92 * light : 1.055 * light ** (1 / 2.4) - 0.055);
 
-/** Light at a place of the board, as a share of the lamp's: falls off from left to right. */
-const lamp = (x) => 0.32 * 0.1 ** x;
-
 export class Board {
-  constructor({ picture, reflectance, says, scene }) {
-    Object.assign(this, { picture, reflectance, says, scene });
+  constructor({ picture, reflectance, says, ratio }) {
+    Object.assign(this, { picture, reflectance, says, ratio });
   }
 
   shuffle() {
     const paper = () => [0, 0, 0].map(() => 0.06 + 0.8 * Math.random() ** 1.5);
     this.papers = Array.from({ length: COLUMNS * ROWS }, paper);
+    for (const { column, row } of [A, B]) this.papers[row * COLUMNS + column] = PAPER;
     return this.draw();
   }
 
-  /** The linear reflectances of A and B: equal, or such that both send equal light. */
-  pair() {
-    if (this.scene() === "paper") return [PAPER, PAPER];
-    return [A, B].map(({ column }) => LIGHT.map((light) => light / lamp((column + 0.5) / COLUMNS)));
+  /** Linear light at a share of the board's width. It falls evenly, in stops, and by `ratio` from A to B. */
+  lamp(across) {
+    const stops = (across * COLUMNS - A.column - 0.5) / (B.column - A.column);
+    return NEAR * (1 / this.ratio()) ** stops;
   }
 
   async draw() {
     const { width, height } = this.picture;
     const context = this.picture.getContext("2d", { willReadFrequently: true });
     const image = context.createImageData(width, height);
-    const papers = [...this.papers];
-    [A, B].forEach(({ column, row }, index) => (papers[row * COLUMNS + column] = this.pair()[index]));
     for (let y = 0; y < height; y++) {
       for (let x = 0; x < width; x++) {
         const [column, row] = [Math.floor((x * COLUMNS) / width), Math.floor((y * ROWS) / height)];
-        const even = [A, B].find((patch) => patch.column === column && patch.row === row); // lit evenly, so that = is exact
-        const light = lamp(even ? (column + 0.5) / COLUMNS : x / width);
-        const paper = papers[row * COLUMNS + column];
+        const light = this.lamp(x / width);
+        const paper = this.papers[row * COLUMNS + column];
         const noise = (Math.random() - 0.5) * 3;
         image.data.set([...paper.map((share) => Math.round(encoded(share * light) + noise)), 255], 4 * (y * width + x));
       }
@@ -64,9 +58,7 @@ export class Board {
       const after = this.means(this.reflectance);
       this.mark(this.reflectance, after);
       this.says.textContent =
-        `In the picture A is ${before[0]} and B is ${before[1]} of 255` +
-        (this.scene() === "light" ? ": the same light. " : ": not alike. ") +
-        `In the reflectance A is ${after[0]} and B is ${after[1]}.`;
+        `In the picture A is ${before[0]} and B is ${before[1]} of 255; in the reflectance A is ${after[0]} and B is ${after[1]}.`;
       this.says.dataset.values = [...before, ...after].join(" ");
     } catch (error) {
       if (error.name !== "AbortError") this.says.textContent = error.message;

@@ -81,6 +81,11 @@ function film() {
     open.title = picture.fault ?? picture.name;
     open.className = picture.fault ? "failed" : picture.results.size ? "done" : "waiting";
     open.setAttribute("aria-current", picture === current);
+    image.onerror = () => {
+      const [result] = picture.results.values();
+      image.onerror = null;
+      if (result) image.src = picture.thumb = URL.createObjectURL(result.maps.low);
+    };
     open.append(image);
     open.onclick = () => select(picture);
     away.className = "away";
@@ -192,10 +197,7 @@ async function update() {
   const own = results.at(-1);
   $("download").disabled = !own;
   if (results.some((result) => !result)) {
-    if (!picture.results.size) {
-      viewer.clear();
-      shown = "";
-    }
+    if (!picture.results.size) await original(picture);
     return;
   }
   if (results.every((result) => result.whole)) tell("");
@@ -203,6 +205,16 @@ async function update() {
   if (wanted !== shown) await stage(picture, results, wanted);
   viewer.setLook({ ...look(), strength: look().strength * own.light });
   describe(own);
+}
+
+/** Show a picture as it is, for as long as nothing has been computed. */
+async function original(picture) {
+  shown = `${picture.key} as it is`;
+  viewer.clear();
+  $("facts").textContent = "";
+  const image = await createImageBitmap(picture.file).catch(() => null); // TIFF and HEIC are unknown to most browsers
+  if (!image || shown !== `${picture.key} as it is`) return;
+  viewer.show([{ label: "before", image }], { slider: false, size: image });
 }
 
 /** Decode what the stage needs and show it. */
@@ -320,11 +332,13 @@ function listen() {
     add([...event.dataTransfer.files]);
   });
   form.onsubmit = (event) => event.preventDefault();
-  form.addEventListener("input", () => {
-    $("strength-shown").textContent = Number($("strength").value).toFixed(2);
-    $("download-note").textContent = "";
-    update();
-  });
+  for (const name of ["input", "change"]) {
+    form.addEventListener(name, () => {
+      $("strength-shown").textContent = Number($("strength").value).toFixed(2);
+      $("download-note").textContent = "";
+      update();
+    });
+  }
   $("download").onclick = download;
   const zooms = { in: () => viewer.zoomBy(1.5), out: () => viewer.zoomBy(1 / 1.5), fit: () => viewer.fit(), one: () => viewer.one() };
   for (const button of document.querySelectorAll("[data-zoom]")) button.onclick = () => viewer.panes.length && zooms[button.dataset.zoom]();
@@ -380,9 +394,14 @@ async function start() {
     picture: $("board"),
     reflectance: $("board-reflectance"),
     says: $("land"),
-    scene: () => document.querySelector('[name="scene"]:checked').value,
+    ratio: () => Number($("lamp").value),
   });
-  $("scene").oninput = () => board.draw();
+  let moving = 0;
+  $("lamp").oninput = () => {
+    $("lamp-shown").textContent = $("lamp").value;
+    clearTimeout(moving);
+    moving = setTimeout(() => board.draw(), 120);
+  };
   $("another").onclick = () => board.shuffle();
   new IntersectionObserver(([seen], watcher) => {
     if (!seen.isIntersecting) return;

@@ -67,6 +67,7 @@ export class Viewer {
       this.waiting = 0;
       for (const pane of this.panes) this.draw(pane);
       this.setSplit(this.split);
+      this.stage.classList.toggle("zoomed", this.view.zoom > 1);
       if (this.panes.length) this.onScale(this.scale() / devicePixelRatio);
     });
   }
@@ -152,7 +153,8 @@ export class Viewer {
     if (!this.panes.length) return;
     const { canvas } = this.panes[0];
     const before = this.scale();
-    this.view.zoom = Math.min(Math.max(this.view.zoom * factor, 1), Math.max((MOST * devicePixelRatio) / this.fitting(), 1));
+    const real = devicePixelRatio / this.fitting(); // the zoom at which a picture pixel is one of the page's
+    this.view.zoom = Math.min(Math.max(this.view.zoom * factor, Math.min(real, 1)), Math.max(MOST * real, 1));
     const after = this.scale();
     this.view.x += ((across - 0.5) * canvas.width * (1 / before - 1 / after)) / this.size.width;
     this.view.y += ((down - 0.5) * canvas.height * (1 / before - 1 / after)) / this.size.height;
@@ -192,7 +194,7 @@ export class Viewer {
       if (event.button > 0 || !this.panes.length) return;
       fingers.set(event.pointerId, event);
       stage.setPointerCapture(event.pointerId);
-      this.sliding = this.slider && fingers.size === 1 && (event.target.closest(".divider") !== null || this.view.zoom === 1);
+      this.sliding = this.slider && fingers.size === 1 && (event.target.closest(".divider") !== null || this.view.zoom <= 1);
       if (this.sliding) this.setSplit(shares(event)[0]);
     });
     stage.addEventListener("pointermove", (event) => {
