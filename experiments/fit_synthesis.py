@@ -65,8 +65,8 @@ def simulated(shot: float, read: float, levels: Tensor) -> Tensor:
 def main() -> None:
     found = datasets.pairs(Path(sys.argv[1]) / "our485")
     responses, noises, means = [], [], []
-    for picture in datasets.decoded(found):
-        if max(map(abs, datasets.shift(picture))) > datasets.MISALIGNED:
+    for picture, fault in datasets.examined(found):
+        if fault is not None:
             continue
         low, high = (side.float() / 255 for side in picture)
         responses.append(response(low, high))

@@ -29,13 +29,13 @@ def main() -> None:
             ("adjusted illumination", found.relit),
             ("enhanced", found.enhanced.clamp(0, 1)),
         ]
-        rows.append(panel(columns, width=300))
+        rows.append(panel(columns, width=260))
     strip = Image.new("RGB", (max(row.width for row in rows), sum(row.height for row in rows)), (250, 250, 250))
     top = 0
     for row in rows:
         strip.paste(row, (0, top))
         top += row.height
-    images.save(strip, FIGURES / "samples.jpg", quality=88)
+    images.save(strip, FIGURES / "samples.jpg")
     print(FIGURES / "samples.jpg")
 
 

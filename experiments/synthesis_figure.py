@@ -2,8 +2,9 @@
 
     python experiments/synthesis_figure.py data/lol
 
-Writes experiments/figures/synthesis.png: histograms of brightness and noise, noise against brightness, and four pairs
-to look at. Needs matplotlib.
+Writes experiments/figures/synthesis.png: histograms of brightness and noise, and noise against brightness. With a
+second argument, a file, it also draws some pictures of both kinds there, to look at; LOL's may not be passed on.
+Needs matplotlib.
 """
 
 import sys
@@ -15,6 +16,7 @@ import torch
 from fit_synthesis import LEVELS, noise
 
 from lowlight_cli.core import datasets, synthesis
+from lowlight_cli.core.panel import panel
 
 FIGURE = Path(__file__).parent / "figures" / "synthesis.png"
 COLOURS = {"LOL": "#1f4e79", "synthesised": "#d9822b"}
@@ -35,9 +37,7 @@ def main() -> None:
         if number % 97 == 40:
             shown.append((low, made))
 
-    figure = plt.figure(figsize=(12, 8.2), layout="constrained")
-    top, bottom = figure.subfigures(2, 1, height_ratios=(1, 1.15))
-    brightness, level, curve = top.subplots(1, 3)
+    figure, (brightness, level, curve) = plt.subplots(1, 3, figsize=(12, 3.7), layout="constrained")
     for kind, colour in COLOURS.items():
         style = {"color": colour, "alpha": 0.55, "label": kind, "density": True}
         brightness.hist(means[kind], bins=torch.linspace(0, 0.3, 41).tolist(), **style)
@@ -61,13 +61,9 @@ def main() -> None:
     for axes in (brightness, level, curve):
         axes.legend(fontsize=8)
         axes.spines[["top", "right"]].set_visible(False)
-    grid = bottom.subplots(2, len(shown))
-    for column, pair in enumerate(shown):
-        for row, (kind, side) in enumerate(zip(COLOURS, pair, strict=True)):
-            grid[row, column].imshow((side * 4).clamp(0, 1).permute(1, 2, 0).numpy())
-            grid[row, column].set(xticks=[], yticks=[])
-            if column == 0:
-                grid[row, column].set_ylabel(f"{kind}, four times as bright", fontsize=8)
+    if len(sys.argv) > 2:
+        rows = [torch.cat([(side * 4).clamp(0, 1) for side in pair], dim=1) for pair in shown]
+        panel([("LOL, synthesised; x 4", row) for row in rows]).save(sys.argv[2])
     FIGURE.parent.mkdir(exist_ok=True)
     figure.savefig(FIGURE, dpi=90)
     for kind in COLOURS:

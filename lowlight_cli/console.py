@@ -20,7 +20,7 @@ from rich.progress import (
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from .core import batch, downloads, evaluation, events, jobs
+    from .core import batch, downloads, events, jobs
 
 out = Console()
 talk = Console(stderr=True)
@@ -244,30 +244,3 @@ def sources_table(data: "Path") -> Table:
         table.add_row(source.name, source.about, size, source.licence, mirrors, here)
     table.add_row("samples", samples.ABOUT, "", "CC0, public domain", "the package itself", "yes")
     return table
-
-
-def evaluation_table(title: str, results: Sequence[tuple[str, "Sequence[evaluation.Row]"]]) -> Table:
-    """One row a picture and the mean, three columns a model."""
-    from .core import evaluation
-
-    table = Table(title=title, caption="8 bit, per picture, no GT mean; SSIM Gaussian 11x11, valid windows")
-    table.add_column("picture")
-    for name, _ in results:
-        prefix = f"{name} " if len(results) > 1 else ""
-        for label in ("PSNR dB ↑", "SSIM RGB ↑", "SSIM gray ↑"):
-            table.add_column(prefix + label, justify="right")
-    for index, row in enumerate(results[0][1]):
-        cells = [
-            cell
-            for _, found in results
-            for cell in _cells(found[index].psnr, found[index].ssim, found[index].ssim_gray)
-        ]
-        table.add_row(row.name, *cells)
-    table.add_section()
-    means = [evaluation.mean(found) for _, found in results]
-    table.add_row("mean", *(cell for mean in means for cell in _cells(*mean.values())), style="bold")
-    return table
-
-
-def _cells(psnr: float, ssim: float, ssim_gray: float) -> tuple[str, str, str]:
-    return f"{psnr:.2f}", f"{ssim:.4f}", f"{ssim_gray:.4f}"

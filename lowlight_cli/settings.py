@@ -144,6 +144,9 @@ class SynthesiseSettings(Settings):
 class TrainSettings(Settings):
     """What ``lowlight train`` accepts. The defaults are the authors' recipe, save for the number of pairs."""
 
+    network: Literal["retinexnet", "retinex-plus"] = described(
+        "retinexnet", "The network; stage is RetinexNet's alone."
+    )
     stage: Literal["decom", "enhance", "separate", "joint"] = described(
         "separate", "What learns: one net, both one after the other (separate), or both at once (joint)."
     )
@@ -200,14 +203,50 @@ class TrainSettings(Settings):
         return self
 
 
+Baseline = Literal["input", "gamma", "histeq", "clahe", "lime"]
+
+
 class EvaluateSettings(Settings):
     """What ``lowlight evaluate`` accepts."""
 
-    dataset: str = described("lol", "lol (its test set, eval15), synthetic, samples, or a folder with low/ and high/.")
+    dataset: str = described(
+        "lol",
+        "lol (its test set, eval15), samples, synthetic, a folder with low/ and high/, or any folder of pictures: "
+        "without truth there are NIQE and brightness.",
+    )
     data: Path = described(Path("data"), "Data root that holds lol/, or the unpacked data set itself.")
-    model: Names = described((DEFAULT_MODEL,), "Packaged model or .safetensors file; may be given several times.")
-    json_file: Path | None = described(None, "Write the figures there, as JSON.")
+    protocol: Literal["official", "scenes"] = described(
+        "official",
+        "official: LOL's own test set, of whose scenes 14 in 15 are in the training set too. scenes: the scenes that "
+        "lowlight train holds out by default.",
+    )
+    model: Annotated[tuple[str, ...], BeforeValidator(comma_separated)] = described(
+        (),
+        f"Packaged model or .safetensors file; may be given several times. Default: {DEFAULT_MODEL}, or none if there "
+        "is a --baseline.",
+    )
+    baseline: Annotated[tuple[Baseline, ...], BeforeValidator(comma_separated)] = described(
+        (), "A classical method: input, gamma, histeq, clahe, lime; may be given several times."
+    )
+    lpips: bool = described(True, "Measure LPIPS too, where the extra metrics and its weights can be had.")
+    niqe: Path | None = described(
+        None, "Pristine model of NIQE, an .npz file with mean and covariance. Default: our own fit."
+    )
+    json_file: Path | None = described(None, "Write all figures there, as JSON.")
+    csv: Path | None = described(None, "Write the figures there, a line a picture and system.")
+    markdown: Path | None = described(None, "Write the tables there, as Markdown.")
+    save: Path | None = described(None, "Write the enhanced pictures there, a folder a system.")
+    sheet: Path | None = described(None, "Write a contact sheet there: input, each system, truth, with figures.")
+    report: Path | None = described(None, "Write one HTML page there: tables, charts, before/after sliders.")
+    overwrite: bool = described(False, "Let --save replace pictures of an earlier evaluation.")
     device: Device = described("auto", "auto, cpu, cuda, cuda:N or mps.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def something_is_measured(cls, given: Any) -> Any:
+        if isinstance(given, dict) and not given.get("model") and not given.get("baseline"):
+            return {**given, "model": (DEFAULT_MODEL,)}
+        return given
 
 
 class PictureSettings(Settings):

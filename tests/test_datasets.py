@@ -7,7 +7,7 @@ import pytest
 import torch
 from conftest import SHARED, scenery
 
-from lowlight_cli.core import datasets, images
+from lowlight_cli.core import datasets, images, likeness
 from lowlight_cli.core.datasets import Pair, PixelPair
 from lowlight_cli.core.errors import DatasetError
 
@@ -17,6 +17,11 @@ def touch(place: Path, *names: str) -> None:
         path = place / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"")
+
+
+def split(found: list[Pair], pictures: list[PixelPair], fraction: float) -> datasets.TrainingSet:
+    faults = [datasets.fault(*both) for both in zip(found, pictures, strict=True)]
+    return datasets.split(found, pictures, faults, fraction=fraction, seed=0)
 
 
 def pixel_pair(high: torch.Tensor, low: torch.Tensor | None = None) -> PixelPair:
@@ -100,7 +105,7 @@ def test_shift_is_measured_across_light_and_noise(down: int, right: int) -> None
     noise = 0.01 * torch.randn(3, 160, 200, generator=torch.Generator().manual_seed(2))
     high = scene[:, 40:200, 40:240]
     low = scene[:, 40 - down : 200 - down, 40 - right : 240 - right] * 0.1 + noise
-    assert datasets.shift(pixel_pair(high, low)) == (down, right)
+    assert likeness.shift(*pixel_pair(high, low)) == (down, right)
 
 
 def test_misaligned_pairs_are_left_out_with_the_reason() -> None:
@@ -108,9 +113,122 @@ def test_misaligned_pairs_are_left_out_with_the_reason() -> None:
     pictures = [pixel_pair(high[:, 20:140, 20:180]) for high in scene]
     pictures[3] = pixel_pair(scene[3][:, 20:140, 20:180], scene[3][:, 4:124, 0:160] * 0.1)
     found = [Pair(str(n), Path(f"low/{n}.png"), Path(f"high/{n}.png")) for n in range(6)]
-    data = datasets.split(found, pictures, fraction=0.2, seed=0)
+    data = split(found, pictures, 0.2)
     assert data.left_out == [f"{Path('low/3.png')}: misaligned, +16 px down and +20 px right of its partner"]
     assert len(data.train) + len(data.validation) == 5
+
+
+def test_pictures_with_nothing_to_see_are_not_called_misaligned() -> None:
+    flat = torch.full((3, 80, 100), 0.5)
+    noise = 0.01 * torch.randn(2, 3, 80, 100, generator=torch.Generator().manual_seed(0))
+    assert likeness.shift(*pixel_pair(flat, flat * 0.1)) == (0, 0)
+    pair = Pair("1", Path("low/1.png"), Path("high/1.png"))
+    assert datasets.fault(pair, pixel_pair(flat + noise[0], flat * 0.1 + noise[1])) is None
+
+
+def test_pictures_of_two_scenes_are_no_pair() -> None:
+    pair = Pair("1", Path("low/1.png"), Path("high/1.png"))
+    across = torch.linspace(0.1, 0.9, 120).expand(3, 96, 120)
+    down = torch.linspace(0.1, 0.9, 96)[:, None].expand(3, 96, 120)
+    assert datasets.fault(pair, pixel_pair(across, across * 0.1)) is None
+    said = f"{Path('low/1.png')}: shows something else than its partner {Path('high/1.png')}"
+    assert datasets.fault(pair, pixel_pair(across, down * 0.1)) == said
+
+
+def test_pictures_too_small_to_tell() -> None:
+    assert likeness.shift(*pixel_pair(torch.rand(3, 8, 200))) == (0, 0)
+
+
+def test_pair_that_is_not_darker_is_left_out() -> None:
+    pictures = [pixel_pair(grain(seed, 64, 80)) for seed in range(4)]
+    pictures[1] = PixelPair(low=pictures[1].high, high=pictures[1].low)
+    found = [Pair(str(n), Path(f"low/{n}.png"), Path(f"high/{n}.png")) for n in range(4)]
+    data = split(found, pictures, 0)
+    assert data.left_out == [f"{Path('low/1.png')}: not darker than its partner {Path('high/1.png')}"]
+
+
+def test_nothing_fit_to_train_on() -> None:
+    picture = pixel_pair(grain(1, 64, 80))
+    found = [Pair("1", Path("low/1.png"), Path("high/1.png"))]
+    with pytest.raises(DatasetError, match="none of 1 pairs is fit"):
+        split(found, [PixelPair(picture.high, picture.low)], 0)
+
+
+# Photographs
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Three well-lit photographs, one of them large, and one that is too dark."""
+    place = tmp_path / "photos"
+    images.write(place / "a.png", images.Picture(grain(1, 64, 96)))
+    images.write(place / "trip" / "b.jpg", images.Picture(grain(2, 64, 96)))
+    images.write(place / "trip" / "big.jpg", images.Picture(grain(3, 1000, 500)))
+    images.write(place / "night.png", images.Picture(grain(4, 64, 96) * 0.1))
+    return place
+
+
+def test_photographs_get_a_dark_counterpart_each_the_same_for_the_same_seed(photos: Path) -> None:
+    found = datasets.photographs(photos, seed=1)
+    assert [photo.name for photo in found] == ["a", "night", "trip_b", "trip_big"]
+    pictures = list(datasets.decoded(found))
+    assert pictures[3].high.shape == pictures[3].low.shape == (3, 800, 400)
+    assert [torch.equal(a.low, b.low) for a, b in zip(pictures, datasets.decoded(found), strict=True)] == [True] * 4
+    (photos / "a.png").unlink()
+    others = {photo.name: photo.seed for photo in datasets.photographs(photos, seed=1)}
+    assert others.items() < {photo.name: photo.seed for photo in found}.items()
+    assert not set(others.values()) & {photo.seed for photo in datasets.photographs(photos, seed=2)}
+
+
+def test_training_set_of_pairs_and_photographs(photos: Path, pair_folder: Path) -> None:
+    found = datasets.to_train_on([str(pair_folder), "synthetic"], Path("data"), photos, seed=0)
+    pictures, faults = zip(*datasets.examined(found), strict=True)
+    data = datasets.split(found, pictures, faults, fraction=0, seed=0)
+    assert data.made == [False] * 8 + [True] * 3
+    assert data.left_out == [f"{photos / 'night.png'}: too dark to stand for a well-lit photograph"]
+
+
+@pytest.mark.parametrize(("make", "said"), [(False, "no such folder"), (True, "no pictures in this folder")])
+def test_no_photographs(tmp_path: Path, make: bool, said: str) -> None:
+    if make:
+        (tmp_path / "photos").mkdir()
+    with pytest.raises(DatasetError, match=said):
+        datasets.photographs(tmp_path / "photos", seed=0)
+
+
+def test_synthetic_pairs_that_are_not_there(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"download synthetic .* or .*synthesise"):
+        datasets.to_train_on(["synthetic"], tmp_path, None, seed=0)
+
+
+def test_synthesised_data_set(photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "data" / "synthetic"
+    todo = datasets.photographs(photos, seed=1, copies=2)
+    reasons = list(datasets.synthesise(todo, out, jpeg=None))
+    assert [reason is None for reason in reasons] == [True, True, False, False, True, True, True, True]
+    found = datasets.pairs(datasets.folder("synthetic", tmp_path / "data", "train"))
+    assert [pair.name for pair in found] == ["a_1", "a_2", "trip_b_1", "trip_b_2", "trip_big_1", "trip_big_2"]
+    by_name = {photo.name: photo for photo in todo}
+    for pair, picture in zip(found, datasets.decoded(found), strict=True):
+        assert torch.equal(picture.low, datasets.decode(by_name[pair.name]).low)
+    record = json.loads((out / "synthesis.json").read_text())
+    assert record.keys() == {pair.name for pair in found} and len(record["a_1"]["light"]) == 3
+    with pytest.raises(DatasetError, match="not empty"):
+        list(datasets.synthesise(todo, out, jpeg=None))
+
+
+def test_synthesised_data_set_as_cameras_write_it(photos: Path, tmp_path: Path) -> None:
+    list(datasets.synthesise(datasets.photographs(photos, seed=1), tmp_path / "out", jpeg=80))
+    assert {path.suffix for path in (tmp_path / "out" / "low").iterdir()} == {".jpg"}
+    assert {path.suffix for path in (tmp_path / "out" / "high").iterdir()} == {".png"}
+    datasets.pairs(tmp_path / "out")
+
+
+def test_interrupted_synthesis_leaves_nothing(photos: Path, tmp_path: Path) -> None:
+    making = datasets.synthesise(datasets.photographs(photos, seed=1), tmp_path / "out", jpeg=None)
+    next(making)
+    making.close()
+    assert {path.name for path in tmp_path.iterdir()} == {"photos"}
 
 
 # Scenes
@@ -120,15 +238,15 @@ def test_scenes_join_pictures_that_look_alike() -> None:
     first, second = scenery(1, 64, 96) * 255, scenery(2, 64, 96) * 255
     brighter = (first * 0.7 + 40).to(torch.uint8)
     highs = [first.to(torch.uint8), second.to(torch.uint8), brighter]
-    scene_of = datasets.scenes(highs)
+    scene_of = likeness.scenes(highs)
     assert scene_of[0] == scene_of[2] != scene_of[1]
 
 
 def test_scenes_join_through_a_chain() -> None:
     first, second = scenery(1, 64, 96), scenery(2, 64, 96)
     chain = [images.quantised(first + step * (second - first)) for step in torch.linspace(0, 1, 12)]
-    assert len(set(datasets.scenes([chain[0], chain[-1]]))) == 2
-    assert len(set(datasets.scenes(chain))) == 1
+    assert len(set(likeness.scenes([chain[0], chain[-1]]))) == 2
+    assert len(set(likeness.scenes(chain))) == 1
 
 
 def test_whole_scenes_are_held_out() -> None:
@@ -144,7 +262,7 @@ def test_one_scene_cannot_be_split() -> None:
     pictures = [pixel_pair(grain(1, 64, 64))] * 3
     found = [Pair(str(n), Path(f"{n}"), Path(f"{n}")) for n in range(3)]
     with pytest.raises(DatasetError, match="one scene"):
-        datasets.split(found, pictures, fraction=0.1, seed=0)
+        split(found, pictures, 0.1)
 
 
 # LOL itself, where it is
@@ -155,7 +273,7 @@ def test_lol_scenes_are_those_of_the_reference_grouping(lol: Path) -> None:
     if not reference.exists():
         pytest.skip("the reference grouping is not here")
     found = [(part, pair) for part in ("our485", "eval15") for pair in datasets.pairs(lol / part)]
-    scene_of = datasets.scenes(images.quantised(images.read(pair.high).pixels) for _, pair in found)
+    scene_of = likeness.scenes(images.quantised(images.read(pair.high).pixels) for _, pair in found)
     groups: dict[int, set[str]] = {}
     for scene, (part, pair) in zip(scene_of, found, strict=True):
         groups.setdefault(scene, set()).add(f"{part}/{pair.name}")
@@ -166,7 +284,7 @@ def test_lol_scenes_are_those_of_the_reference_grouping(lol: Path) -> None:
 
 def test_of_lol_only_648_is_misaligned(lol: Path) -> None:
     found = [pair for pair in datasets.pairs(lol / "our485") if 600 <= int(pair.name) < 700]
-    faults = [datasets.fault(*both) for both in zip(found, datasets.decoded(found), strict=True)]
+    faults = [reason for _, reason in datasets.examined(found)]
     assert [pair.name for pair, fault in zip(found, faults, strict=True) if fault is not None] == ["648"]
     (said,) = filter(None, faults)
     assert "648.png: misaligned" in said and "+54 px right" in said

@@ -3,6 +3,7 @@
 import re
 import shlex
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from conftest import scenery
 
 from lowlight_cli.app import app
 from lowlight_cli.core import downloads, images
+from lowlight_cli.core.inspection import Part
 from lowlight_cli.settings import TrainSettings
 
 ROOT = Path(__file__).parents[1]
@@ -33,7 +35,8 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_model: Path) -> P
         for number in range(count):
             for side, light in (("low", 0.2), ("high", 1.0)):
                 images.write(tmp_path / f"data/lol/{part}/{side}/{number}.png", images.Picture(scenery(number) * light))
-    small = downloads.LOL.__class__(**{**downloads.LOL.__dict__, "parts": {"our485": 8, "eval15": 2}})
+    images.write(tmp_path / "daylight/1.jpg", images.Picture(scenery(5)))
+    small = replace(downloads.LOL, parts=(Part("our485", 8), Part("eval15", 2)))
     monkeypatch.setitem(downloads.SOURCES, "lol", small)
     for name, value in (("EPOCHS", 1), ("PATCH", 16), ("BATCH", 4), ("WIDTH", 4), ("VALIDATION", 0.25)):
         monkeypatch.setenv(f"LOWLIGHT_{name}", str(value))

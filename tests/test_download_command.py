@@ -56,3 +56,32 @@ def test_nobody_answers(lowlight: Run, tmp_path: Path) -> None:
 def test_unknown_data_set(lowlight: Run) -> None:
     code, _, err = lowlight("download", "imagenet")
     assert code == 2 and "lol" in err and "Traceback" not in err
+
+
+def test_list_says_what_there_is_and_what_is_here(lowlight: Run, archive: Path, tmp_path: Path) -> None:
+    for here in ("no", "yes"):
+        code, out, _ = lowlight("download", "--list", "--data", tmp_path / "data")
+        assert code == 0
+        rows = [line for line in out.splitlines() if "│ lol " in line]
+        assert len(rows) == 1 and rows[0].rstrip("│ ").endswith(here) and "347 MB" in rows[0]
+        lowlight("download", "--data", tmp_path / "data", "--archive", archive)
+
+
+def test_several_names_and_one_that_fails(lowlight: Run, archive: Path, tmp_path: Path) -> None:
+    lowlight("download", "--data", tmp_path, "--archive", archive)
+    code, _, err = lowlight("download", "lol", "synthetic", "--check", "--data", tmp_path)
+    assert code == 1
+    assert "is there already: 2 pairs" in err and "no synthetic to check" in err
+
+
+def test_check_that_finds_a_fault(lowlight: Run, archive: Path, tmp_path: Path) -> None:
+    lowlight("download", "--data", tmp_path, "--archive", archive)
+    (tmp_path / "lol" / "eval15" / "high" / "1.png").write_bytes(b"")
+    code, _, err = lowlight("download", "--check", "--data", tmp_path)
+    assert code == 1
+    assert err.count("error: ") == 2 and "1.png: the file is empty" in err and "move it away" in err
+
+
+def test_one_archive_for_two_names(lowlight: Run, archive: Path) -> None:
+    code, _, err = lowlight("download", "lol", "synthetic", "--archive", archive)
+    assert code == 2 and "give one name" in err

@@ -1,9 +1,13 @@
 """Downloads, against a real HTTP server on localhost that can do what servers do wrong."""
 
+import errno
 import hashlib
 import io
 import json
 import re
+import shutil
+import subprocess
+import sys
 import threading
 import zipfile
 from collections.abc import Callable, Iterator
@@ -15,9 +19,9 @@ from types import SimpleNamespace
 import pytest
 from PIL import Image
 
-from lowlight_cli.core import archives, downloads, transfer
+from lowlight_cli.core import archives, downloads, inspection, transfer
 from lowlight_cli.core.downloads import Mirror, Source
-from lowlight_cli.core.errors import DownloadError
+from lowlight_cli.core.errors import DatasetError, DownloadError
 from lowlight_cli.core.inspection import Part
 
 TINY = Source(
@@ -62,12 +66,16 @@ class Server:
 
     url: str
     content: bytes = b""
-    tag: str = '"one"'
+    tag: str | None = '"one"'
     kind: str = "application/zip"
     ranges: bool = True
+    wrong_range: int = 0  # how far off an answered part lies from the one asked for
+    extra_length: int = 0  # bytes announced that never come
     status: list[int] = field(default_factory=list)  # answered to the next requests, before any content
     cut: list[int] = field(default_factory=list)  # bytes after which the next answers break off
     asked: list[str | None] = field(default_factory=list)  # the Range of each request
+    paths: list[str] = field(default_factory=list)  # and its path
+    first_page: bytes = b""  # a web page, answered to requests that do not confirm
 
     def mirror(self, name: str = "here", sha256: str | None = None) -> Mirror:
         return Mirror(name, self.url, sha256)
@@ -84,6 +92,14 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
         def do_GET(self) -> None:
             asked = self.headers["Range"]
             state.asked.append(asked)
+            state.paths.append(self.path)
+            if state.first_page and "confirm" not in self.path:
+                self.send_response(200)
+                self.send_header("Content-Type", "text/html")
+                self.send_header("Content-Length", str(len(state.first_page)))
+                self.end_headers()
+                self.wfile.write(state.first_page)
+                return
             if state.status:
                 self.send_response(state.status.pop(0))
                 self.send_header("Content-Length", "0")
@@ -94,18 +110,19 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
             if asked and state.ranges and self.headers["If-Range"] == state.tag:
                 found = re.fullmatch(r"bytes=(\d+)-", asked)
                 assert found is not None
-                start = int(found[1])
+                start = int(found[1]) + state.wrong_range
                 self.send_response(206)
                 self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
             else:
                 self.send_response(200)
             self.send_header("Content-Type", state.kind)
-            self.send_header("Content-Length", str(len(body) - start))
-            self.send_header("ETag", state.tag)
+            self.send_header("Content-Length", str(len(body) - start + state.extra_length))
+            if state.tag is not None:
+                self.send_header("ETag", state.tag)
             self.end_headers()
             cut = state.cut.pop(0) if state.cut else len(body)
             self.wfile.write(body[start : start + cut])
-            if start + cut < len(body):
+            if start + cut < len(body) or state.extra_length:
                 self.close_connection = True
 
         def log_message(self, *args: object) -> None:
@@ -183,7 +200,7 @@ def test_next_run_goes_on_where_the_last_one_gave_up(server: Server, tmp_path: P
     server.cut, server.status = [150], []
     stopped = downloads.obtain(replace(TINY, mirrors=(server.mirror(),)), tmp_path)
     for event in stopped:
-        if isinstance(event, downloads.Received):
+        if isinstance(event, transfer.Received):
             break
     stopped.close()  # as Ctrl-C does
     received = (tmp_path / ".lol.zip.part").stat().st_size
@@ -196,7 +213,7 @@ def test_next_run_goes_on_where_the_last_one_gave_up(server: Server, tmp_path: P
 def test_file_that_changed_in_between_is_received_anew(server: Server, tmp_path: Path) -> None:
     server.cut = [100]
     stopped = downloads.obtain(replace(TINY, mirrors=(server.mirror(),)), tmp_path)
-    next(event for event in stopped if isinstance(event, downloads.Received))
+    next(event for event in stopped if isinstance(event, transfer.Received))
     stopped.close()
     server.tag = '"two"'
     server.content = zipped(members("renamed/{part}/{side}/{name}.png"))
@@ -209,6 +226,37 @@ def test_server_without_ranges(server: Server, tmp_path: Path) -> None:
     server.cut = [100]
     obtain(tmp_path, server.mirror())
     assert_unpacked(tmp_path / "lol")
+
+
+@pytest.mark.parametrize("tag", [None, 'W/"weak"'])
+def test_without_a_strong_tag_nothing_is_gone_on_with(server: Server, tmp_path: Path, tag: str | None) -> None:
+    server.tag, server.cut = tag, [100]
+    obtain(tmp_path, server.mirror())
+    assert server.asked == [None, None]
+    assert_unpacked(tmp_path / "lol")
+
+
+def test_another_part_than_asked_for_is_refused(server: Server, tmp_path: Path) -> None:
+    server.cut, server.wrong_range = [100], 7
+    (reason,) = refusals(tmp_path, server.mirror())
+    assert "another part" in reason and hidden(tmp_path) == set()
+
+
+def test_beginning_that_cannot_be_one_is_received_anew(server: Server, tmp_path: Path) -> None:
+    server.cut = [100]
+    stopped = downloads.obtain(replace(TINY, mirrors=(server.mirror(),)), tmp_path)
+    next(event for event in stopped if isinstance(event, transfer.Received))
+    stopped.close()
+    server.status = [416]
+    obtain(tmp_path, server.mirror())
+    assert server.asked == [None, "bytes=100-", None]
+    assert_unpacked(tmp_path / "lol")
+
+
+def test_file_that_is_never_as_long_as_announced(server: Server, tmp_path: Path) -> None:
+    server.extra_length, server.tag = 50, None
+    (reason,) = refusals(tmp_path, server.mirror())
+    assert "broke off again and again" in reason
 
 
 def test_busy_server_is_asked_again(server: Server, tmp_path: Path) -> None:
@@ -278,6 +326,29 @@ def test_web_page_instead_of_the_file(server: Server, tmp_path: Path, page: byte
     (reason,) = refusals(tmp_path, server.mirror())
     assert re.search(said, reason)
     assert hidden(tmp_path) == set()
+
+
+FORM = """<html><head><title>Google Drive - Virus scan warning</title></head><body>
+<form id="download-form" action="{url}" method="get"><input type="hidden" name="confirm" value="t"/></form>
+</body></html>"""
+
+
+def test_drive_confirmation_is_answered_by_gdown(server: Server, tmp_path: Path) -> None:
+    pytest.importorskip("gdown")
+    server.first_page = FORM.format(url=server.url).encode()
+    server.cut = [100]  # of the file behind the page
+    obtain(tmp_path, server.mirror())
+    assert_unpacked(tmp_path / "lol")
+    assert server.paths == ["/lol.zip", "/lol.zip?confirm=t"] * 2
+
+
+def test_drive_confirmation_without_gdown_says_what_to_install(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "gdown.download", None)
+    server.first_page = FORM.format(url=server.url).encode()
+    (reason,) = refusals(tmp_path, server.mirror())
+    assert 'pip install "lowlight[drive]"' in reason and "Virus scan warning" in reason
 
 
 LAYOUTS: dict[str, Callable[[], dict[str, bytes]]] = {
@@ -399,6 +470,46 @@ def test_incomplete_archive(tmp_path: Path) -> None:
         obtain(tmp_path / "data", archive=archive)
 
 
+def test_pictures_that_do_not_decode(tmp_path: Path) -> None:
+    archive = tmp_path / "fetched.zip"
+    archive.write_bytes(zipped(members() | {"our485/high/5.png": b"no picture"}))
+    with pytest.raises(DownloadError, match=r"fetched\.zip: our485/high/5\.png: not a picture"):
+        obtain(tmp_path / "data", archive=archive)
+    assert {path.name for path in (tmp_path / "data").iterdir()} == {".lol.lock"}
+
+
+def test_what_a_killed_process_left_is_cleared_away(server: Server, tmp_path: Path) -> None:
+    left = tmp_path / ".lol.part" / "our485" / "low" / "9.png"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"half")
+    obtain(tmp_path, server.mirror())
+    assert_unpacked(tmp_path / "lol")
+    assert hidden(tmp_path) == set()
+
+
+@pytest.mark.parametrize("moment", ["unpacking", "looking"])
+def test_killed_at_any_moment_the_next_run_ends_well(server: Server, tmp_path: Path, moment: str) -> None:
+    """Another process, ended by the system without a chance to clean up: nothing stands under the name of the data."""
+    event = {"unpacking": "archives.Unpacking", "looking": "inspection.Inspecting"}
+    code = (
+        "import os, sys\n"
+        "from pathlib import Path\n"
+        "from lowlight_cli.core import archives, downloads, inspection, transfer\n"
+        "parts = (inspection.Part('our485', 3), inspection.Part('eval15', 1))\n"
+        "mirror = downloads.Mirror('here', sys.argv[1])\n"
+        "source = downloads.Source('lol', '', '', '', None, parts, (mirror,))\n"
+        "for event in downloads.obtain(source, Path(sys.argv[2])):\n"
+        f"    if isinstance(event, {event[moment]}):\n"
+        "        os._exit(9)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, server.url, str(tmp_path)], check=False, capture_output=True)
+    assert done.returncode == 9, done.stderr
+    assert not (tmp_path / "lol").exists()
+    obtain(tmp_path, server.mirror())
+    assert_unpacked(tmp_path / "lol")
+    assert hidden(tmp_path) == set()
+
+
 def test_two_downloads_at_once(server: Server, tmp_path: Path) -> None:
     first = downloads.obtain(replace(TINY, mirrors=(server.mirror(),)), tmp_path)
     next(first)
@@ -417,8 +528,96 @@ def test_full_disk_is_reported_before_anything_is_received(
     assert len(server.asked) == 1 and not (tmp_path / ".lol.zip.part").exists()
 
 
+def test_disk_that_fills_up_while_receiving(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "lol.zip")
+
+    monkeypatch.setattr(transfer, "write_json", full)
+    with pytest.raises(DownloadError, match="No space left on device: choose another --data"):
+        obtain(tmp_path, server.mirror())
+
+
 def test_target_that_cannot_be_written(server: Server, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(DownloadError, match="choose another --data"):
         obtain(tmp_path / "file" / "data", server.mirror())
     assert server.asked == []
+
+
+# Checking what is there
+
+
+def spoil(place: Path, kind: str) -> None:
+    """Damage a good data set in one way."""
+    low = place / "our485" / "low" / "5.png"
+    match kind:
+        case "missing":
+            low.unlink()
+        case "extra":
+            (place / "our485" / "low" / "6.png").write_bytes(low.read_bytes())
+        case "damaged":
+            low.write_bytes(low.read_bytes()[:40])
+        case "another size":
+            Image.new("RGB", (10, 8)).save(low)
+        case "no folder":
+            shutil.rmtree(place / "our485" / "high")
+
+
+SPOILT = {
+    "missing": ["high/5.png: no picture of that name in low/", "our485: 2 pairs instead of 3"],
+    "extra": ["low/6.png: no picture of that name in high/"],
+    "damaged": ["low/5.png: "],
+    "another size": ["low/5.png is 8x10 but "],
+    "no folder": ["our485: no folder high/"],
+}
+
+
+@pytest.mark.parametrize("kind", SPOILT)
+def test_check_names_every_fault(tmp_path: Path, kind: str) -> None:
+    archive = tmp_path / "fetched.zip"
+    archive.write_bytes(zipped(members()))
+    obtain(tmp_path, archive=archive)
+    spoil(tmp_path / "lol", kind)
+    found = []
+    with pytest.raises(DatasetError, match=r"faults: move it away"):
+        for event in downloads.check(TINY, tmp_path):
+            found.append(event)
+    faults = [event.reason for event in found if isinstance(event, inspection.Faulty)]
+    assert len(faults) == len(SPOILT[kind])
+    for fault, said in zip(faults, SPOILT[kind], strict=True):
+        assert said in fault
+
+
+def test_check_flags_pairs_and_is_content(tmp_path: Path) -> None:
+    archive = tmp_path / "fetched.zip"
+    archive.write_bytes(zipped(members()))
+    obtain(tmp_path, archive=archive)
+    (tmp_path / "lol" / "our485" / "low" / "5.png").write_bytes(picture(200))
+    found = list(downloads.check(TINY, tmp_path))
+    (flagged,) = (event for event in found if isinstance(event, inspection.Flagged))
+    assert "low/5.png: not darker than its partner" in flagged.reason
+    assert isinstance(found[-1], downloads.Finished)
+
+
+def test_check_knows_the_published_pixels(tmp_path: Path) -> None:
+    archive = tmp_path / "fetched.zip"
+    archive.write_bytes(zipped(members()))
+    obtain(tmp_path, archive=archive)
+    digest = hashlib.sha256()
+    for name in (2, 5, 648):
+        pixels = b"".join(bytes([value]) * (3 * 8 * 12) for value in (name % 100, name % 100 + 100))
+        digest.update(hashlib.sha256(pixels).digest())
+    known = replace(TINY, parts=(Part("our485", 3, (8, 12), digest.hexdigest()), Part("eval15", 1)))
+    assert not any(isinstance(event, inspection.Faulty) for event in downloads.check(known, tmp_path))
+    (tmp_path / "lol" / "our485" / "low" / "5.png").write_bytes(picture(6))
+    found = []
+    with pytest.raises(DatasetError):
+        for event in downloads.check(known, tmp_path):
+            found.append(event)
+    (fault,) = (event for event in found if isinstance(event, inspection.Faulty))
+    assert "pixels are not the published ones" in fault.reason
+
+
+def test_check_of_nothing(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="lowlight download lol"):
+        list(downloads.check(TINY, tmp_path))

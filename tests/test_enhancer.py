@@ -1,37 +1,163 @@
-"""The Enhancer against the bare network."""
+"""The Enhancer against the bare network, and as a library."""
 
+import threading
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from lowlight_cli import Enhancer
-from lowlight_cli.core import checkpoints
-from lowlight_cli.core.errors import LowlightError
+from lowlight_cli.core import checkpoints, images
+from lowlight_cli.core.errors import LowlightError, PictureError
 from lowlight_cli.core.networks import RetinexNet
 
 
 @pytest.fixture(scope="module")
 def net() -> RetinexNet:
     torch.manual_seed(0)
-    return RetinexNet(width=4).eval()
+    net = RetinexNet(width=4).eval()
+    torch.nn.init.constant_(net.enhance.head.bias, 0.6)  # so that pictures come out visibly brighter
+    return net
 
 
 @pytest.fixture(scope="module")
-def enhancer(net: RetinexNet, tmp_path_factory: pytest.TempPathFactory) -> Enhancer:
+def model(net: RetinexNet, tmp_path_factory: pytest.TempPathFactory) -> str:
     path = tmp_path_factory.mktemp("model") / "tiny.safetensors"
     checkpoints.save(net, path)
-    return Enhancer(str(path), "cpu")
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def enhancer(model: str) -> Enhancer:
+    return Enhancer(model, "cpu")
+
+
+def dark(height: int = 24, width: int = 40) -> torch.Tensor:
+    return 0.3 * torch.rand(3, height, width, generator=torch.Generator().manual_seed(0))
 
 
 @torch.inference_mode()
 def test_enhance_is_the_network_clamped(enhancer: Enhancer, net: RetinexNet) -> None:
-    pixels = 0.3 * torch.rand(3, 24, 40, generator=torch.Generator().manual_seed(0))
-    expected = net(pixels[None]).enhanced[0].clamp(0, 1)
-    torch.testing.assert_close(enhancer.enhance(pixels), expected, rtol=0, atol=1e-6)
+    expected = net(dark()[None]).enhanced[0].clamp(0, 1)
+    torch.testing.assert_close(enhancer.enhance(dark()), expected, rtol=0, atol=1e-6)
 
 
-def test_decompose_gives_maps_of_the_picture_size(enhancer: Enhancer) -> None:
-    found = enhancer.decompose(torch.rand(3, 13, 29))
+@pytest.mark.parametrize("tile", [64, "auto", "off"])
+def test_tiling_does_not_show(enhancer: Enhancer, model: str, tile: int | str) -> None:
+    tiled = Enhancer(model, "cpu", tile=tile)
+    pixels = dark(150, 203)
+    torch.testing.assert_close(tiled.enhance(pixels), enhancer.enhance(pixels), rtol=0, atol=1e-6)
+    for ours, truth in zip(tiled.decompose(pixels), enhancer.decompose(pixels), strict=True):
+        torch.testing.assert_close(ours, truth, rtol=0, atol=1e-6)
+
+
+def test_little_memory_means_small_tiles(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from lowlight_cli.core import device
+
+    enhancer = Enhancer(model, "cpu")
+    assert min(enhancer._tile_size(3000, 4000, 1, 40)) >= 256
+    monkeypatch.setattr(device, "free_memory", lambda device: 100 << 20)
+    tall, wide = enhancer._tile_size(3000, 4000, 1, 40)
+    assert (tall + 80) * (wide + 80) * 1100 <= 50 << 20
+    assert tall % 8 == wide % 8 == 0
+
+
+def test_maps_are_of_the_picture_size(enhancer: Enhancer) -> None:
+    found = enhancer.decompose(dark(13, 29))
     assert [tuple(maps.shape) for maps in found] == [(3, 13, 29), (1, 13, 29), (1, 13, 29)]
+    assert all(maps.dtype == torch.float32 for maps in found)
+
+
+def test_every_kind_of_picture_comes_back_as_it_was_given(enhancer: Enhancer, tmp_path: Path) -> None:
+    bytes_ = images.quantised(dark()).permute(1, 2, 0).numpy()
+    Image.fromarray(bytes_).save(tmp_path / "a.png")
+    from_array = enhancer.enhance(bytes_)
+    assert from_array.dtype == np.uint8
+    from_path, from_pillow = enhancer.enhance(tmp_path / "a.png"), enhancer.enhance(Image.fromarray(bytes_))
+    assert isinstance(from_path, Image.Image)
+    for other in (from_path, from_pillow, enhancer.enhance(str(tmp_path / "a.png"))):
+        np.testing.assert_array_equal(np.asarray(other), from_array)
+    tensor = enhancer.enhance(torch.from_numpy(bytes_).permute(2, 0, 1))
+    np.testing.assert_array_equal(tensor.permute(1, 2, 0).numpy(), from_array)
+    for dtype, tolerance in ((np.float32, 0.51 / 255), (np.float64, 0.51 / 255), (np.float16, 1.5 / 255)):
+        floats = enhancer.enhance((bytes_ / 255).astype(dtype))
+        assert floats.dtype == dtype
+        assert np.abs(floats - from_array / 255).max() < tolerance
+    wide = enhancer.enhance(bytes_.astype(np.uint16) * 257)
+    assert wide.dtype == np.uint16
+    assert np.abs(wide / 257 - from_array).max() < 0.51
+
+
+@pytest.mark.parametrize("shape", [(24, 40), (24, 40, 1), (24, 40, 2), (24, 40, 4)])
+def test_gray_and_alpha_keep_their_shape(enhancer: Enhancer, shape: tuple[int, ...]) -> None:
+    given = np.random.default_rng(0).integers(0, 60, shape, dtype=np.uint8)
+    found = enhancer.enhance(given)
+    assert found.shape == shape
+    if shape[-1] in (2, 4):
+        np.testing.assert_array_equal(found[..., -1], given[..., -1])
+        assert (found[..., 0] != given[..., 0]).any()
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "HSV", "I;16", "F"])
+def test_pillow_images_of_any_mode(enhancer: Enhancer, mode: str) -> None:
+    image = Image.fromarray(images.quantised(dark()).permute(1, 2, 0).numpy())
+    if mode in ("I;16", "F"):
+        values = np.asarray(image.convert("L"))
+        image = Image.fromarray(values.astype(np.uint16) * 257 if mode == "I;16" else values.astype(np.float32) / 255)
+    else:
+        image = image.convert(mode)
+    before = image.tobytes()
+    found = enhancer.enhance(image)
+    assert found.size == image.size
+    assert found.mode == {"1": "L", "F": "I;16"}.get(mode, mode if mode in ("L", "LA", "RGBA", "I;16") else "RGB")
+    assert image.tobytes() == before, "the given image is left alone"
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        np.zeros((3, 4, 5, 6), np.uint8),
+        np.zeros((4, 5, 7), np.uint8),
+        np.zeros((0, 5, 3), np.uint8),
+        np.zeros((4, 5, 3), np.int64),
+        torch.zeros(4, 5),
+        torch.zeros(5, 4, 5),
+    ],
+)
+def test_what_is_no_picture_is_refused(enhancer: Enhancer, given: np.ndarray | torch.Tensor) -> None:
+    with pytest.raises(PictureError, match=r"give|is no picture"):
+        enhancer.enhance(given)
+
+
+def test_results_are_ordinary_tensors(enhancer: Enhancer) -> None:
+    result = enhancer.enhance(dark())
+    result += 1  # an inference tensor would refuse
+    assert not result.requires_grad
+
+
+def test_several_threads_get_what_one_gets(enhancer: Enhancer) -> None:
+    pictures = [dark(60 + 8 * number, 90) for number in range(6)]
+    expected = [enhancer.enhance(pixels) for pixels in pictures]
+    found: dict[int, torch.Tensor] = {}
+
+    def work(number: int) -> None:
+        found[number] = enhancer.enhance(pictures[number], strength=1.0)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for number, pixels in enumerate(expected):
+        torch.testing.assert_close(found[number], pixels, rtol=0, atol=1e-6)
+
+
+def test_bf16_is_close_and_never_fails_on_a_processor(enhancer: Enhancer, model: str) -> None:
+    rough = Enhancer(model, "cpu", precision="bf16").enhance(dark())
+    assert rough.dtype == torch.float32
+    assert (rough - enhancer.enhance(dark())).abs().max() < 0.02
 
 
 def test_parameters_are_counted(enhancer: Enhancer, net: RetinexNet) -> None:

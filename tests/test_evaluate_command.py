@@ -15,8 +15,9 @@ Lowlight = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture(autouse=True)
 def wide(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A terminal wide enough for every column."""
+    """A terminal wide enough for every column, and no attempt to fetch AlexNet."""
     monkeypatch.setattr("lowlight_cli.console.out.width", 200)
+    monkeypatch.setenv("LOWLIGHT_LPIPS", "false")
 
 
 def one_line(text: str) -> str:
@@ -27,10 +28,23 @@ def one_line(text: str) -> str:
 def test_the_table_shows_every_picture_and_the_mean(lowlight: Lowlight, pair_folder: Path, tiny_model: Path) -> None:
     code, out, _ = lowlight("evaluate", "--dataset", pair_folder, "--model", tiny_model)
     assert code == 0
-    for expected in ("PSNR", "SSIM RGB ↑", "SSIM gray ↑", "mean", "8 pairs"):
-        assert expected in out
-    first_cells = [line.split()[1] for line in out.splitlines() if line.count("│") > 2]
-    assert first_cells == [*map(str, range(8)), "mean"]
+    words = out.split()
+    for expected in ("pairs", "PSNR", "SSIM", "RGB", "gray", "↑", "GT-mean", "consistency", "from"):
+        assert expected in words
+    first_cells = [line.split()[0] for line in out.splitlines() if line.strip()]
+    assert first_cells[first_cells.index("0") :][:9] == [*map(str, range(8)), "mean"]
+
+
+def test_a_narrow_terminal_loses_no_column(
+    lowlight: Lowlight, pair_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lowlight_cli.console.out.width", 50)
+    _, out, _ = lowlight("evaluate", "--dataset", pair_folder, "-b", "gamma")
+    assert "…" not in out
+    assert max(map(len, out.splitlines())) <= 50
+    words = out.split()
+    for expected in ("PSNR", "GT-mean", "brightness", "MP/s", "parameters"):
+        assert expected in words
 
 
 def test_json_holds_the_same_figures(lowlight: Lowlight, pair_folder: Path, tiny_model: Path, tmp_path: Path) -> None:
@@ -140,11 +154,120 @@ def test_an_unwritable_report_is_one_line(
 ) -> None:
     (tmp_path / "file").write_text("")
     report = tmp_path / "file" / "figures.json"
-    code, _, err = lowlight("evaluate", "--dataset", pair_folder, "--model", tiny_model, "--json", report)
-    assert code == 1
+    code, out, err = lowlight("evaluate", "--dataset", pair_folder, "--model", tiny_model, "--json", report)
+    assert (code, out) == (1, "")
     assert "cannot be written" in one_line(err)
 
 
 def test_wrong_usage_exits_with_2(lowlight: Lowlight, pair_folder: Path, tiny_model: Path) -> None:
     assert lowlight("evaluate", "--dataset", pair_folder, "--model", tiny_model, "--device", "abacus")[0] == 2
     assert lowlight("evaluate", "--nonsense")[0] == 2
+
+
+def test_baselines_alone_need_no_model(lowlight: Lowlight, pair_folder: Path, tmp_path: Path) -> None:
+    report = tmp_path / "figures.json"
+    code, out, _ = lowlight("evaluate", "--dataset", pair_folder, "-b", "input", "-b", "clahe", "--json", report)
+    assert code == 0
+    found = json.loads(report.read_text())
+    assert [(model["name"], model["kind"]) for model in found["models"]] == [
+        ("input", "baseline"),
+        ("clahe", "baseline"),
+    ]
+    assert "paired differences" in out
+    assert "8 of 8" in out
+
+
+def test_without_any_name_the_default_model_is_measured(lowlight: Lowlight, pair_folder: Path) -> None:
+    from lowlight_cli.settings import DEFAULT_MODEL, EvaluateSettings
+
+    assert EvaluateSettings.load().model == (DEFAULT_MODEL,)
+    assert EvaluateSettings.load(baseline=["input"]).model == ()
+    assert lowlight("evaluate", "--dataset", pair_folder, "-b", "magic")[0] == 2
+
+
+def test_equal_pictures_are_infinite_on_screen_and_null_in_json(lowlight: Lowlight, tmp_path: Path) -> None:
+    for side in ("low", "high"):
+        images.write(tmp_path / "same" / side / "a.png", images.Picture(torch.full((3, 30, 30), 0.4)))
+    report = tmp_path / "figures.json"
+    page = tmp_path / "page.html"
+    code, out, _ = lowlight(
+        "evaluate", "--dataset", tmp_path / "same", "-b", "input", "-b", "gamma", "--json", report, "--report", page
+    )
+    assert code == 0
+    assert "inf" in out
+    assert "nan" not in out
+    assert json.loads(report.read_text())["models"][0]["images"][0]["psnr"] is None
+    assert "NaN" not in page.read_text()
+
+
+def test_a_folder_without_truth(lowlight: Lowlight, tmp_path: Path) -> None:
+    images.write(tmp_path / "photos" / "night.png", images.Picture(torch.rand(3, 100, 110) * 0.1))
+    sheet, report = tmp_path / "sheet.png", tmp_path / "figures.json"
+    code, out, _ = lowlight(
+        *("evaluate", "--dataset", tmp_path / "photos", "-b", "gamma", "--sheet", sheet, "--json", report)
+    )
+    assert code == 0
+    assert "NIQE" in out
+    assert "PSNR" not in out
+    found = json.loads(report.read_text())
+    assert (found["pairs"], found["pictures"]) == (0, 1)
+    assert found["references"][0]["name"] == "input"
+    assert images.read(sheet).pixels.shape[2] > 220
+
+
+def test_every_output_is_written(lowlight: Lowlight, pair_folder: Path, tiny_model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    names = {"--csv": "f.csv", "--markdown": "f.md", "--save": "pictures", "--sheet": "s.jpg", "--report": "r.html"}
+    given = [part for option, name in names.items() for part in (option, out / name)]
+    code, _, err = lowlight("evaluate", "--dataset", pair_folder, "-m", tiny_model, "-b", "gamma", *given)
+    assert code == 0
+    assert {path.name for path in out.iterdir()} == set(names.values())
+    assert sorted(path.name for path in (out / "pictures" / "tiny").iterdir()) == [f"{n}.png" for n in range(8)]
+    saved = images.read(out / "pictures" / "gamma" / "0.png").pixels
+    low = images.read(pair_folder / "low" / "0.png").pixels
+    assert saved.equal(images.quantised(low ** (1 / 2.2)).float() / 255)
+    assert len((out / "f.csv").read_text().splitlines()) == 1 + 3 * 8
+    assert "r.html" in err
+
+
+def test_saved_pictures_are_not_mixed_with_earlier_ones(lowlight: Lowlight, pair_folder: Path, tmp_path: Path) -> None:
+    command = ["evaluate", "--dataset", pair_folder, "-b", "gamma", "--save", tmp_path / "saved"]
+    assert lowlight(*command)[0] == 0
+    code, out, err = lowlight(*command)
+    assert (code, out) == (1, "")
+    assert "--overwrite" in one_line(err)
+    assert lowlight(*command, "--overwrite")[0] == 0
+
+
+def test_no_output_replaces_an_input_or_has_an_unknown_format(
+    lowlight: Lowlight, pair_folder: Path, tmp_path: Path
+) -> None:
+    victim = pair_folder / "low" / "0.png"
+    before = victim.read_bytes()
+    for option, path, said in (
+        ("--sheet", victim, "input"),
+        ("--json", victim, "input"),
+        ("--csv", pair_folder, "folder"),
+        ("--sheet", tmp_path / "sheet.xyz", "xyz"),
+        ("--save", victim, "not a folder"),
+    ):
+        code, out, err = lowlight("evaluate", "--dataset", pair_folder, "-b", "gamma", option, path)
+        assert (code, out) == (1, ""), option
+        assert said in one_line(err)
+    assert victim.read_bytes() == before
+
+
+def test_an_unreadable_niqe_model_is_one_line(lowlight: Lowlight, pair_folder: Path) -> None:
+    code, _, err = lowlight("evaluate", "--dataset", pair_folder, "-b", "gamma", "--niqe", "absent.npz")
+    assert code == 1
+    assert "absent.npz" in one_line(err)
+
+
+def test_every_option_is_a_setting() -> None:
+    import typer
+
+    from lowlight_cli.app import app
+    from lowlight_cli.settings import EvaluateSettings
+
+    command = typer.main.get_command(app).commands["evaluate"]  # type: ignore[attr-defined]
+    assert {parameter.name for parameter in command.params} - {"config", "help"} == set(EvaluateSettings.model_fields)

@@ -1,52 +1,201 @@
-"""What is measured of a model over pairs, and how it is recorded."""
+"""What is measured of systems over pictures."""
 
-import json
 import math
 from pathlib import Path
+from urllib.error import URLError
 
 import pytest
 import torch
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from lowlight_cli.core import datasets, evaluation, images
+from lowlight_cli.core import checkpoints, datasets, evaluation, images, lpips, metrics, niqe
 from lowlight_cli.core.enhancer import Enhancer
-from lowlight_cli.core.errors import DatasetError
+from lowlight_cli.core.errors import DatasetError, LowlightError
+from lowlight_cli.core.evaluation import Measured, Sample
+from lowlight_cli.core.networks import RetinexNet
+from lowlight_cli.settings import EvaluateSettings, TrainSettings
+
+
+def measured(place: Path, *systems: evaluation.System) -> list[Measured]:
+    return list(evaluation.measure(evaluation.samples(place), systems, niqe.load(), None, "cpu"))
+
+
+def put(path: Path, height: int, width: int, seed: int = 0) -> torch.Tensor:
+    pixels = torch.rand(3, height, width, generator=torch.Generator().manual_seed(seed))
+    images.write(path, images.Picture(pixels))
+    return pixels
 
 
 def test_what_is_measured_is_the_file_that_would_be_saved(pair_folder: Path, tiny_model: Path, tmp_path: Path) -> None:
-    enhancer = Enhancer(str(tiny_model), "cpu")
+    (system,) = evaluation.systems([str(tiny_model)], [], "cpu")
+    of_system = [now for now in measured(pair_folder, system) if now.system is system]
+    assert [now.row.name for now in of_system] == [*map(str, range(8))]
     pair = datasets.pairs(pair_folder)[3]
-    (row,) = evaluation.rows(enhancer, [pair])
-    images.write(tmp_path / "enhanced.png", images.Picture(enhancer.enhance(images.read(pair.low).pixels)))
+    enhanced = Enhancer(str(tiny_model), "cpu").enhance(images.read(pair.low).pixels)
+    images.write(tmp_path / "enhanced.png", images.Picture(enhanced))
     saved, truth = (
         images.quantised(images.read(path).pixels).permute(1, 2, 0).numpy()
         for path in (tmp_path / "enhanced.png", pair.high)
     )
-    assert row.name == pair.name == "3"
-    assert row.psnr == pytest.approx(peak_signal_noise_ratio(truth, saved), abs=1e-6)
+    row = of_system[3].row
+    assert (of_system[3].enhanced.permute(1, 2, 0).numpy() == saved).all()
+    assert row.figures["psnr"] == pytest.approx(peak_signal_noise_ratio(truth, saved), abs=1e-6)
     similarity = structural_similarity(
         truth, saved, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, channel_axis=2
     )
-    assert row.ssim == pytest.approx(similarity, abs=1e-6)
+    assert row.figures["ssim"] == pytest.approx(similarity, abs=1e-6)
+    luma = (torch.from_numpy(saved).double() / 255 * torch.tensor([0.299, 0.587, 0.114])).sum(-1)
+    assert row.figures["brightness"] == pytest.approx(luma.mean().item())
+    assert row.figures["ms"] > 0
+    assert row.figures["megapixels_per_second"] == pytest.approx(48 * 64 / 1000 / row.figures["ms"])
 
 
-def test_too_small_for_ssim_is_said(tmp_path: Path, tiny_model: Path) -> None:
+def test_gt_mean_stands_in_columns_of_its_own(pair_folder: Path) -> None:
+    (system,) = evaluation.systems([], ["input"], "cpu")
+    row = measured(pair_folder, system)[0].row
+    pair = datasets.decode(datasets.pairs(pair_folder)[0])
+    low, high = (side[None].double() / 255 for side in pair)
+    assert row.figures["psnr"] == pytest.approx(metrics.psnr(low, high).item())
+    assert row.figures["psnr_gt_mean"] == pytest.approx(metrics.psnr(metrics.gt_mean(low, high), high).item())
+    assert row.figures["psnr_gt_mean"] > row.figures["psnr"] + 5
+
+
+def test_pictures_of_several_sizes_are_measured_in_order(tmp_path: Path) -> None:
+    sizes = [(20, 30), (20, 30), (30, 20), (20, 30), (12, 15)]
+    for number, size in enumerate(sizes):
+        for side in ("low", "high"):
+            put(tmp_path / side / f"{number}.png", *size, seed=number + 10 * (side == "high"))
+    (system,) = evaluation.systems([], ["gamma"], "cpu")
+    found = [now for now in measured(tmp_path, system) if now.system is system]
+    assert [now.row.name for now in found] == ["0", "1", "2", "3", "4"]
+    assert [tuple(now.enhanced.shape[1:]) for now in found] == sizes
+    for name in ("1", "4"):  # the same alone as in company
+        for side in ("low", "high"):
+            source = tmp_path / side / f"{name}.png"
+            images.save(images.to_image(images.read(source).pixels), tmp_path / f"only{name}" / side / f"{name}.png")
+        alone = measured(tmp_path / f"only{name}", system)[0].row.figures
+        together = found[int(name)].row.figures
+        assert alone["psnr"] == pytest.approx(together["psnr"])
+        assert alone["ssim"] == pytest.approx(together["ssim"])
+
+
+def test_the_truth_is_measured_as_reference_without_time_or_likeness(tmp_path: Path) -> None:
     for side in ("low", "high"):
-        images.write(tmp_path / side / "a.png", images.Picture(torch.rand(3, 10, 40)))
+        put(tmp_path / side / "a.png", 100, 120, seed=len(side))
+    last = measured(tmp_path, *evaluation.systems([], ["clahe"], "cpu"))[-1]
+    assert (last.system.name, last.system.kind) == ("truth", "reference")
+    assert last.row.figures.keys() == {"niqe", "brightness"}
+    high = metrics.gray(datasets.decode(datasets.pairs(tmp_path)[0]).high[None].double() / 255)
+    assert last.row.figures["brightness"] == pytest.approx(high.mean().item())
+    assert last.row.figures["niqe"] == pytest.approx(niqe.niqe(high, niqe.load()).item())
+
+
+def test_a_folder_without_truth_has_niqe_and_brightness(tmp_path: Path) -> None:
+    put(tmp_path / "night.png", 100, 130)
+    put(tmp_path / "more" / "night.jpg", 100, 130, seed=1)
+    put(tmp_path / "tiny.png", 30, 30)
+    samples = evaluation.samples(tmp_path)
+    assert [sample.name for sample in samples] == ["more/night", "night", "tiny"]
+    found = measured(tmp_path, *evaluation.systems([], ["gamma"], "cpu"))
+    of_gamma = {now.row.name: now.row.figures for now in found if now.system.name == "gamma"}
+    assert of_gamma["night"].keys() == {"niqe", "brightness", "ms", "megapixels_per_second"}
+    assert "niqe" not in of_gamma["tiny"]
+    assert {now.system.name for now in found if now.system.kind == "reference"} == {"input"}
+
+
+def test_names_that_differ_only_in_suffix_stay_apart(tmp_path: Path) -> None:
+    put(tmp_path / "a.png", 20, 20)
+    put(tmp_path / "a.jpg", 20, 20)
+    assert [sample.name for sample in evaluation.samples(tmp_path)] == ["a.jpg", "a.png"]
+
+
+def test_too_small_for_ssim_is_said(tmp_path: Path) -> None:
+    for side in ("low", "high"):
+        put(tmp_path / side / "a.png", 10, 40)
     with pytest.raises(DatasetError, match="at least 11 px"):
-        next(evaluation.rows(Enhancer(str(tiny_model), "cpu"), datasets.pairs(tmp_path)))
+        measured(tmp_path, *evaluation.systems([], ["input"], "cpu"))
 
 
-def test_the_mean_is_over_pictures() -> None:
-    rows = [evaluation.Row("a", 10, 0.2, 0.4), evaluation.Row("b", 20, 0.4, 0.8)]
-    assert evaluation.mean(rows) == pytest.approx({"psnr": 15, "ssim": 0.3, "ssim_gray": 0.6})
+def test_reflectances_of_low_and_high_are_compared(pair_folder: Path, tiny_model: Path) -> None:
+    (system,) = evaluation.systems([str(tiny_model)], [], "cpu")
+    row = measured(pair_folder, system)[0].row
+    low, high = (side.float() / 255 for side in datasets.decode(datasets.pairs(pair_folder)[0]))
+    enhancer = Enhancer(str(tiny_model), "cpu")
+    expected = (enhancer.decompose(low).reflectance - enhancer.decompose(high).reflectance).abs().mean().item()
+    assert row.figures["reflectance_consistency"] == pytest.approx(expected, abs=1e-6)
 
 
-def test_an_infinite_psnr_is_null_in_json() -> None:
-    record = evaluation.as_record("same", 7, [evaluation.Row("a", math.inf, 1.0, 1.0)])
-    text = json.dumps(record, allow_nan=False)
-    assert json.loads(text)["images"][0] == {"name": "a", "psnr": None, "ssim": 1.0, "ssim_gray": 1.0}
-    assert json.loads(text)["mean"]["psnr"] is None
+def test_known_maps_are_scored(tmp_path: Path, tiny_model: Path) -> None:
+    """The true maps of one picture are what the model itself says, of another they are something else."""
+    enhancer = Enhancer(str(tiny_model), "cpu")
+    for name in ("own", "other"):
+        low = put(tmp_path / "low" / f"{name}.png", 40, 48)
+        put(tmp_path / "high" / f"{name}.png", 40, 48, seed=1)
+        maps = enhancer.decompose(images.quantised(low).float() / 255)
+        for kind, pixels in (("reflectance", maps.reflectance), ("illumination", maps.illumination)):
+            true = pixels if name == "own" else torch.rand_like(pixels)
+            images.save(images.to_image(true), tmp_path / "truth" / f"{name}_{kind}.png")
+    (system,) = evaluation.systems([str(tiny_model)], [], "cpu")
+    own, other = (now.row.figures for now in sorted(measured(tmp_path, system)[:2], key=lambda now: now.row.name)[::-1])
+    for key in ("lmse_reflectance", "lmse_illumination"):
+        assert own[key] < 1e-3
+        assert other[key] > 0.05
+
+
+def test_a_map_of_another_size_is_said(tmp_path: Path) -> None:
+    for side, height in (("low/a", 40), ("high/a", 40), ("truth/a_reflectance", 41)):
+        put(tmp_path / f"{side}.png", height, 48)
+    with pytest.raises(DatasetError, match="another size"):
+        measured(tmp_path, *evaluation.systems([], ["input"], "cpu"))
+
+
+def test_multiply_adds_are_those_of_the_layers() -> None:
+    decom = 4 * 64 * 9**2 + 5 * 64 * 64 * 3**2 + 64 * 4 * 3**2
+    assert evaluation.multiply_adds(RetinexNet(ignore_enhance_net=True), 40, 64) == decom * 40 * 64
+
+
+def test_brightness_transfer_is_recorded(tmp_path: Path) -> None:
+    for side, level in (("low", 0.2), ("high", 0.8)):
+        images.write(tmp_path / side / "a.png", images.Picture(torch.full((3, 20, 30), level)))
+    truth = measured(tmp_path)[0]
+    total, pixels = evaluation.tones(truth)
+    level = int(0.2 * len(pixels))
+    assert pixels[level] == pixels.sum() == 600
+    assert (total[level] / pixels[level]).item() == pytest.approx(0.8)
+
+
+def test_the_protocol_scenes_measures_what_training_never_saw(pair_folder: Path, tiny_model: Path) -> None:
+    settings = EvaluateSettings(dataset=str(pair_folder), protocol="scenes", baseline=("input",), lpips=False)
+    *_, (report, _) = evaluation.run(settings)
+    names = [row.name for row in report.results[0].rows]
+    pairs = datasets.pairs(pair_folder)
+    training = TrainSettings()
+    scene_of = datasets.scenes(datasets.decode(pair).high for pair in pairs)
+    held_out = datasets.held_out(scene_of, training.validation, training.seed)
+    assert names == [pairs[index].name for index in sorted(held_out)]
+    assert 0 < len(names) < len(pairs)
+    assert report.split == "held-out scenes"
+
+
+def test_a_model_that_may_have_seen_the_scenes_is_named(pair_folder: Path, tmp_path: Path) -> None:
+    models = []
+    for name, about in (
+        ("fair", {"settings": {"seed": 0, "validation": 0.1}}),
+        ("seed", {"settings": {"seed": 4, "validation": 0.1}}),
+        ("silent", {}),
+    ):
+        checkpoints.save(RetinexNet(width=4), tmp_path / f"{name}.safetensors", about)
+        models.append(str(tmp_path / f"{name}.safetensors"))
+    settings = EvaluateSettings(dataset=str(pair_folder), protocol="scenes", model=tuple(models), lpips=False)
+    *_, (report, _) = evaluation.run(settings)
+    assert [note.partition(":")[0] for note in report.notes] == ["seed", "silent"]
+
+
+def test_scenes_need_pairs(tmp_path: Path) -> None:
+    put(tmp_path / "a.png", 20, 20)
+    settings = EvaluateSettings(dataset=str(tmp_path), protocol="scenes", baseline=("input",))
+    with pytest.raises(DatasetError, match="pairs only"):
+        list(evaluation.run(settings))
 
 
 @pytest.mark.parametrize(
@@ -59,3 +208,48 @@ def test_an_infinite_psnr_is_null_in_json() -> None:
 )
 def test_models_have_short_names_that_differ(models: list[str], expected: list[str]) -> None:
     assert evaluation.labels(models) == expected
+
+
+def test_without_a_network_lpips_is_left_out_and_that_is_said(
+    pair_folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    pytest.importorskip("torchmetrics", reason="the extra metrics is not installed")
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "no weights here"))
+
+    def refuse(*_: object, **__: object) -> None:
+        raise URLError("no network")
+
+    monkeypatch.setattr("torch.hub.download_url_to_file", refuse)
+    settings = EvaluateSettings(dataset=str(pair_folder), baseline=("input",))
+    *_, (report, _) = evaluation.run(settings)
+    (note,) = report.notes
+    assert "LPIPS left out" in note
+    assert "lpips" not in report.figures
+
+
+def test_without_the_extra_lpips_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "torchmetrics.image", None)
+    with pytest.raises(LowlightError, match=r"lowlight\[metrics\]"):
+        lpips.load(torch.device("cpu"))
+
+
+def test_lpips_is_measured_picture_by_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a random trunk in place of AlexNet's weights: the plumbing, not the values."""
+    pytest.importorskip("torchmetrics", reason="the extra metrics is not installed")
+    import torchvision
+
+    plain = torchvision.models.alexnet
+    monkeypatch.setattr("torchvision.models.alexnet", lambda **_: plain(weights=None))
+    distance = lpips.load(torch.device("cpu"))
+    a, b = torch.rand(2, 2, 3, 64, 64, dtype=torch.float64)
+    b[0] = a[0]
+    found = distance(a, b)
+    assert found.shape == (2,)
+    assert found[0] == 0
+    assert found[1] > 0
+    assert math.isfinite(found[1])
+
+
+def test_a_missing_truth_names_the_picture(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="night"):
+        evaluation.paired(Sample("night", tmp_path / "night.png"))

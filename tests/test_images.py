@@ -1,12 +1,16 @@
 """Pictures in and out, against Pillow."""
 
+import io
+import struct
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 import torch
-from PIL import Image, ImageCms, ImageOps
+from PIL import ExifTags, Image, ImageCms, ImageOps, JpegImagePlugin
 
 from lowlight_cli.core import images
 from lowlight_cli.core.errors import PictureError
@@ -144,3 +148,162 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
 def test_unknown_formats_are_refused_before_any_work(tmp_path: Path) -> None:
     with pytest.raises(PictureError, match=r"cannot write \.gif: use"):
         images.kind_of(tmp_path / "a.gif")
+
+
+LOSSY = {".jpg": 0.04, ".webp": 0.04, ".avif": 0.05, ".heic": 0.06}
+
+
+def tagged() -> tuple[Image.Image, dict[str, object]]:
+    """A picture with everything that a camera writes, and how Pillow is told so."""
+    exif = Image.Exif()
+    exif[ExifTags.Base.Make] = "Maker"
+    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.DateTimeOriginal] = "2026:01:02 03:04:05"
+    exif.get_ifd(ExifTags.IFD.GPSInfo)[ExifTags.GPS.GPSLatitudeRef] = "N"
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rating>5</rating></x:xmpmeta>'
+    icc = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    return Image.fromarray(photo()), {"exif": exif, "xmp": xmp, "icc_profile": icc, "dpi": (300, 300)}
+
+
+@pytest.mark.parametrize("wide", [False, True])
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif", ".avif", ".heic"])
+def test_metadata_goes_along_into_every_format(tmp_path: Path, suffix: str, wide: bool) -> None:
+    if suffix == ".heic":
+        pytest.importorskip("pillow_heif")
+    if wide and suffix not in (".png", ".tif"):
+        pytest.skip("8 bit only")
+    image, tags = tagged()
+    image.save(tmp_path / "a.jpg", quality=95, **tags)
+    picture = images.read(tmp_path / "a.jpg")
+    if wide:
+        picture = replace(picture, samples=images.converted(picture.samples, torch.uint16))
+    images.write(tmp_path / f"b{suffix}", picture)
+    again = images.read(tmp_path / f"b{suffix}")
+    with Image.open(tmp_path / f"b{suffix}") as written:
+        exif = written.getexif()
+        assert exif[ExifTags.Base.Make] == "Maker"
+        assert exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.DateTimeOriginal] == "2026:01:02 03:04:05"
+        assert exif.get_ifd(ExifTags.IFD.GPSInfo)[ExifTags.GPS.GPSLatitudeRef] == "N"
+        assert written.info["icc_profile"] == tags["icc_profile"]
+        assert b"<rating>5</rating>" in written.info["xmp"]
+        if suffix not in (".webp", ".avif", ".heic"):
+            assert written.info["dpi"] == pytest.approx((300, 300), abs=0.1)
+    assert again.origin.exif
+    difference = again.pixels - picture.pixels
+    assert difference.abs().mean() < LOSSY.get(suffix, 1e-9)
+
+
+def test_strip_leaves_out_where_and_when_but_not_the_colours(tmp_path: Path) -> None:
+    image, tags = tagged()
+    image.save(tmp_path / "a.jpg", **tags)
+    for suffix in (".jpg", ".png", ".tif", ".webp"):
+        images.write(tmp_path / f"b{suffix}", images.read(tmp_path / "a.jpg"), images.Encoding(strip=True))
+        content = (tmp_path / f"b{suffix}").read_bytes()
+        assert b"Maker" not in content
+        assert b"rating" not in content
+        with Image.open(tmp_path / f"b{suffix}") as written:
+            assert written.info["icc_profile"] == tags["icc_profile"]
+
+
+def test_a_tiff_does_not_hand_its_storage_tags_on(tmp_path: Path) -> None:
+    image, tags = tagged()
+    image.save(tmp_path / "a.tif", compression="tiff_lzw", **tags)
+    images.write(tmp_path / "b.jpg", images.read(tmp_path / "a.tif"))
+    with Image.open(tmp_path / "b.jpg") as written:
+        exif = written.getexif()
+        assert exif[ExifTags.Base.Make] == "Maker"
+        assert not {ExifTags.Base.StripOffsets, ExifTags.Base.Compression, ExifTags.Base.ImageWidth} & set(exif)
+
+
+def test_the_thumbnail_of_the_dark_picture_goes(tmp_path: Path) -> None:
+    thumbnail = io.BytesIO()
+    Image.new("RGB", (16, 12), (1, 2, 3)).save(thumbnail, "JPEG")
+    block = tiff_with_thumbnail(thumbnail.getvalue())
+    Image.fromarray(photo()).save(tmp_path / "a.jpg", exif=block)
+    assert thumbnail.getvalue() in (tmp_path / "a.jpg").read_bytes()
+    images.write(tmp_path / "b.jpg", images.read(tmp_path / "a.jpg"))
+    content = (tmp_path / "b.jpg").read_bytes()
+    assert b"Maker" in content
+    assert content.count(b"\xff\xd8\xff") == 1
+
+
+def tiff_with_thumbnail(jpeg: bytes) -> bytes:
+    """An EXIF block of one tag, Make, and a second directory with a thumbnail."""
+    first = struct.pack("<HHHII", 1, 0x010F, 2, 6, 26) + struct.pack("<I", 32) + b"Maker\0"
+    entries = ((0x0103, 3, 6), (0x0201, 4, 74), (0x0202, 4, len(jpeg)))
+    second = struct.pack("<H", 3) + b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in entries)
+    return b"Exif\0\0II*\0" + struct.pack("<I", 8) + first + second + bytes(4) + jpeg
+
+
+@pytest.mark.parametrize("subsampling", [0, 1, 2])
+def test_a_jpeg_keeps_its_quality_and_subsampling_unless_told(tmp_path: Path, subsampling: int) -> None:
+    Image.fromarray(photo(64, 64)).save(tmp_path / "a.jpg", quality=61, subsampling=subsampling)
+    picture = images.read(tmp_path / "a.jpg")
+    images.write(tmp_path / "kept.jpg", picture)
+    images.write(tmp_path / "chosen.jpg", picture, images.Encoding(quality=90, subsampling="444"))
+    with (
+        Image.open(tmp_path / "a.jpg") as a,
+        Image.open(tmp_path / "kept.jpg") as kept,
+        Image.open(tmp_path / "chosen.jpg") as chosen,
+    ):
+        assert kept.quantization == a.quantization
+        assert JpegImagePlugin.get_sampling(kept) == subsampling
+        assert chosen.quantization != a.quantization
+        assert JpegImagePlugin.get_sampling(chosen) == 0
+
+
+def test_cmyk_with_a_profile_becomes_srgb(tmp_path: Path) -> None:
+    Image.fromarray(photo()).convert("CMYK").save(tmp_path / "a.tif", icc_profile=b"no profile at all")
+    picture = images.read(tmp_path / "a.tif")
+    assert picture.origin.icc == b""
+    assert picture.samples.shape == (3, 24, 31)
+
+
+def test_animations_are_refused(tmp_path: Path) -> None:
+    frames = [Image.new("RGB", (8, 8), (value, 0, 0)) for value in (0, 200)]
+    frames[0].save(tmp_path / "a.webp", save_all=True, append_images=frames[1:])
+    with pytest.raises(PictureError, match="animation"):
+        images.read(tmp_path / "a.webp")
+
+
+def test_a_raw_file_is_developed_in_sixteen_bits(tmp_path: Path) -> None:
+    pytest.importorskip("rawpy")
+    sensor = np.full((64, 64), 900, np.uint16)
+    sensor[:, 32:] = 3000
+    write_dng(tmp_path / "a.dng", sensor)
+    picture = images.read(tmp_path / "a.dng")
+    assert picture.samples.dtype == torch.uint16
+    for columns, light in ((slice(4, 24), 900 / 4095), (slice(40, 60), 3000 / 4095)):  # as exposed, not stretched
+        expected = 1.055 * light ** (1 / 2.4) - 0.055
+        assert picture.pixels[:, 8:-8, columns].mean() == pytest.approx(expected, abs=0.02)
+
+
+def write_dng(path: Path, sensor: np.ndarray) -> None:
+    """A minimal camera raw file: an RGGB sensor of 12 bits."""
+    matrix = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
+    rationals = tuple(part for value in matrix for part in (round(value * 10000), 10000))
+    tifffile.imwrite(
+        path,
+        sensor,
+        photometric=32803,
+        extratags=[
+            (33421, "H", 2, (2, 2), True),
+            (33422, "B", 4, (0, 1, 1, 2), True),
+            (50706, "B", 4, (1, 4, 0, 0), True),
+            (50708, "s", 0, "Test Camera", True),
+            (50714, "H", 1, 0, True),
+            (50717, "H", 1, 4095, True),
+            (50721, "2i", 9, rationals, True),
+            (50728, "2I", 3, (1, 1, 1, 1, 1, 1), True),
+            (50778, "H", 1, 21, True),
+        ],
+    )
+
+
+@pytest.mark.parametrize(("name", "module", "extra"), [("a.heic", "pillow_heif", "heic"), ("a.dng", "rawpy", "raw")])
+def test_a_missing_extra_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, module: str, extra: str
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    (tmp_path / name).write_bytes(b"something")
+    with pytest.raises(PictureError, match=rf"a\.\w+: .*pip install 'lowlight\[{extra}\]'"):
+        images.read(tmp_path / name)

@@ -99,3 +99,42 @@ def test_blurring_is_the_convolution_with_a_gaussian() -> None:
     kernel = torch.exp(-(place[:, None].square() + place.square()) / (2 * 1.5**2))
     kernel = (kernel / kernel.sum()).expand(3, 1, 11, 11)
     torch.testing.assert_close(metrics.blurred(x), torch.nn.functional.conv2d(x, kernel, groups=3))
+
+
+def test_gt_mean_borrows_the_brightness_of_the_truth() -> None:
+    prediction, target = bytes_pair(30, 40, 0.02)
+    scaled = metrics.gt_mean(0.3 * prediction, target)
+    assert metrics.gray(scaled).mean().item() == pytest.approx(metrics.gray(target).mean().item(), rel=1e-3)
+    ratio = metrics.gray(target).mean() / metrics.gray(prediction).mean()
+    torch.testing.assert_close(scaled, (prediction * ratio).clamp(0, 1))
+    black = torch.zeros_like(target)
+    assert metrics.gt_mean(black, target).equal(black)
+
+
+def naive_lmse(estimate: np.ndarray, truth: np.ndarray, window: int) -> float:
+    """Grosse et al. 2009, window by window."""
+    left, total = 0.0, 0.0
+    for y in range(0, truth.shape[1] - window + 1, window // 2):
+        for x in range(0, truth.shape[2] - window + 1, window // 2):
+            a, b = (m[:, y : y + window, x : x + window].flatten() for m in (estimate, truth))
+            scale = (a @ b) / (a @ a)
+            left += ((b - scale * a) ** 2).sum()
+            total += (b**2).sum()
+    return left / total
+
+
+def test_lmse_equals_a_naive_reading() -> None:
+    estimate, truth = torch.rand(2, 3, 47, 65, dtype=torch.float64)
+    expected = naive_lmse(estimate.numpy(), truth.numpy(), 20)
+    assert metrics.lmse(estimate, truth) == pytest.approx(expected, rel=1e-9)
+
+
+def test_lmse_forgives_a_scale_that_changes_slowly_and_no_texture() -> None:
+    generator = torch.Generator().manual_seed(0)
+    truth = torch.rand(3, 60, 80, generator=generator) * 0.6 + 0.2
+    assert metrics.lmse(0.3 * truth, truth) == pytest.approx(0, abs=1e-9)
+    assert metrics.lmse(torch.zeros_like(truth), truth) == pytest.approx(1)
+    slow = torch.linspace(0.3, 1, 80)
+    assert metrics.lmse(truth * slow, truth) < 0.01
+    textured = truth * (0.5 + torch.rand(truth.shape, generator=generator))
+    assert metrics.lmse(textured, truth) > 0.03

@@ -2,9 +2,10 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from lowlight_cli.core.networks import RetinexNet
-from lowlight_cli.core.networks.retinexnet import Upsampling
+from lowlight_cli.core.networks.retinexnet import EnhanceNet, Upsampling
 
 
 def count(net: torch.nn.Module) -> int:
@@ -71,3 +72,13 @@ def test_without_enhance_net_the_picture_is_its_reflectance() -> None:
 @pytest.mark.parametrize("net", [RetinexNet(4), RetinexNet(7, "transposed"), RetinexNet(4, ignore_enhance_net=True)])
 def test_config_rebuilds_the_net(net: RetinexNet) -> None:
     RetinexNet(**net.config).load_state_dict(net.state_dict())
+
+
+def test_fusing_by_scale_equals_fusing_the_resized_scales() -> None:
+    torch.manual_seed(0)
+    net = EnhanceNet(8).double()
+    torch.nn.init.normal_(net.fuse.bias)
+    scales = [torch.randn(2, 8, 24 // side, 32 // side, dtype=torch.float64) for side in (4, 2, 1)]
+    resized = [F.interpolate(scale, (24, 32), mode="nearest") for scale in scales]
+    expected = net.head(net.fuse(torch.cat(resized, dim=1)))
+    torch.testing.assert_close(net.fused(*scales), expected)

@@ -93,3 +93,20 @@ def test_boxes_cover_every_pixel_once() -> None:
     for box in tiling.boxes(50, 70, 16):
         box.cut(count).add_(1)
     assert (count == 1).all()
+
+
+@pytest.mark.parametrize(("height", "width"), [(3000, 4000), (400, 600), (20000, 300), (90, 12000), (1, 1), (5, 7000)])
+@pytest.mark.parametrize("pixels", [150_000, 40_000, 20_000])
+def test_tiles_fit_and_waste_little(height: int, width: int, pixels: int) -> None:
+    tall, wide = tiling.fitting(height, width, pixels, halo=40, multiple=8)
+    assert tall % 8 == wide % 8 == 0
+    seen = [box.grown(40, height, width) for box in tiling.boxes(height, width, (tall, wide))]
+    areas = [(box.bottom - box.top) * (box.right - box.left) for box in seen]
+    assert max(areas) <= pixels
+    square = int(pixels**0.5) // 8 * 8 - 80
+    plain = [box.grown(40, height, width) for box in tiling.boxes(height, width, square)]
+    assert sum(areas) <= sum((box.bottom - box.top) * (box.right - box.left) for box in plain)
+
+
+def test_memory_too_small_for_any_tile_still_gives_the_smallest() -> None:
+    assert tiling.fitting(3000, 4000, 100, halo=40, multiple=8) == (8, 8)

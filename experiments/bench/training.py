@@ -92,7 +92,9 @@ def ours(decoded: list[datasets.PixelPair], phase: str, patch: int, place: torch
     how = TrainSettings(
         stage="decom" if phase == "decom" else "enhance", init="none", patch=patch, epochs=10**6, validation=0.0
     ).model_copy(update={"init": None})
-    data = datasets.TrainingSet(train=decoded, validation=[], validation_names=[], left_out=[])
+    data = datasets.TrainingSet(
+        train=decoded, made=[False] * len(decoded), validation=[], validation_names=[], left_out=[]
+    )
     session = engine.Session(how, data, Run(Path(), how), place, device.Ranks(0, 1))
 
     def epoch() -> None:

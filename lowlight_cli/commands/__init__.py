@@ -19,7 +19,7 @@ def option(settings: type[Settings], field: str, *names: str, panel: str | None 
     info = settings.model_fields[field]
     default = info.default
     shown = ", ".join(map(str, default)) if isinstance(default, tuple) else str(default)
-    quiet = default is None or isinstance(default, bool) or "Default:" in (info.description or "")
+    quiet = default in (None, ()) or isinstance(default, bool) or "Default:" in (info.description or "")
     return typer.Option(*names, help=info.description, show_default=False if quiet else shown, rich_help_panel=panel)
 
 

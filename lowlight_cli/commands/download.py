@@ -10,7 +10,7 @@ from . import CONFIG, option
 
 def download(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME]...", help="lol or synthetic.", show_default="lol")
+        list[str] | None, typer.Argument(metavar="NAME", help="lol or synthetic.", show_default="lol")
     ] = None,
     data: Annotated[Path | None, option(DownloadSettings, "data")] = None,
     archive: Annotated[Path | None, option(DownloadSettings, "archive")] = None,

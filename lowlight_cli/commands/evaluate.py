@@ -1,51 +1,62 @@
-import json
 from pathlib import Path
 from typing import Annotated
 
-from .. import console
+from .. import console, tables
 from ..settings import EvaluateSettings
 from . import CONFIG, option
 
+S = EvaluateSettings
+
 
 def evaluate(
-    dataset: Annotated[str | None, option(EvaluateSettings, "dataset")] = None,
-    data: Annotated[Path | None, option(EvaluateSettings, "data")] = None,
-    model: Annotated[list[str] | None, option(EvaluateSettings, "model", "--model", "-m")] = None,
-    json_file: Annotated[Path | None, option(EvaluateSettings, "json_file", "--json")] = None,
-    device: Annotated[str | None, option(EvaluateSettings, "device")] = None,
+    dataset: Annotated[str | None, option(S, "dataset")] = None,
+    data: Annotated[Path | None, option(S, "data")] = None,
+    protocol: Annotated[str | None, option(S, "protocol")] = None,
+    model: Annotated[list[str] | None, option(S, "model", "--model", "-m")] = None,
+    baseline: Annotated[list[str] | None, option(S, "baseline", "--baseline", "-b")] = None,
+    lpips: Annotated[bool | None, option(S, "lpips", "--lpips/--no-lpips")] = None,
+    niqe: Annotated[Path | None, option(S, "niqe")] = None,
+    json_file: Annotated[Path | None, option(S, "json_file", "--json")] = None,
+    csv: Annotated[Path | None, option(S, "csv")] = None,
+    markdown: Annotated[Path | None, option(S, "markdown")] = None,
+    save: Annotated[Path | None, option(S, "save")] = None,
+    sheet: Annotated[Path | None, option(S, "sheet")] = None,
+    report: Annotated[Path | None, option(S, "report")] = None,
+    overwrite: Annotated[bool | None, option(S, "overwrite", "--overwrite/--keep")] = None,
+    device: Annotated[str | None, option(S, "device")] = None,
     config: Annotated[Path | None, CONFIG] = None,
 ) -> None:
-    """Measure models on pairs: PSNR and SSIM of each picture, and their mean.
+    """Measure models and classical methods on pictures, with the truth or without.
 
-    For instance: lowlight evaluate --dataset lol
+    For instance: lowlight evaluate --dataset lol --model retinexnet --baseline clahe --report report.html
     """
     settings = EvaluateSettings.load(
-        config, dataset=dataset, data=data, model=model or None, json_file=json_file, device=device
+        config,
+        dataset=dataset,
+        data=data,
+        protocol=protocol,
+        model=model or None,
+        baseline=baseline or None,
+        lpips=lpips,
+        niqe=niqe,
+        json_file=json_file,
+        csv=csv,
+        markdown=markdown,
+        save=save,
+        sheet=sheet,
+        report=report,
+        overwrite=overwrite,
+        device=device,
     )
-    from ..core import datasets, evaluation
-    from ..core.enhancer import Enhancer
+    from ..core import evaluation, outputs
 
-    place = datasets.folder(settings.dataset, settings.data, "test")
-    pairs = datasets.pairs(place)
-    models = list(dict.fromkeys(settings.model))
-    enhancers = [Enhancer(model, settings.device) for model in models]
-    results: list[tuple[str, list[evaluation.Row]]] = []
-    with console.counting("evaluating", len(pairs) * len(enhancers)) as counter:
-        for name, enhancer in zip(evaluation.labels(models), enhancers, strict=True):
-            found: list[evaluation.Row] = []
-            results.append((name, found))
-            for row in evaluation.rows(enhancer, pairs):
-                found.append(row)
-                counter.at(sum(len(rows) for _, rows in results))
-    console.out.print(console.evaluation_table(f"{settings.dataset}, {len(pairs)} pairs", results))
-    if settings.json_file is not None:
-        report = {
-            "dataset": settings.dataset,
-            "split": "test" if settings.dataset == "lol" else None,
-            "pairs": len(pairs),
-            "models": [
-                evaluation.as_record(name, enhancer.parameters, found)
-                for (name, found), enhancer in zip(results, enhancers, strict=True)
-            ],
-        }
-        evaluation.write(settings.json_file, json.dumps(report, indent=2, allow_nan=False) + "\n")
+    with console.counting("evaluating", 1) as counter:
+        for event in evaluation.run(settings):
+            match event:
+                case evaluation.Progress():
+                    counter.at(*event)
+                case evaluation.Finished(found, gallery):
+                    pass
+    tables.show(found)
+    for path in outputs.write(settings, found, gallery):
+        console.note(f"written: {path}")

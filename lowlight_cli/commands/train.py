@@ -16,6 +16,7 @@ from . import CONFIG, option
 def train(
     config: Annotated[Path | None, CONFIG] = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with the run in this folder.", show_default=False)] = None,
+    network: Annotated[str | None, option(TrainSettings, "network")] = None,
     stage: Annotated[str | None, option(TrainSettings, "stage")] = None,
     dataset: Annotated[list[str] | None, option(TrainSettings, "dataset")] = None,
     data: Annotated[Path | None, option(TrainSettings, "data")] = None,
@@ -62,6 +63,7 @@ def train(
         run_dir = run_dir or resume
     settings = TrainSettings.load(
         config,
+        network=network,
         stage=stage,
         dataset=dataset or None,
         data=data,

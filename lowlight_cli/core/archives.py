@@ -35,7 +35,7 @@ def unpack(archive: Path, target: Path, parts: Sequence[str]) -> Iterator[Unpack
     """
     try:
         with zipfile.ZipFile(archive) as zipped:
-            chosen = contents(archive, zipped.infolist(), parts)
+            chosen = contents(zipped.infolist(), parts)
             done, total = 0, sum(member.file_size for member, _ in chosen)
             room_for(target, total)
             for member, relative in chosen:
@@ -47,34 +47,32 @@ def unpack(archive: Path, target: Path, parts: Sequence[str]) -> Iterator[Unpack
                 yield Unpacking(done, total)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
         # the last three: unknown compression, encryption, nonsense in the directory
-        raise DownloadError(f"{archive}: not a zip, or a damaged one ({error}): fetch it again") from error
+        raise DownloadError(f"not a zip, or a damaged one ({error}): fetch it again") from error
 
 
-def contents(
-    archive: Path, members: Sequence[zipfile.ZipInfo], parts: Sequence[str]
-) -> list[tuple[zipfile.ZipInfo, PurePosixPath]]:
+def contents(members: Sequence[zipfile.ZipInfo], parts: Sequence[str]) -> list[tuple[zipfile.ZipInfo, PurePosixPath]]:
     """The pictures of an archive and where each belongs. Refuses archives that are made to do harm."""
     if len(members) > MOST_FILES or sum(member.file_size for member in members) > MOST_BYTES:
-        raise DownloadError(f"{archive}: unpacks to more than any data set of pairs: refused")
+        raise DownloadError("it unpacks to more than any data set of pairs: refused")
     chosen = []
     taken: dict[PurePosixPath, str] = {}
     for member in members:
         path = PurePosixPath(member.filename.replace("\\", "/"))
         if path.is_absolute() or ".." in path.parts or ":" in member.filename:
-            raise DownloadError(f"{archive}: member {member.filename!r} points outside the data set: refused")
+            raise DownloadError(f"member {member.filename!r} points outside the data set: refused")
         if stat.S_ISLNK(member.external_attr >> 16):
-            raise DownloadError(f"{archive}: member {member.filename!r} is a link: refused")
+            raise DownloadError(f"member {member.filename!r} is a link: refused")
         relative = placed(path, parts)
         if relative is None or member.is_dir():
             continue
         if relative in taken:
-            raise DownloadError(f"{archive}: {taken[relative]!r} and {member.filename!r} are one picture twice")
+            raise DownloadError(f"{taken[relative]!r} and {member.filename!r} are one picture twice")
         taken[relative] = member.filename
         chosen.append((member, relative))
     if not chosen:
         names = ", ".join(member.filename for member in members[:3]) or "nothing"
         wanted = ", ".join((PurePosixPath(part) / side).as_posix() for part in parts for side in ("low", "high"))
-        raise DownloadError(f"{archive}: another archive than asked for: it has {names}, wanted {wanted}")
+        raise DownloadError(f"another archive than asked for: it has {names}, wanted {wanted}")
     return chosen
 
 

@@ -13,10 +13,10 @@ from safetensors.torch import save_file
 
 from .errors import CheckpointError
 from .files import replacing
-from .networks import RetinexNet
+from .networks import Network, RetinexNet, RetinexPlus
 
 PACKAGED = Path(__file__).parents[1] / "weights"
-ARCHITECTURES = {"RetinexNet": RetinexNet}
+ARCHITECTURES: dict[str, type[Network]] = {"RetinexNet": RetinexNet, "RetinexPlus": RetinexPlus}
 
 
 def packaged() -> list[str]:
@@ -34,7 +34,7 @@ def locate(model: str) -> Path:
     return path
 
 
-def save(net: RetinexNet, path: Path, about: Mapping[str, Any] | None = None) -> None:
+def save(net: Network, path: Path, about: Mapping[str, Any] | None = None) -> None:
     """Write ``net`` to ``path``, atomically."""
     header = {"architecture": type(net).__name__, "config": net.config, **(about or {})}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}
@@ -42,7 +42,7 @@ def save(net: RetinexNet, path: Path, about: Mapping[str, Any] | None = None) ->
         save_file(tensors, partial, metadata={"lowlight": json.dumps(header)})
 
 
-def load(model: str) -> tuple[RetinexNet, dict[str, Any]]:
+def load(model: str) -> tuple[Network, dict[str, Any]]:
     """The network of a packaged name or file, in evaluation mode on the CPU, and what its header says.
 
     Weights too small for the processor's fast path are zeroed: they change no output and cost up to 40 times the time.

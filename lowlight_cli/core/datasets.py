@@ -3,32 +3,25 @@
 import json
 import os
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from . import images, jobs, synthesis
+from . import images, jobs, likeness, synthesis
 from .errors import DatasetError
 from .files import replacing_folder
-from .metrics import gray
 
 Split = Literal["train", "test"]
 LOL_FOLDERS = {"train": "our485", "test": "eval15"}
 SAMPLES = Path(__file__).parents[1] / "samples"
 """The ten pairs of our own that come with the package."""
 
-THUMBNAIL = 32, 48
-SAME_SCENE = 0.95
-"""Two pictures whose mean-removed gray thumbnails correlate above this show the same scene."""
 MISALIGNED = 8
 """A pair whose pictures are shifted against each other by more than this many px is unfit for training."""
-LEGIBLE = 32
-"""Pictures with a side of fewer px are too small to measure a shift in."""
 DIM = 0.2
 """A photograph darker than this, on average, cannot stand for a well-lit one."""
 
@@ -118,16 +111,16 @@ def synthesise(photos: Sequence[Photo], out: Path, jpeg: int | None) -> Iterator
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise DatasetError(f"{out} is not empty: choose another --out")
-    suffix, options = (".png", {}) if jpeg is None else (".jpg", {"quality": jpeg})
+    suffix = ".png" if jpeg is None else ".jpg"
     record = {}
     try:
         with replacing_folder(out) as staging:
             for photo, picture in zip(photos, decoded(photos), strict=True):
                 reason = fault(photo, picture)
                 if reason is None:
-                    low, high = (images.to_image(side / 255) for side in picture)
-                    images.save(low, staging / "low" / f"{photo.name}{suffix}", **options)
-                    images.save(high, staging / "high" / f"{photo.name}.png")
+                    low, high = (images.Picture(side) for side in picture)
+                    images.write(staging / "low" / f"{photo.name}{suffix}", low, images.Encoding(quality=jpeg))
+                    images.write(staging / "high" / f"{photo.name}.png", high)
                     record[photo.name] = {"seed": photo.seed, **synthesis.described(photo.seed)}
                 yield reason
             if not record:
@@ -199,35 +192,15 @@ def decoded(of: Sequence[Pair | Photo]) -> Iterator[PixelPair]:
         yield from pool.map(decode, of)
 
 
-def shift(picture: PixelPair) -> tuple[int, int]:
-    """By how many px, down and right, the low picture lies off the high one; 2 px steps.
+def examined(of: Sequence[Pair | Photo]) -> Iterator[tuple[PixelPair, str | None]]:
+    """Every pair, in order, decoded on all cores, and why it is unfit to learn from, None if it is fit."""
 
-    Phase correlation (Kuglin and Hines 1975) of the logarithms, which turn a change of light into a constant. A shift
-    that does not make the pictures more alike is none: where there is little to see, noise draws the peak anywhere.
-    """
-    if min(picture.high.shape[-2:]) < LEGIBLE:
-        return 0, 0
-    low, high = (torch.log(F.avg_pool2d(gray(side[None].float() / 255), 2)[0, 0] + 0.02) for side in picture)
-    height, width = low.shape
-    window = torch.hann_window(height, periodic=False)[:, None] * torch.hann_window(width, periodic=False)
-    spectra = [torch.fft.rfft2((light - light.mean()) * window) for light in (low, high)]
-    cross = spectra[0] * spectra[1].conj()
-    across, along = torch.fft.fftfreq(height)[:, None], torch.fft.rfftfreq(width)
-    lowpass = torch.exp(-(across.square() + along.square()) / (2 * 0.12**2))  # noise sits in the high frequencies
-    peak = torch.fft.irfft2(cross / (cross.abs() + 1e-9) * lowpass, s=(height, width)).argmax()
-    down, right = divmod(int(peak), width)
-    down, right = down - height * (down > height // 2), right - width * (right > width // 2)
-    if likeness(low, high, down, right) <= likeness(low, high, 0, 0):
-        return 0, 0
-    return 2 * down, 2 * right
+    def examine(pair: Pair | Photo) -> tuple[PixelPair, str | None]:
+        picture = decode(pair)
+        return picture, fault(pair, picture)
 
-
-def likeness(low: Tensor, high: Tensor, down: int, right: int) -> float:
-    """Correlation of two (H, W) where they overlap when ``low`` lies ``down`` and ``right`` of ``high``."""
-    height, width = low.shape
-    a = low[max(down, 0) : height + min(down, 0), max(right, 0) : width + min(right, 0)].flatten()
-    b = high[max(-down, 0) : height + min(-down, 0), max(-right, 0) : width + min(-right, 0)].flatten()
-    return float(F.cosine_similarity(a - a.mean(), b - b.mean(), dim=0))
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        yield from pool.map(examine, of)
 
 
 def fault(pair: Pair | Photo, picture: PixelPair) -> str | None:
@@ -237,25 +210,12 @@ def fault(pair: Pair | Photo, picture: PixelPair) -> str | None:
         return f"{pair.high}: too dark to stand for a well-lit photograph" if dim else None
     if picture.low.float().mean() >= picture.high.float().mean():
         return f"{pair.low}: not darker than its partner {pair.high}"
-    down, right = shift(picture)
+    down, right = likeness.shift(*picture)
     if max(abs(down), abs(right)) > MISALIGNED:
         return f"{pair.low}: misaligned, {down:+d} px down and {right:+d} px right of its partner"
+    if likeness.strangers(*picture):
+        return f"{pair.low}: shows something else than its partner {pair.high}"
     return None
-
-
-def scenes(highs: Iterable[Tensor]) -> list[int]:
-    """A scene number for each well-lit picture (3, H, W) uint8: those that look alike share it, through any chain."""
-    thumbnails = [F.adaptive_avg_pool2d(gray(high[None].float()), THUMBNAIL).flatten() for high in highs]
-    flat = torch.stack(thumbnails)
-    flat = F.normalize(flat - flat.mean(dim=1, keepdim=True))
-    alike = flat @ flat.T > SAME_SCENE
-    alike.fill_diagonal_(True)
-    label = torch.arange(len(flat))
-    while True:  # every picture takes the smallest label among its likes, until nothing changes
-        smallest = torch.where(alike, label, len(flat)).amin(dim=1)
-        if torch.equal(smallest, label):
-            return [int(number) for number in label]
-        label = smallest
 
 
 def held_out(scene_of: Sequence[int], fraction: float, seed: int) -> set[int]:
@@ -284,18 +244,18 @@ class TrainingSet(NamedTuple):
 def split(
     found: Sequence[Pair | Photo],
     pictures: Sequence[PixelPair],
+    faults: Sequence[str | None],
     *,
     fraction: float,
     seed: int,
-    keep_flagged: bool = False,
 ) -> TrainingSet:
-    """Leave out pairs that are unfit and hold out whole scenes, ``fraction`` of the pairs, for validation."""
-    faults = [None if keep_flagged else fault(*both) for both in zip(found, pictures, strict=True)]
+    """Leave out pairs with a fault and hold out whole scenes, ``fraction`` of the pairs, for validation."""
     kept = [index for index, reason in enumerate(faults) if reason is None]
     if not kept:
         raise DatasetError(f"none of {len(found)} pairs is fit to train on; the first: {faults[0]}")
-    scene_of = scenes(pictures[index].high for index in kept)
-    judged = {kept[place] for place in held_out(scene_of, fraction, seed)}
+    real = [index for index in kept if isinstance(found[index], Pair)] or kept  # synthesised pairs judge nothing
+    scene_of = likeness.scenes(pictures[index].high for index in real)
+    judged = {real[place] for place in held_out(scene_of, fraction, seed)}
     if len(judged) == len(kept):
         raise DatasetError(f"all {len(kept)} pairs show one scene, none is left to train on: use --validation 0")
     learned = [index for index in kept if index not in judged]

@@ -41,6 +41,7 @@ class Source:
     size: int | None  # bytes of the archive, about
     parts: tuple[Part, ...]
     mirrors: tuple[Mirror, ...]
+    instead: str = ""  # what else can be done if no mirror delivers
 
     @property
     def pairs(self) -> int:
@@ -51,8 +52,8 @@ DRIVE = "https://drive.usercontent.google.com/download?export=download&confirm=t
 
 LOL = Source(
     name="lol",
-    about="LOL v1: 485 training and 15 test pairs of real photographs, 400x600 (Wei et al. 2018)",
-    licence="research only, not to be passed on",
+    about="LOL v1: 485 training and 15 test pairs, real photographs",
+    licence="research only",
     page="https://daooshee.github.io/BMVC2018website/",
     size=347_000_000,
     parts=(
@@ -71,12 +72,13 @@ LOL = Source(
 )
 SYNTHETIC = Source(
     name="synthetic",
-    about="BrighteningTrain: the paper's 1000 synthetic training pairs, mixed sizes (Wei et al. 2018)",
-    licence="research only, not to be passed on",
+    about="BrighteningTrain: the paper's 1000 synthetic training pairs",
+    licence="research only",
     page="https://daooshee.github.io/BMVC2018website/",
     size=None,
     parts=(Part(".", 1000),),
     mirrors=(Mirror("Google Drive", DRIVE + "1G6fi9Kiu7CDnW2Sh7UQ5ikvScRv8Q14F"),),
+    instead=", or make pairs of your own photographs: `lowlight synthesise PHOTOS`",
 )
 SOURCES = {source.name: source for source in (LOL, SYNTHETIC)}
 
@@ -130,7 +132,10 @@ def obtain(source: Source, data: Path, archive: Path | None = None) -> Iterator[
                 verified = yield from fetch(source, data, place)
             else:
                 verified = recognised(source, archive)
-                yield from install(source, archive, place)
+                try:
+                    yield from install(source, archive, place)
+                except DownloadError as error:
+                    raise DownloadError(f"{archive}: {error}") from error
     except BlockingIOError as error:
         raise DownloadError(f"{data}: another download of {source.name} is under way: wait for it") from error
     except OSError as error:
@@ -152,7 +157,7 @@ def check(source: Source, data: Path) -> Iterator[Event]:
         raise DatasetError(
             f"{place}: {faults} faults: move it away and get it again with `lowlight download {source.name}`"
         )
-    yield Finished(place, source.pairs, "every picture looked at", present=True)
+    yield Finished(place, source.pairs, looked_at(source), present=True)
 
 
 def root(source: Source, data: Path) -> Path:
@@ -193,7 +198,7 @@ def fetch(source: Source, data: Path, place: Path) -> Generator[Event, None, str
             transfer.discard(received)  # what is whole but wrong must not be taken for whole next time
     raise DownloadError(
         f"{source.name}: no mirror delivered it ({len(source.mirrors)} tried): get the zip with a browser from "
-        f"{source.page} and run `lowlight download {source.name} --data {data} --archive FILE.zip`"
+        f"{source.page} and run `lowlight download {source.name} --data {data} --archive FILE.zip`{source.instead}"
     )
 
 
@@ -203,8 +208,7 @@ def install(source: Source, archive: Path, place: Path) -> Iterator[Event]:
         yield from archives.unpack(archive, staging, [part.folder for part in source.parts])
         for finding in inspect(staging, source.parts):
             if isinstance(finding, Faulty):
-                told = finding.reason.replace(f"{staging}/", "")
-                raise DownloadError(f"{archive}: {told}: fetch it again")
+                raise DownloadError(f"{finding.reason.replace(f'{staging}/', '')}: fetch it again")
             if isinstance(finding, Flagged):
                 finding = Flagged(finding.reason.replace(str(staging), str(place)))
             yield finding
@@ -229,7 +233,7 @@ def verify(mirror: Mirror, found: str, record: Path) -> str:
         return "SHA-256 as published"
     first = transfer.stored(record).get(mirror.url)
     if first is None:
-        return f"no hash is published, so its SHA-256 is recorded in {record} and later downloads must match it"
+        return f"no hash is published, so this SHA-256 is recorded in {record} and later downloads must match it"
     if found != first["sha256"]:
         raise DownloadError(
             f"SHA-256 is {found}, not {first['sha256']} as on {first['date']}: if you trust the change, delete {record}"
@@ -240,7 +244,13 @@ def verify(mirror: Mirror, found: str, record: Path) -> str:
 def recognised(source: Source, archive: Path) -> str:
     """What an archive given by hand is verified by."""
     if not archive.is_file():
-        raise DownloadError(f"{archive}: no such file: give --archive the zip that you fetched")
+        raise DownloadError(f"{archive}: no such file: give --archive the zip that you fetched by hand")
     if sha256(archive) in {mirror.sha256 for mirror in source.mirrors}:
         return "SHA-256 as published"
-    return "not an archive with a published hash, so its pictures alone were looked at"
+    return "no archive with a published hash, but " + looked_at(source)
+
+
+def looked_at(source: Source) -> str:
+    """What an inspection without faults says of a data set."""
+    known = all(part.pixels is not None for part in source.parts)
+    return "every pixel as published" if known else "every picture looked at"

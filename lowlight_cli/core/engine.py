@@ -18,11 +18,12 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ..settings import TrainSettings
 from . import checkpoints, datasets, device, metrics, tiling
+from .contextbank import ContextBank
 from .errors import TrainingError
 from .events import Event, Finished, Phase, Pictured, Reading, Saved, Started, Step, Validated
 from .images import quantised
-from .networks import RetinexNet
-from .objective import Objective
+from .networks import Network, RetinexNet, RetinexPlus, thumbnail
+from .objective import objective
 from .pairbank import PairBank
 from .runs import Run, State
 from .synthesis import SynthesisBank
@@ -53,13 +54,12 @@ def train(settings: TrainSettings, run_dir: Path) -> Generator[Event]:
     ranks.wait()
 
     found = datasets.to_train_on(settings.dataset, settings.data, settings.photos, settings.seed)
-    pictures = []
-    for pair in datasets.decoded(found):
-        pictures.append(pair)
+    pictures, faults = [], []
+    for picture, reason in datasets.examined(found):
+        pictures.append(picture)
+        faults.append(None if settings.keep_flagged else reason)
         yield Reading(len(pictures), len(found))
-    data = datasets.split(
-        found, pictures, fraction=settings.validation, seed=settings.seed, keep_flagged=settings.keep_flagged
-    )
+    data = datasets.split(found, pictures, faults, fraction=settings.validation, seed=settings.seed)
     try:
         session = Session(settings, data, run, place, ranks)
         if state is not None:
@@ -88,9 +88,10 @@ class Session:
         self, settings: TrainSettings, data: datasets.TrainingSet, run: Run, place: torch.device, ranks: device.Ranks
     ) -> None:
         self.settings, self.run, self.place, self.ranks = settings, run, place, ranks
-        self.phases = PHASES[settings.stage]
+        self.phases: tuple[Phase, ...] = ("plus",) if settings.network == "retinex-plus" else PHASES[settings.stage]
         self.bf16 = settings.precision == "bf16" or (settings.precision == "auto" and device.fast_bf16(place))
-        self.bank = SynthesisBank(data.train, data.made, place)
+        bank = ContextBank if settings.network == "retinex-plus" else SynthesisBank
+        self.bank = bank(data.train, data.made, place)
         if self.bank.smallest_side < settings.patch:
             side = self.bank.smallest_side
             raise TrainingError(f"the smallest picture has {side} px a side: use --patch {side // 8 * 8}")
@@ -112,13 +113,14 @@ class Session:
     def begin_phase(self) -> None:
         """Objective, optimiser, schedule and average of the current phase."""
         settings = self.settings
-        objective = Objective(self.net, self.phase, settings.weights, bf16=self.bf16)
-        self.objective: nn.Module = DistributedDataParallel(objective) if self.ranks.count > 1 else objective
+        computed = objective(self.net, self.phase, settings.weights, bf16=self.bf16)
+        self.objective: nn.Module = DistributedDataParallel(computed) if self.ranks.count > 1 else computed
         rates = {"decom": settings.decom_lr or settings.lr, "enhance": settings.enhance_lr or settings.lr}
         groups = [
-            {"params": learning, "lr": rates[name], "initial_lr": rates[name], "name": name}
+            {"params": learning, "lr": rate, "initial_lr": rate, "name": name}
             for name, net in self.net.named_children()
             if (learning := [parameter for parameter in net.parameters() if parameter.requires_grad])
+            and (rate := rates.get(name, settings.lr))
         ]
         optimizer = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[settings.optimizer]
         self.optimizer = optimizer(groups, fused=True)
@@ -134,9 +136,9 @@ class Session:
         self.step_in_epoch = 0
 
     @property
-    def result(self) -> RetinexNet:
+    def result(self) -> Network:
         """The network as it would be saved: the average if there is one."""
-        return self.net if self.average is None else cast(RetinexNet, self.average.module)
+        return self.net if self.average is None else cast(Network, self.average.module)
 
     def events(self) -> Iterator[Event]:
         """Train from where the session is to its end."""
@@ -165,10 +167,10 @@ class Session:
                 group["lr"] = group["initial_lr"] * fall(settings, self.epoch)
         learning = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
         batches = self.bank.epoch(settings.batch, settings.patch, self.generator)
-        for number, (low, high) in enumerate(batches):
+        for number, batch in enumerate(batches):
             if number < self.step_in_epoch:
                 continue  # a continued epoch draws again what it drew before the break
-            terms = self.objective(self.ranks.share(low), self.ranks.share(high))
+            terms = self.objective(*(self.ranks.share(part) for part in batch))
             values = torch.stack(list(terms.values()))
             self.optimizer.zero_grad(set_to_none=True)
             values.sum().backward()
@@ -248,8 +250,16 @@ class Session:
         self.generator.set_state(self.epoch_start)
 
 
-def network(settings: TrainSettings) -> RetinexNet:
+def network(settings: TrainSettings) -> Network:
     """A fresh network, or the one to start from, which must be of the kind that the settings name."""
+    if settings.network == "retinex-plus":
+        plus = RetinexPlus()
+        if settings.init is not None:
+            given, _ = checkpoints.load(settings.init)
+            if not isinstance(given, RetinexPlus) or given.config != plus.config:
+                raise TrainingError(f"{settings.init} is no retinex-plus of {plus.config}")
+            plus.load_state_dict(given.state_dict())
+        return plus
     fresh = RetinexNet(settings.width, settings.upsampling, ignore_enhance_net=settings.ignore_enhance_net)
     if settings.init is None:
         return fresh
@@ -257,7 +267,7 @@ def network(settings: TrainSettings) -> RetinexNet:
     decom_alone = settings.stage == "enhance"
     if given.config == fresh.config:
         fresh.load_state_dict(given.state_dict())
-    elif decom_alone and given.config["width"] == fresh.config["width"]:
+    elif isinstance(given, RetinexNet) and decom_alone and given.config["width"] == fresh.config["width"]:
         fresh.decom.load_state_dict(given.decom.state_dict())
     else:
         raise TrainingError(f"{settings.init} is a net of {given.config}, the settings ask for {fresh.config}")
@@ -272,15 +282,17 @@ def fall(settings: TrainSettings, epoch: int) -> float:
 
 
 @torch.inference_mode()
-def validate(net: RetinexNet, phase: Phase, bank: PairBank, settings: TrainSettings) -> dict[str, float]:
+def validate(net: Network, phase: Phase, bank: PairBank, settings: TrainSettings) -> dict[str, float]:
     """Mean figures over whole held-out pictures, in fp32: the objective; |R_low - R_high|; with an I_hat, its mean and
     PSNR and SSIM (RGB) of the enhanced 8-bit picture."""
-    objective = Objective(net, phase, settings.weights)
+    computed = objective(net, phase, settings.weights)
     rows: list[dict[str, float]] = []
     for index in range(len(bank)):
         low, high = bank.pair(index)
-        even = [tiling.padded(picture, net.MULTIPLE) for picture in (low, high)]
-        row = {"loss": sum(value.item() for value in objective(*even).values())}
+        seen = [tiling.padded(picture, net.MULTIPLE) for picture in (low, high)]
+        if isinstance(net, RetinexPlus):
+            seen += [thumbnail(picture) for picture in (low, high)]
+        row = {"loss": sum(value.item() for value in computed(*seen).values())}
         if phase != "decom":
             found = tiling.run(net, low)
             enhanced = quantised(found.enhanced) / 255
@@ -294,7 +306,7 @@ def validate(net: RetinexNet, phase: Phase, bank: PairBank, settings: TrainSetti
 
 
 @torch.inference_mode()
-def pictured(net: RetinexNet, bank: PairBank, names: list[str]) -> dict[str, dict[str, Tensor]]:
+def pictured(net: Network, bank: PairBank, names: list[str]) -> dict[str, dict[str, Tensor]]:
     """The maps of the first pairs of ``bank``, by name of pair and of map, for people to look at."""
     rows = {}
     for index, name in enumerate(names):

@@ -17,14 +17,14 @@ from .colour import Profile
 from .errors import LowlightError
 from .images import Picture
 from .look import PLAIN, Denoise, Look, cleaned, rendered
-from .networks import Retinex
+from .networks import Retinex, RetinexPlus, thumbnail
 
 Kind = TypeVar("Kind", Image.Image, np.ndarray, Tensor)
 Result = TypeVar("Result")
 Steps: TypeAlias = Generator[float, None, Result]
 """Work that yields, tile by tile, the share that is done, and returns its result."""
-BYTES = 2100
-"""Memory that the activations of RetinexNet take for each pixel, in float32."""
+SAMPLED = 1024
+"""Pixels along the shorter side that are enough to make a thumbnail of."""
 WORKSPACE = {"cpu": 300 << 20, "cuda": 6 << 30, "mps": 1 << 30}
 """Bytes of activations of one tile where memory is plenty; larger tiles compute hardly less."""
 
@@ -144,25 +144,39 @@ class Enhancer:
             return
         height, width = given[0].shape[1:]
         halo = ceil((self.net.HALO + halo) / self.net.MULTIPLE) * self.net.MULTIPLE
+        context = self._context(given, profiles)
         boxes = list(tiling.boxes(height, width, self._tile_size(height, width, len(given), halo)))
         for count, box in enumerate(boxes, 1):
             seen = box.grown(halo, height, width)
             with torch.inference_mode():
-                parts = []
-                for samples, profile in zip(given, profiles, strict=True):
-                    part = images.scaled(seen.cut(samples).to(self.device)).float().expand(3, -1, -1)
-                    parts.append(part if profile is None else profile.to_srgb(part))
-                low = torch.stack(parts)
-                maps = self._maps(low)
+                low = self._pixels([seen.cut(samples) for samples in given], profiles)
+                maps = self._maps(low, context)
             yield Tile(box, seen, count / len(boxes), low, maps)
 
-    def _maps(self, low: Tensor) -> Retinex:
+    def _pixels(self, given: Sequence[Tensor], profiles: Sequence[Profile | None]) -> Tensor:
+        """(C, H, W) samples of one shape as sRGB, (B, 3, H, W), on the device."""
+        parts = []
+        for samples, profile in zip(given, profiles, strict=True):
+            part = images.scaled(samples.to(self.device)).float().expand(3, -1, -1)
+            parts.append(part if profile is None else profile.to_srgb(part))
+        return torch.stack(parts)
+
+    def _context(self, given: Sequence[Tensor], profiles: Sequence[Profile | None]) -> tuple[Tensor, ...]:
+        """What the network must know about the whole pictures, if anything; of large ones every few pixels will do."""
+        if not isinstance(self.net, RetinexPlus):
+            return ()
+        step = max(min(given[0].shape[1:]) // SAMPLED, 1)
+        with torch.inference_mode():
+            whole = self._pixels([samples[:, ::step, ::step] for samples in given], profiles)
+            return (self.net.context(thumbnail(whole.clamp(0, 1))),)
+
+    def _maps(self, low: Tensor, context: tuple[Tensor, ...]) -> Retinex:
         """The network's answer to (B, 3, h, w)."""
         height, width = low.shape[-2:]
         image = tiling.padded(low.clamp(0, 1), self.net.MULTIPLE).contiguous(memory_format=torch.channels_last)
         try:
             with self._turn, torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
-                found = self.net(image)
+                found = self.net(image, *context)
         except (torch.OutOfMemoryError, RuntimeError) as error:
             if isinstance(error, torch.OutOfMemoryError) or "not enough memory" in str(error):
                 raise LowlightError(f"not enough memory for {height}x{width} px at once: use --tile 256") from error
@@ -176,7 +190,7 @@ class Enhancer:
         if self.tile != "auto":
             return self.tile, self.tile
         room = min(WORKSPACE[self.device.type], device.free_memory(self.device) // 2)
-        pixels = room // (BYTES * count)
+        pixels = room // (self.net.BYTES * count)
         return tiling.fitting(height, width, pixels, halo=halo, multiple=self.net.MULTIPLE)
 
 

@@ -1,54 +1,160 @@
-"""A model over the pairs of a data set: one row of figures a picture, then their mean.
+"""Models and classical baselines over pictures, with the truth or without, one row of figures a picture.
 
-What is measured is what would be saved: the enhanced picture in 8 bit. Values are per picture and then averaged; the
-mean brightness of the truth is never used (no "GT mean").
+What is measured is what would be saved: the enhanced picture in 8 bit. Values are per picture and then averaged. The
+mean brightness of the truth is used only in the figures named GT-mean.
 """
 
+import copy
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+import os
+import platform
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
-from . import datasets, metrics
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from ..settings import EvaluateSettings, TrainSettings
+from . import datasets, images, jobs, metrics, outputs, tiling
+from .baselines import BASELINES
+from .device import choose
 from .enhancer import Enhancer
 from .errors import DatasetError, LowlightError
-from .files import replacing
-from .images import quantised
+from .gallery import Gallery
+from .lpips import Lpips
+from .lpips import load as load_lpips
+from .networks import Network, Retinex
+from .niqe import OWN_FIT, Pristine, niqe
+from .niqe import load as load_pristine
+from .results import TONES, Report, Result, Row
+
+BATCH = 8
+"""Pictures measured at once where their sizes agree."""
+CONSISTENCY = 192
+"""Side in px of the central square in which the reflectances of the low and the high picture are compared."""
+MAPS = ("reflectance", "illumination")
+HELD_OUT = TrainSettings.model_fields["validation"].default
+SEED = TrainSettings.model_fields["seed"].default
+"""What ``lowlight train`` holds out by default is what the protocol ``scenes`` measures on."""
+
+
+class Progress(NamedTuple):
+    """How far an evaluation is, and with what."""
+
+    done: int
+    total: int
+    what: str
+
+
+class Finished(NamedTuple):
+    """All figures, and copies of the pictures if a report is to show them."""
+
+    report: Report
+    gallery: Gallery
+
+
+class Sample(NamedTuple):
+    """A picture to enhance, by file, and what is known of it."""
+
+    name: str
+    low: Path
+    high: Path | None = None
+    reflectance: Path | None = None
+    illumination: Path | None = None
+
+
+class Pixels(NamedTuple):
+    """A decoded sample: uint8 (3, H, W) each, and the true maps, floats (3 or 1, H, W), where they are known."""
+
+    sample: Sample
+    low: Tensor
+    high: Tensor | None
+    maps: dict[str, Tensor]
 
 
 @dataclass(frozen=True)
-class Row:
-    """The figures of one picture."""
+class System:
+    """Something that enhances (3, H, W) in [0, 1] to the same; models also decompose."""
 
     name: str
-    psnr: float  # dB, RGB
-    ssim: float  # RGB
-    ssim_gray: float
+    kind: Literal["model", "baseline", "reference"]
+    enhance: Callable[[Tensor], Tensor]
+    decompose: Callable[[Tensor], Retinex] | None = None
+    net: Network | None = None
+    about: Mapping[str, Any] = field(default_factory=dict)
 
 
-FIGURES = ("psnr", "ssim", "ssim_gray")
+class Measured(NamedTuple):
+    """What one system made of one picture, uint8 (3, H, W)."""
+
+    system: System
+    pixels: Pixels
+    enhanced: Tensor
+    row: Row
 
 
-def rows(enhancer: Enhancer, pairs: Sequence[datasets.Pair]) -> Iterator[Row]:
-    """The figures of each pair, in order."""
-    for pair in pairs:
-        low, high = datasets.decode(pair)
-        if min(low.shape[-2:]) < metrics.WINDOW:
-            raise DatasetError(f"{pair.low}: SSIM needs at least {metrics.WINDOW} px a side")
-        enhanced = quantised(enhancer.enhance(low.float() / 255))[None].double() / 255
-        high = high[None].double() / 255
-        yield Row(
-            name=pair.name,
-            psnr=float(metrics.psnr(enhanced, high)),
-            ssim=float(metrics.ssim(enhanced, high)),
-            ssim_gray=float(metrics.ssim(metrics.gray(enhanced), metrics.gray(high))),
-        )
+def samples(place: Path) -> list[Sample]:
+    """The pairs of ``place/low`` and ``place/high``, with their true maps where ``place/truth`` holds them, as
+    ``NAME_reflectance.png`` and ``NAME_illumination.png``; or else every picture of a folder, without truth."""
+    if (place / "low").is_dir() or (place / "high").is_dir():
+        known = {path.stem: path for path in (place / "truth").glob("*.png")}
+        return [Sample(*pair, *(known.get(f"{pair.name}_{name}") for name in MAPS)) for pair in datasets.pairs(place)]
+    if not place.exists():
+        raise DatasetError(f"{place}: no such data set or folder: use lol, samples, synthetic or a folder of pictures")
+    found = list(jobs.pictures(place, None))
+    if not found:
+        raise DatasetError(f"{place}: no pictures in this folder (looked for {images.FORMATS})")
+    names = [(path.relative_to(place) if place.is_dir() else Path(path.name)).as_posix() for path in found]
+    stems = [name.rpartition(".")[0] for name in names]
+    return [
+        Sample(stem if stems.count(stem) == 1 else name, path)
+        for name, stem, path in zip(names, stems, found, strict=True)
+    ]
 
 
-def mean(of: Sequence[Row]) -> dict[str, float]:
-    """The mean of each figure over pictures."""
-    return {name: sum(getattr(row, name) for row in of) / len(of) for name in FIGURES}
+def held_out_scenes(found: Sequence[Sample], fraction: float, seed: int) -> Iterator[Sample | int]:
+    """Decode all pairs, yielding how many are done; then those of the scenes that training holds out.
+
+    They are the ones that ``lowlight train`` with the same ``fraction`` and ``seed`` never learns from.
+    """
+    pairs = [datasets.Pair(sample.name, *paired(sample)) for sample in found]
+    pictures, faults = [], []
+    for picture, fault in datasets.examined(pairs):
+        pictures.append(picture)
+        faults.append(fault)
+        yield len(pictures)
+    names = set(datasets.split(pairs, pictures, faults, fraction=fraction, seed=seed).validation_names)
+    yield from (sample for sample in found if sample.name in names)
+
+
+def paired(sample: Sample) -> tuple[Path, Path]:
+    """Both files of a sample that must have a truth."""
+    if sample.high is None:
+        raise DatasetError(f"{sample.low}: scenes are held out of pairs only: give a folder with low/ and high/")
+    return sample.low, sample.high
+
+
+def decode(sample: Sample) -> Pixels:
+    """The pictures of a sample. All must have one size."""
+    if sample.high is None:
+        return Pixels(sample, images.quantised(images.read(sample.low).pixels), None, {})
+    low, high = datasets.decode(datasets.Pair(sample.name, *paired(sample)))
+    if min(low.shape[-2:]) < metrics.WINDOW:
+        raise DatasetError(f"{sample.low}: SSIM needs at least {metrics.WINDOW} px a side")
+    maps = {}
+    for name, path in zip(MAPS, (sample.reflectance, sample.illumination), strict=True):
+        if path is not None:
+            pixels = images.read(path).pixels
+            maps[name] = pixels if name == "reflectance" else pixels.mean(dim=0, keepdim=True)
+            if pixels.shape != low.shape:
+                raise DatasetError(f"{path}: the map has another size than {sample.low}")
+    return Pixels(sample, low, high, maps)
 
 
 def labels(models: Sequence[str]) -> list[str]:
@@ -60,27 +166,203 @@ def labels(models: Sequence[str]) -> list[str]:
     ]
 
 
-def as_record(name: str, parameters: int, of: Sequence[Row]) -> dict[str, Any]:
-    """One model's figures as plain data; an infinite PSNR, of equal pictures, is None, which JSON can hold."""
+def systems(models: Sequence[str], baselines: Sequence[str], device_name: str) -> list[System]:
+    """The models by name or file, then the baselines by name; each once."""
+    models = list(dict.fromkeys(models))
+    found = []
+    for name, model in zip(labels(models), models, strict=True):
+        enhancer = Enhancer(model, device_name)
+        enhancer.enhance(torch.rand(3, 64, 64))  # the first pass pays for preparations that the clock is not to see
+        found.append(System(name, "model", enhancer.enhance, enhancer.decompose, enhancer.net, enhancer.about))
+    return found + [System(name, "baseline", BASELINES[name]) for name in dict.fromkeys(baselines)]
 
-    def finite(figures: dict[str, Any]) -> dict[str, Any]:
-        return {
-            key: None if isinstance(value, float) and not math.isfinite(value) else value
-            for key, value in figures.items()
-        }
 
+def result(system: System, pixels: Pixels) -> Result:
+    """An empty result for ``system``, its size counted for pictures like ``pixels``."""
+    if system.net is None:
+        return Result(system.name, system.kind)
+    height, width = pixels.low.shape[-2:]
+    return Result(
+        system.name,
+        system.kind,
+        parameters=sum(parameter.numel() for parameter in system.net.parameters()),
+        multiply_adds_per_pixel=round(multiply_adds(system.net, height, width) / (height * width)),
+    )
+
+
+def multiply_adds(net: Network, height: int, width: int) -> int:
+    """Multiply-adds of the convolutions and matrix products of one pass over a picture; nothing is computed."""
+    shadow = copy.deepcopy(net).to("meta")
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        tiling.run(shadow, torch.empty(1, 3, height, width, device="meta"), tile=None)
+    return int(counter.get_total_flops()) // 2
+
+
+def machine(device_name: str) -> dict[str, Any]:
+    """What the milliseconds depend on."""
+    place = choose(device_name)
+    device = torch.cuda.get_device_name(place) if place.type == "cuda" else platform.machine()
     return {
-        "name": name,
-        "parameters": parameters,
-        "mean": finite(mean(of)),
-        "images": [finite(asdict(row)) for row in of],
+        "device": place.type,
+        "processor": device,
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
     }
 
 
-def write(path: Path, text: str) -> None:
-    """Write a report, whole or not at all."""
-    try:
-        with replacing(path) as partial:
-            partial.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise LowlightError(f"{path}: cannot be written: {error.strerror or error}") from error
+@torch.inference_mode()
+def measure(
+    found: Sequence[Sample], by: Sequence[System], pristine: Pristine, lpips: Lpips | None, device_name: str
+) -> Iterator[Measured]:
+    """Every system on every picture, batch by batch; after the systems of a batch, its references: the input where
+    there is no truth, and the truth."""
+    place = metric_device(device_name)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for start in range(0, len(found), BATCH):
+            decoded = list(pool.map(decode, found[start : start + BATCH]))
+            for _, group in groupby(decoded, key=lambda pixels: (pixels.low.shape, pixels.high is None)):
+                batch = list(group)
+                for system in [*by, reference(batch)]:
+                    yield from measured(system, batch, pristine, lpips, place)
+
+
+def metric_device(name: str) -> torch.device:
+    """Where to compute figures: where the networks run, unless it lacks double precision, as Apple's MPS does."""
+    place = choose(name)
+    return torch.device("cpu") if place.type == "mps" else place
+
+
+def reference(batch: Sequence[Pixels]) -> System:
+    """What the others are to be seen against."""
+    return System("input" if batch[0].high is None else "truth", "reference", BASELINES["input"])
+
+
+def measured(
+    system: System, batch: Sequence[Pixels], pristine: Pristine, lpips: Lpips | None, place: torch.device
+) -> Iterator[Measured]:
+    """One system on pictures of one size."""
+    outputs, seconds = [], []
+    for pixels in batch:
+        source = pixels.high if system.name == "truth" and pixels.high is not None else pixels.low
+        began = time.perf_counter()
+        enhanced = system.enhance(source.float() / 255)
+        seconds.append(time.perf_counter() - began)
+        outputs.append(images.quantised(enhanced))
+    stacked = torch.stack(outputs).to(place).double() / 255
+    gray = metrics.gray(stacked)
+    columns = {"niqe": niqe(gray, pristine), "brightness": gray.mean(dim=(1, 2, 3))}
+    if batch[0].high is not None and system.kind != "reference":
+        truth = torch.stack([pixels.high for pixels in batch if pixels.high is not None]).to(place).double() / 255
+        columns |= against(stacked, truth) | ({} if lpips is None else {"lpips": lpips(stacked, truth)})
+    values = {key: column.tolist() for key, column in columns.items()}
+    for index, pixels in enumerate(batch):
+        figures = {key: column[index] for key, column in values.items() if not math.isnan(column[index])}
+        if system.kind != "reference":
+            figures["ms"] = 1000 * seconds[index]
+            figures["megapixels_per_second"] = pixels.low[0].numel() / 1e6 / seconds[index]
+        if system.decompose is not None and pixels.high is not None:
+            figures |= decomposition(system.decompose, pixels)
+        yield Measured(system, pixels, outputs[index], Row(pixels.sample.name, figures))
+
+
+def against(prediction: Tensor, truth: Tensor) -> dict[str, Tensor]:
+    """The full-reference figures of (B, 3, H, W) in [0, 1], plainly and under GT mean; each (B,)."""
+    columns = {}
+    for suffix, ours in (("", prediction), ("_gt_mean", metrics.gt_mean(prediction, truth))):
+        columns["psnr" + suffix] = metrics.psnr(ours, truth)
+        columns["ssim" + suffix] = metrics.ssim(ours, truth)
+        columns["ssim_gray" + suffix] = metrics.ssim(metrics.gray(ours), metrics.gray(truth))
+    return columns
+
+
+def decomposition(decompose: Callable[[Tensor], Retinex], pixels: Pixels) -> dict[str, float]:
+    """How well the maps serve: |R_low - R_high|, and against true maps, where they are known, LMSE."""
+    assert pixels.high is not None
+    height, width = (min(side, CONSISTENCY) for side in pixels.low.shape[-2:])
+    top, left = ((side - part) // 2 for side, part in zip(pixels.low.shape[-2:], (height, width), strict=True))
+    low, high = (
+        decompose(side[:, top : top + height, left : left + width].float() / 255).reflectance
+        for side in (pixels.low, pixels.high)
+    )
+    figures = {"reflectance_consistency": float((low - high).abs().mean())}
+    if pixels.maps and min(pixels.low.shape[-2:]) >= metrics.LMSE_WINDOW:
+        found = decompose(pixels.low.float() / 255)._asdict()
+        figures |= {f"lmse_{name}": metrics.lmse(found[name], truth) for name, truth in pixels.maps.items()}
+    return figures
+
+
+def tones(measured: Measured) -> Tensor:
+    """For each level of the input's gray, (2, TONES): the sum of the output's gray, and the number of pixels."""
+    before, after = (metrics.gray(x[None].double() / 255).flatten() for x in (measured.pixels.low, measured.enhanced))
+    level = (before * TONES).long().clamp(max=TONES - 1)
+    return torch.stack([level.bincount(after, TONES), level.bincount(minlength=TONES).double()])
+
+
+def run(settings: EvaluateSettings) -> Iterator[Progress | Finished]:
+    """The whole of ``lowlight evaluate`` but for the reports: says how far it is, and ends with what it found."""
+    notes: list[str] = []
+    by = systems(settings.model, settings.baseline, settings.device)
+    place = datasets.folder(settings.dataset, settings.data, "test" if settings.protocol == "official" else "train")
+    found = samples(place)
+    outputs.check(settings, {path.resolve() for sample in found for path in sample[1:] if path is not None})
+    if settings.protocol == "scenes":
+        total, scenes = len(found), []
+        for event in held_out_scenes(found, HELD_OUT, SEED):
+            if isinstance(event, Sample):
+                scenes.append(event)
+            else:
+                yield Progress(event, total, "reading pairs")
+        found = scenes
+        notes += seen_scenes(by)
+    lpips = None
+    if settings.lpips and found[0].high is not None:
+        try:
+            lpips = load_lpips(metric_device(settings.device))
+        except LowlightError as error:
+            notes.append(str(error))
+    pristine = load_pristine(settings.niqe or OWN_FIT)
+    results: dict[str, Result] = {}
+    gallery = Gallery()
+    total = len(found) * (len(by) + 1)
+    for done, now in enumerate(measure(found, by, pristine, lpips, settings.device), 1):
+        if now.system.name not in results:
+            results[now.system.name] = result(now.system, now.pixels)
+        results[now.system.name].rows.append(now.row)
+        results[now.system.name].tones += tones(now)
+        if settings.sheet or settings.report:
+            gallery.add(now.row.name, "input", now.pixels.low)
+            gallery.add(now.row.name, now.system.name, now.enhanced)
+        if settings.save and now.system.kind != "reference":
+            outputs.save(settings.save, now.system.name, now.row.name, now.enhanced)
+        yield Progress(done, total, now.system.name)
+    report = Report(
+        dataset=settings.dataset,
+        split=split_name(settings),
+        protocol=settings.protocol,
+        pictures=len(found),
+        paired=found[0].high is not None,
+        machine=machine(settings.device),
+        niqe_model=pristine.name,
+        results=sorted(results.values(), key=lambda found: found.kind == "reference"),
+        notes=notes,
+    )
+    yield Finished(report, gallery)
+
+
+def split_name(settings: EvaluateSettings) -> str | None:
+    """What part of the data set was measured; a folder has no parts."""
+    if settings.protocol == "scenes":
+        return "held-out scenes"
+    return "test" if settings.dataset == "lol" else None
+
+
+def seen_scenes(by: Sequence[System]) -> Iterator[str]:
+    """A warning for each model that may have learned from the scenes that it is now measured on."""
+    for system in by:
+        if system.kind == "model":
+            settings = system.about.get("settings", {})
+            if settings.get("seed") != SEED or settings.get("validation", 0) < HELD_OUT:
+                yield (
+                    f"{system.name}: not trained with --validation {HELD_OUT} --seed {SEED}: "
+                    "it may have seen the scenes of this protocol"
+                )

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from torch import Tensor
 
-Phase = Literal["decom", "enhance", "joint"]
+Phase = Literal["decom", "enhance", "joint", "plus"]
 
 
 @dataclass(frozen=True)

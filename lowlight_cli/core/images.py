@@ -13,7 +13,7 @@ from typing import IO, Any, Literal
 
 import numpy as np
 import torch
-from PIL import ExifTags, Image, ImageCms, ImageOps, JpegImagePlugin, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageCms, ImageOps, JpegImagePlugin, PngImagePlugin, UnidentifiedImageError
 from torch import Tensor
 
 from . import colour, sixteen
@@ -429,6 +429,9 @@ def encode(file: IO[bytes], picture: Picture, kind: str, encoding: Encoding = US
         if subsampling != "keep":
             options["subsampling"] = {"444": 0, "422": 1, "420": 2}[subsampling]
         options = {name: value for name, value in options.items() if name not in ("exif", "xmp") or len(value) < 65000}
+    elif kind == "PNG" and origin.xmp:
+        options["pnginfo"] = PngImagePlugin.PngInfo()
+        options["pnginfo"].add_itxt("XML:com.adobe.xmp", origin.xmp)
     elif kind in ("WEBP", "AVIF", "HEIF"):
         options["quality"] = quality or 95
     if kind == "HEIF":

@@ -1,6 +1,6 @@
-"""The training objectives of RetinexNet. Each returns its terms by name, already weighted; their sum is the loss.
+"""The training objectives. Each returns its terms by name, already weighted; their sum is the loss.
 
-Equations: Wei et al. 2018, section 3. Where the paper and the authors' code differ, these follow the code.
+RetinexNet's equations: Wei et al. 2018, section 3. Where the paper and the authors' code differ, these follow the code.
 """
 
 import torch
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..settings import LossWeights
 from . import metrics
-from .networks import Decomposition
+from .networks import Decomposition, Restored
 
 Terms = dict[str, Tensor]
 
@@ -60,3 +60,25 @@ def relighting(high: Tensor, reflectance: Tensor, relit: Tensor, by: LossWeights
     if by.ssim:  # differs from the authors: a structural term
         terms["ssim"] = by.ssim * (1 - metrics.ssim(enhanced, high).mean()).float()
     return terms
+
+
+def restoration(high: Tensor, restored: Restored) -> Terms:
+    """What RetinexPlus minimises for patches: S should be ``high`` (B, 3, H, W), in pixels, structure and mean colour.
+
+    The light should be smooth and just cover the brightest channel: to lie below costs thrice what lying above does.
+    """
+    enhanced, light, _ = restored
+    above = light - high.amax(dim=1, keepdim=True)
+    return {
+        "pixel": (enhanced - high).abs().mean(),
+        "ssim": 0.2 * (1 - metrics.similarity(enhanced, high)).mean(),
+        "colour": 0.3 * (enhanced.mean(dim=(2, 3)) - high.mean(dim=(2, 3))).abs().mean(),
+        "light": 0.1 * (above.relu() + 3 * (-above).relu()).mean(),
+        "smooth": 1.0 * smoothness(light, high),
+    }
+
+
+def exposure(exposed: Tensor, high: Tensor) -> Terms:
+    """The exposure alone should already bring the thumbnail (B, 3, 64, 64) to the light of ``high``'s."""
+    mean = (exposed.mean(dim=(2, 3)) - high.mean(dim=(2, 3))).abs().mean()
+    return {"exposure": 0.1 * (exposed - high).abs().mean() + 0.3 * mean}

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from ..settings import LossWeights
 from . import losses
 from .events import Phase
-from .networks import Decomposition, RetinexNet
+from .networks import Decomposition, Network, Restored, RetinexNet, RetinexPlus, exposed
 
 
 class Objective(nn.Module):
@@ -40,3 +40,29 @@ class Objective(nn.Module):
         if relit is not None:
             terms |= losses.relighting(high, of_low.reflectance, relit.float(), self.weights)
         return terms
+
+
+class PlusObjective(nn.Module):
+    """The loss terms of RetinexPlus."""
+
+    def __init__(self, net: RetinexPlus, *, bf16: bool = False) -> None:
+        super().__init__()
+        self.net, self.bf16 = net, bf16
+
+    def forward(self, low: Tensor, high: Tensor, low_thumbnail: Tensor, high_thumbnail: Tensor) -> losses.Terms:
+        """Terms by name for a batch of patches (B, 3, H, W) and the thumbnails of their pictures (B, 3, 64, 64)."""
+        low = low.contiguous(memory_format=torch.channels_last)
+        context = self.net.context(low_thumbnail)
+        with torch.autocast(low.device.type, torch.bfloat16, enabled=self.bf16):
+            restored = self.net.restore(low, context)
+        restored = Restored(*(maps.float() for maps in restored))
+        return losses.restoration(high, restored) | losses.exposure(
+            exposed(low_thumbnail, restored.gain), high_thumbnail
+        )
+
+
+def objective(net: Network, phase: Phase, weights: LossWeights, *, bf16: bool = False) -> Objective | PlusObjective:
+    """The objective of ``net`` in ``phase``."""
+    if isinstance(net, RetinexPlus):
+        return PlusObjective(net, bf16=bf16)
+    return Objective(net, phase, weights, bf16=bf16)

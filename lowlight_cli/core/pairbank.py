@@ -4,9 +4,19 @@ LOL's 485 training pairs take 0.70 GB as uint8.
 """
 
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+
+class Crops(NamedTuple):
+    """Where patches are cut: all (B,)."""
+
+    picture: Tensor
+    top: Tensor
+    left: Tensor
+    way: Tensor  # which of the 8 turns and flips
 
 
 class PairBank:
@@ -43,23 +53,31 @@ class PairBank:
         low, high = (buffer[picture].view(1, 3, height, width).float() / 255 for buffer in (self.low, self.high))
         return low, high
 
-    def patches(self, index: Tensor, size: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
-        """Random patches of the pictures in ``index`` (B,), cut and turned alike: two (B, 3, size, size) in [0, 1]."""
+    def crops(self, index: Tensor, size: int, generator: torch.Generator | None = None) -> Crops:
+        """Random places for patches of the pictures in ``index`` (B,)."""
         device = self.device
-        rows, cols = symmetries(size, device)
-        height, width = self.height[index], self.width[index]
         place = torch.rand(2, len(index), device=device, generator=generator)
-        top = (place[0] * (height - size + 1)).long()
-        left = (place[1] * (width - size + 1)).long()
-        way = torch.randint(8, index.shape, device=device, generator=generator)
+        top = (place[0] * (self.height[index] - size + 1)).long()
+        left = (place[1] * (self.width[index] - size + 1)).long()
+        return Crops(index, top, left, torch.randint(8, index.shape, device=device, generator=generator))
+
+    def cut(self, crops: Crops, size: int) -> tuple[Tensor, Tensor]:
+        """The patches there, low and high cut and turned alike: two (B, 3, size, size) in [0, 1]."""
+        index, top, left, way = crops
+        rows, cols = symmetries(size, self.device)
+        height, width = self.height[index], self.width[index]
         y = (top[:, None, None] + rows[way])[:, None]
         x = (left[:, None, None] + cols[way])[:, None]
-        channel = torch.arange(3, device=device)[:, None, None]
+        channel = torch.arange(3, device=self.device)[:, None, None]
         start, height, width = (t[:, None, None, None] for t in (self.start[index], height, width))
         where = start + (channel * height + y) * width + x
         return self.low[where].float() / 255, self.high[where].float() / 255
 
-    def epoch(self, batch: int, size: int, generator: torch.Generator | None = None) -> Iterator[tuple[Tensor, Tensor]]:
+    def patches(self, index: Tensor, size: int, generator: torch.Generator | None = None) -> tuple[Tensor, ...]:
+        """Random patches of the pictures in ``index`` (B,): low and high, (B, 3, size, size) in [0, 1]."""
+        return self.cut(self.crops(index, size, generator), size)
+
+    def epoch(self, batch: int, size: int, generator: torch.Generator | None = None) -> Iterator[tuple[Tensor, ...]]:
         """Every picture once, in random order, ``batch`` patches at a time; a short last batch is left out.
 
         With fewer pictures than ``batch`` the order wraps, so that an epoch has at least one batch.

@@ -12,7 +12,7 @@ from ..settings import TrainSettings
 from . import checkpoints
 from .errors import TrainingError
 from .files import replacing
-from .networks import RetinexNet
+from .networks import Network
 
 ELSEWHERE = {"run_dir", "data", "photos", "device", "wandb", "wandb_project"}
 """Settings that may differ when a run goes on: where it runs, not what it computes."""
@@ -61,14 +61,14 @@ class Run:
                 f"{self.folder} holds a run with another {', '.join(changed)}: choose another --run-dir"
             )
 
-    def save(self, net: RetinexNet, state: State, about: Mapping[str, Any]) -> None:
+    def save(self, net: Network, state: State, about: Mapping[str, Any]) -> None:
         """Replace the last model and the state."""
         with self._saving():
             checkpoints.save(net, self.last, {**about, **self._origin()})
             with replacing(self._state) as partial:
                 torch.save(state, partial)
 
-    def save_best(self, net: RetinexNet, about: Mapping[str, Any]) -> None:
+    def save_best(self, net: Network, about: Mapping[str, Any]) -> None:
         """Replace the best model."""
         with self._saving():
             checkpoints.save(net, self.best, {**about, **self._origin()})

@@ -136,7 +136,7 @@ class SynthesisBank(PairBank):
         self.any_made = any(made)
         self.made = torch.tensor(made, device=device)
 
-    def patches(self, index: Tensor, size: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+    def patches(self, index: Tensor, size: int, generator: torch.Generator | None = None) -> tuple[Tensor, ...]:
         """As those of a PairBank; the low ones of photographs with parameters and noise of their own."""
         low, high = super().patches(index, size, generator)
         if self.any_made:

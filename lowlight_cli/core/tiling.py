@@ -1,6 +1,7 @@
 """Exact tiling: the same pixels as one pass over the whole picture, in bounded memory.
 
-The networks are convolutions without normalisation or pooling over the image, so a tile that sees ``HALO`` px more on
+The networks are convolutions without normalisation or pooling over the image; what they must know about the whole
+picture is read from its thumbnail once and handed to every tile. So a tile that sees ``HALO`` px more on
 each side, and starts on a ``MULTIPLE``, computes exactly what the whole picture would: no blending, no seams.
 """
 
@@ -11,7 +12,7 @@ from typing import NamedTuple
 import torch.nn.functional as F
 from torch import Tensor
 
-from .networks import Retinex, RetinexNet
+from .networks import Network, Retinex, RetinexPlus, thumbnail
 
 TILE = 512
 """Side of a tile in px where nothing else is asked for."""
@@ -60,7 +61,7 @@ def fitting(height: int, width: int, pixels: int, *, halo: int, multiple: int) -
         seen = min(tall + 2 * halo, height)
         room = pixels // seen
         if room < width:
-            room -= 2 * halo
+            room = (room - 2 * halo) // multiple * multiple
         if room < multiple:
             continue
         wide = rounded(width, ceil(width / room))
@@ -79,12 +80,13 @@ def padded(image: Tensor, multiple: int) -> Tensor:
     return F.pad(image, (0, right, 0, down), mode=mode)
 
 
-def run(net: RetinexNet, image: Tensor, *, tile: int | None = TILE) -> Retinex:
+def run(net: Network, image: Tensor, *, tile: int | None = TILE) -> Retinex:
     """The maps of (B, 3, H, W) of any size, in [0, 1]. ``tile`` is a multiple of the net's; None means one pass."""
     height, width = image.shape[-2:]
+    context = (net.context(thumbnail(image)),) if isinstance(net, RetinexPlus) else ()
     result = Retinex(*(image.new_empty(len(image), channels, height, width) for channels in (3, 1, 1)))
     for box in boxes(height, width, tile or max(height, width)):
         seen = box.grown(net.HALO, height, width)
-        for whole, part in zip(result, net(padded(seen.cut(image), net.MULTIPLE)), strict=True):
+        for whole, part in zip(result, net(padded(seen.cut(image), net.MULTIPLE), *context), strict=True):
             box.cut(whole).copy_(box.cut(part, origin=(seen.top, seen.left)))
     return result

@@ -92,11 +92,10 @@ def attempt(url: str, target: Path, link: str | None = None) -> Iterator[Receive
             yield from attempt(url, target, onward)
             return
         start, total = extent(answer)
-        if start != have or (have and total != known.get("bytes")):
-            if start:
-                raise DownloadError("the server sent another part of the file than asked for")
-            have = 0
-        if not have:
+        if start and (start != have or total != known.get("bytes")):
+            discard(target)
+            raise DownloadError("the server sent another part of the file than asked for")
+        if start == 0:
             tag = answer.headers.get("ETag") or answer.headers.get("Last-Modified")
             if tag is not None and tag.startswith("W/"):
                 tag = None  # a weak tag does not vouch for every byte

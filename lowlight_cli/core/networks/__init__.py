@@ -1,5 +1,19 @@
 """The networks: plain modules, images in, maps out."""
 
+from .retinex_plus import Restored, RetinexPlus, exposed, thumbnail
 from .retinexnet import DecomNet, Decomposition, EnhanceNet, Retinex, RetinexNet
 
-__all__ = ["DecomNet", "Decomposition", "EnhanceNet", "Retinex", "RetinexNet"]
+Network = RetinexNet | RetinexPlus
+
+__all__ = [
+    "DecomNet",
+    "Decomposition",
+    "EnhanceNet",
+    "Network",
+    "Restored",
+    "Retinex",
+    "RetinexNet",
+    "RetinexPlus",
+    "exposed",
+    "thumbnail",
+]

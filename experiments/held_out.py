@@ -1,0 +1,40 @@
+"""How models do on LOL's held-out scenes: those of our485 that no run with the default seed trains on.
+
+    python experiments/held_out.py DATA MODEL...
+
+Prints the mean PSNR and SSIM (RGB) of each model's 8-bit result, the same with its mean scaled to the truth's ("GT
+mean", which tells wrong brightness from wrong structure), and the worst picture.
+"""
+
+import sys
+from pathlib import Path
+
+import torch
+
+from lowlight_cli.core import datasets, images, metrics
+from lowlight_cli.core.enhancer import Enhancer
+from lowlight_cli.settings import TrainSettings
+
+
+def main() -> None:
+    place, *models = sys.argv[1:]
+    settings = TrainSettings()
+    found = datasets.to_train_on(("lol",), Path(place), None, settings.seed)
+    split = datasets.split(found, list(datasets.decoded(found)), fraction=settings.validation, seed=settings.seed)
+    print(f"{len(split.validation)} pairs: model, PSNR dB, SSIM RGB, PSNR dB with GT mean, worst")
+    for model in models:
+        enhancer = Enhancer(model)
+        rows = []
+        for low, high in split.validation:
+            enhanced = images.quantised(enhancer.enhance(low.float() / 255))[None] / 255
+            truth = high[None] / 255
+            scaled = images.quantised(enhanced * (truth.mean() / enhanced.mean()))
+            psnrs = [metrics.psnr(picture, truth).item() for picture in (enhanced, scaled / 255)]
+            rows.append((psnrs[0], metrics.ssim(enhanced, truth).item(), psnrs[1]))
+        psnr, ssim, gt_mean = torch.tensor(rows, dtype=torch.double).mean(dim=0).tolist()
+        worst = min(zip(rows, split.validation_names, strict=True))
+        print(f"{model}  {psnr:.2f}  {ssim:.4f}  {gt_mean:.2f}  {worst[1]}: {worst[0][0]:.2f}")
+
+
+if __name__ == "__main__":
+    main()

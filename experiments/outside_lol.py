@@ -1,0 +1,59 @@
+"""How models do on pictures unlike LOL's: photographs darkened by our synthesis, and photographs that need nothing.
+
+    python experiments/outside_lol.py PHOTOS MODEL...
+
+PHOTOS must be pictures that training never saw. Each is darkened once, always alike: to a light drawn evenly in
+logarithms from 1/30 to 1/2, with noise, shifted white balance and vignetting. Prints the mean PSNR and SSIM (RGB) of
+each model's 8-bit result against the photograph; then, for the untouched photographs, the PSNR of the result against
+the input, which should be high.
+"""
+
+import sys
+import zlib
+from pathlib import Path
+
+import torch
+
+from lowlight_cli.core import images, metrics
+from lowlight_cli.core.enhancer import Enhancer
+from lowlight_cli.core.synthesis import darken, draw, reduced
+
+LIGHT = 1 / 30, 1 / 2
+
+
+def darkened(high: torch.Tensor, name: str) -> torch.Tensor:
+    """A dark version of (3, H, W), the same for the same name."""
+    generator = torch.Generator().manual_seed(zlib.crc32(name.encode()))
+    by = draw(1, generator)
+    low, bright = (torch.tensor(light).log() for light in LIGHT)
+    wanted = low + (bright - low) * torch.rand(1, generator=generator)
+    light = (by.light.log() - by.light[:, 1:2].log() + wanted).exp()
+    return darken(high[None], by._replace(light=light), generator)[0]
+
+
+def main() -> None:
+    place, *models = sys.argv[1:]
+    paths = sorted(path for path in Path(place).iterdir() if path.suffix.lower() in images.SUFFIXES)
+    enhancers = {model: Enhancer(model) for model in models}
+    found: dict[str, list[tuple[float, float, float]]] = {model: [] for model in ["input", *models]}
+    for path in paths:
+        high = images.quantised(reduced(images.read(path).pixels)).float() / 255
+        low = darkened(high, path.stem)
+        found["input"].append((*against(low, high), 0.0))
+        for model, enhancer in enhancers.items():
+            again = against(enhancer.enhance(high), high)[0]
+            found[model].append((*against(enhancer.enhance(low), high), again))
+    print(f"{len(paths)} photographs: model, PSNR dB, SSIM RGB, PSNR dB of untouched ones (mean; median)")
+    for model, rows in found.items():
+        psnr, ssim, untouched = torch.tensor(rows, dtype=torch.double).unbind(1)
+        print(f"{model}  {psnr.mean():.2f}  {ssim.mean():.4f}  {untouched.mean():.2f}; {untouched.median():.2f}")
+
+
+def against(result: torch.Tensor, truth: torch.Tensor) -> tuple[float, float]:
+    """PSNR and SSIM of what would be saved."""
+    saved = images.quantised(result)[None] / 255
+    return metrics.psnr(saved, truth[None]).item(), metrics.ssim(saved, truth[None]).item()
+
+
+if __name__ == "__main__":
+    main()

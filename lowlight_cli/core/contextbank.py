@@ -1,0 +1,129 @@
+"""Patches that come with a thumbnail of the whole picture they were cut from, and photographs darkened on the fly."""
+
+import io
+from collections.abc import Iterable, Sequence
+
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from . import images
+from .networks import thumbnail
+from .pairbank import Crops, PairBank, symmetries
+from .synthesis import DARKEST, Darkening, darken, draw
+
+GRID = 128
+"""Side of the grid of single pixels that stands for a whole photograph while it is darkened."""
+UNTOUCHED = 0.15
+"""Share of the photographs that are not darkened at all: a well-lit picture should come back as it is."""
+LIKE_LOL = 0.35
+"""Share of those that are darkened as LOL's pictures are; the others have any light from 1/40 to nearly all."""
+LIGHT = -3.7, -0.05
+"""Range of the natural logarithm of the light that the others have left."""
+BALANCE = 0.15
+"""Deviation of the same of their red and blue light against the green."""
+NOISE = -1.6, 0.4
+"""Range of the natural logarithm of a factor on their noise."""
+JPEG, QUALITY, BRIGHT = 0.4, (60, 96), 0.08
+"""Share of the darkened patches that are JPEG-compressed, the range of the quality, and the light that they must have
+left: a darker one does not survive it."""
+
+
+def draw_widely(count: int, generator: torch.Generator | None = None) -> Darkening:
+    """Parameters for ``count`` pictures from untouched to very dark."""
+    like_lol = draw(count, generator)
+    kind, light, noise = torch.rand(3, count, generator=generator, device=like_lol.light.device)
+    balance = BALANCE * torch.randn(count, 3, generator=generator, device=light.device)
+    balance[:, 1] = 0  # green is the reference
+    exposure = LIGHT[0] + (LIGHT[1] - LIGHT[0]) * light[:, None]
+    level = (NOISE[0] + (NOISE[1] - NOISE[0]) * noise[:, None]).exp()
+    wide = like_lol._replace(
+        light=(exposure + balance).clamp(DARKEST, 0).exp(),
+        shot=like_lol.shot * level.square(),
+        read=like_lol.read * level,
+    )
+    untouched = Darkening(*(torch.zeros_like(values) for values in like_lol))
+    untouched = untouched._replace(light=torch.ones_like(like_lol.light), contrast=torch.ones_like(like_lol.contrast))
+    first, second = kind < UNTOUCHED, kind < UNTOUCHED + (1 - UNTOUCHED) * LIKE_LOL
+    return Darkening(
+        *(
+            torch.where(
+                first.view(-1, *[1] * (a.dim() - 1)), a, torch.where(second.view(-1, *[1] * (b.dim() - 1)), b, c)
+            )
+            for a, b, c in zip(untouched, like_lol, wide, strict=True)
+        )
+    )
+
+
+def compressed(patch: Tensor, quality: int) -> Tensor:
+    """(3, H, W) in [0, 1] after a JPEG of that quality."""
+    file = io.BytesIO()
+    images.to_image(patch).save(file, "jpeg", quality=quality)
+    with Image.open(file) as image:
+        return images.from_image(image).pixels.to(patch.device)
+
+
+class ContextBank(PairBank):
+    """A PairBank whose patches come with the thumbnails of their whole pictures, turned alike.
+
+    Where ``made``, the dark picture is synthesised anew for each patch: the patch at its true place in the photograph's
+    vignette, and the thumbnail, from a grid of its pixels, in the same light.
+    """
+
+    def __init__(
+        self, pairs: Iterable[tuple[Tensor, Tensor]], made: Sequence[bool], device: torch.device | str = "cpu"
+    ) -> None:
+        pairs = list(pairs)
+        super().__init__(pairs, device)
+        self.any_made = any(made)
+        self.made = torch.tensor(made, device=device)
+        self.low_thumbnails = torch.cat([thumbnail(low[None].to(device) / 255) for low, _ in pairs])
+        self.high_thumbnails = torch.cat([thumbnail(high[None].to(device) / 255) for _, high in pairs])
+        self.grids = torch.cat([F.interpolate(high[None].to(device), GRID, mode="nearest-exact") for _, high in pairs])
+
+    def patches(self, index: Tensor, size: int, generator: torch.Generator | None = None) -> tuple[Tensor, ...]:
+        """As those of a PairBank, then the thumbnails of low and high: two (B, 3, 64, 64)."""
+        crops = self.crops(index, size, generator)
+        low, high = self.cut(crops, size)
+        low_thumbnail, high_thumbnail = self.low_thumbnails[index], self.high_thumbnails[index]
+        if self.any_made:
+            by = draw_widely(len(index), generator)
+            made = self.made[index][:, None, None, None]
+            grid = self.grids[index].float() / 255
+            dark = darken(grid, by, generator, self.grid_radius(index))
+            low_thumbnail = torch.where(made, thumbnail(dark), low_thumbnail)
+            dark = darken(high, by, generator, self.radius(crops, size))
+            low = torch.where(made, dark, low)
+            self.compress(low, (by.light[:, 1] > BRIGHT) & (by.shot[:, 0] > 0) & made.flatten(), generator)
+        turned = [turn(x, crops.way) for x in (low_thumbnail, high_thumbnail)]
+        return low, high, *turned
+
+    def compress(self, low: Tensor, candidates: Tensor, generator: torch.Generator | None) -> None:
+        """Replace some of the ``candidates`` among patches by what a JPEG leaves of them."""
+        chance, place = torch.rand(2, len(low), generator=generator, device=self.device).cpu()
+        quality = (QUALITY[0] + (QUALITY[1] - QUALITY[0]) * place).long()
+        for row in ((chance < JPEG) & candidates.cpu()).nonzero().flatten().tolist():
+            low[row] = compressed(low[row], int(quality[row]))
+
+    def radius(self, crops: Crops, size: int) -> Tensor:
+        """How far each pixel of the patches lies from the middle of its photograph, (B, size, size); corners at 1."""
+        rows, cols = symmetries(size, self.device)
+        height, width = (side[crops.picture][:, None, None] for side in (self.height, self.width))
+        y = crops.top[:, None, None] + rows[crops.way] + 0.5 - height / 2
+        x = crops.left[:, None, None] + cols[crops.way] + 0.5 - width / 2
+        return (y.square() + x.square()).sqrt() / ((height.square() + width.square()).sqrt() / 2)
+
+    def grid_radius(self, index: Tensor) -> Tensor:
+        """The same for the grids, (B, GRID, GRID)."""
+        axis = (torch.arange(GRID, device=self.device) + 0.5) / GRID * 2 - 1
+        height, width = (side[index].float()[:, None, None] for side in (self.height, self.width))
+        y, x = axis[:, None] * height, axis * width
+        return (y.square() + x.square()).sqrt() / (height.square() + width.square()).sqrt()
+
+
+def turn(x: Tensor, way: Tensor) -> Tensor:
+    """Square (B, C, S, S), each turned and flipped its way."""
+    rows, cols = symmetries(x.shape[-1], x.device)
+    batch = torch.arange(len(x), device=x.device)[:, None, None]
+    return x[batch, :, rows[way], cols[way]].permute(0, 3, 1, 2).contiguous()

@@ -1,0 +1,93 @@
+"""Small copies of the pictures of an evaluation, and the contact sheet made of them."""
+
+import io
+
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+from .images import to_image
+from .panel import INK, PAPER
+from .results import Report, shown
+
+SIDE = 960
+"""Longest side of a copy in px."""
+LIMIT = 100
+"""Pictures that are kept; further ones are measured but not shown."""
+
+
+class Gallery:
+    """Pictures by name, each in several versions: "input", one for each system, "truth"; as JPEG."""
+
+    def __init__(self) -> None:
+        self.pictures: dict[str, dict[str, bytes]] = {}
+
+    def add(self, picture: str, version: str, pixels: Tensor) -> None:
+        """Keep a copy of uint8 (3, H, W), unless that version is there or the gallery is full."""
+        if picture not in self.pictures and len(self.pictures) == LIMIT:
+            return
+        versions = self.pictures.setdefault(picture, {})
+        if version not in versions:
+            copy = to_image(pixels)
+            copy.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
+            file = io.BytesIO()
+            copy.save(file, "JPEG", quality=88)
+            versions[version] = file.getvalue()
+
+
+def order(report: Report) -> list[str]:
+    """The versions from left to right: input, systems, truth; an untouched input is shown once."""
+    names = dict.fromkeys(["input", *(result.name for result in report.systems)])
+    return [*names, *(["truth"] if report.paired else [])]
+
+
+def caption(report: Report, version: str, picture: str) -> str:
+    """The leading figures of one version of one picture."""
+    for result in report.results:
+        if result.name == version:
+            figures = next((row.figures for row in result.rows if row.name == picture), {})
+            keys = ("psnr", "ssim") if "psnr" in figures else ("niqe", "brightness")
+            known = [(report.figures[key], figures[key]) for key in keys if key in figures]
+            return "  ".join(f"{figure.name} {shown(value, figure.digits)}" for figure, value in known)
+    return ""
+
+
+def contact_sheet(report: Report, gallery: Gallery, *, width: int = 300, gap: int = 10) -> Image.Image:
+    """A row a picture, a column a version, the figures under each."""
+    versions = order(report)
+    font, small = ImageFont.load_default(16), ImageFont.load_default(13)
+    line = 24
+    tiles = {
+        name: {version: scaled(copy, width) for version, copy in copies.items()}
+        for name, copies in gallery.pictures.items()
+    }
+    heights = {name: max(tile.height for tile in row.values()) for name, row in tiles.items()}
+    sheet = Image.new(
+        "RGB",
+        (gap + len(versions) * (width + gap), 2 * line + sum(height + 2 * line + gap for height in heights.values())),
+        PAPER,
+    )
+    draw = ImageDraw.Draw(sheet)
+    draw.text((gap, gap), f"{report.title}  ·  lowlight evaluate", INK, font)
+    top = 2 * line
+    for name, row in tiles.items():
+        draw.text((gap, top), name, INK, font)
+        for column, version in enumerate(versions):
+            left = gap + column * (width + gap)
+            if column:
+                draw.text((left, top), version, INK, font)
+            else:
+                draw.text((left + width, top), version, INK, font, anchor="ra")
+            if version in row:
+                sheet.paste(row[version], (left, top + line))
+            draw.text((left, top + line + heights[name] + 2), caption(report, version, name), INK, small)
+        top += heights[name] + 2 * line + gap
+    return sheet
+
+
+def scaled(copy: bytes, width: int) -> Image.Image:
+    """A copy, decoded, ``width`` px wide or narrower."""
+    image = Image.open(io.BytesIO(copy))
+    if image.width > width:
+        return image.resize((width, max(round(image.height * width / image.width), 1)), Image.Resampling.LANCZOS)
+    image.load()
+    return image

@@ -1,0 +1,38 @@
+"""LPIPS, the learned perceptual distance of Zhang et al. 2018 (arXiv:1801.03924), AlexNet, v0.1; lower is better.
+
+Computed by torchmetrics (the extra ``metrics``), whose trunk torchvision fetches on first use.
+"""
+
+import warnings
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from .errors import LowlightError
+
+Lpips = Callable[[Tensor, Tensor], Tensor]
+"""Two (B, 3, H, W) in [0, 1] to the distance of each pair, (B,)."""
+
+
+def load(device: torch.device) -> Lpips:
+    """Raises LowlightError, with the remedy, where the library or AlexNet's weights cannot be had."""
+    try:
+        from torchmetrics.image import LearnedPerceptualImagePatchSimilarity
+    except ImportError as error:
+        raise LowlightError("LPIPS left out: it needs the extra: pip install 'lowlight[metrics]'") from error
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            metric = LearnedPerceptualImagePatchSimilarity(net_type="alex", normalize=True).to(device)
+    except Exception as error:  # whatever a download or a damaged cache may raise
+        raise LowlightError(
+            f"LPIPS left out: AlexNet's weights (233 MB) cannot be fetched ({type(error).__name__}): "
+            "run once with a network"
+        ) from error
+
+    def distance(prediction: Tensor, target: Tensor) -> Tensor:
+        pairs = zip(prediction.float().split(1), target.float().split(1), strict=True)
+        return torch.stack([metric(ours, theirs) for ours, theirs in pairs])
+
+    return distance

@@ -1,0 +1,327 @@
+"""The figures of an evaluation: what they are called, their means and how far to trust them, and as text for files."""
+
+import csv
+import io
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .. import __version__
+
+RESAMPLES = 10_000
+TONES = 64
+"""Levels of input brightness at which the output's brightness is recorded."""
+
+
+class Figure(NamedTuple):
+    """One column: its key in JSON and CSV, its name for people with the variant in it, and which way is better."""
+
+    key: str
+    name: str
+    better: Literal["↑", "↓", ""]
+    digits: int
+
+    @property
+    def label(self) -> str:
+        return f"{self.name} {self.better}".strip()
+
+
+FIGURES = {
+    figure.key: figure
+    for figure in (
+        Figure("psnr", "PSNR dB", "↑", 2),
+        Figure("ssim", "SSIM RGB", "↑", 4),
+        Figure("ssim_gray", "SSIM gray", "↑", 4),
+        Figure("lpips", "LPIPS Alex", "↓", 4),
+        Figure("psnr_gt_mean", "PSNR dB GT-mean", "↑", 2),
+        Figure("ssim_gt_mean", "SSIM RGB GT-mean", "↑", 4),
+        Figure("ssim_gray_gt_mean", "SSIM gray GT-mean", "↑", 4),
+        Figure("lmse_reflectance", "LMSE R", "↓", 4),
+        Figure("lmse_illumination", "LMSE I", "↓", 4),
+        Figure("niqe", "NIQE", "↓", 2),
+        Figure("reflectance_consistency", "R consistency", "↓", 4),
+        Figure("brightness", "brightness", "", 3),
+        Figure("ms", "ms", "↓", 0),
+        Figure("megapixels_per_second", "MP/s", "↑", 2),
+    )
+}
+COMPARED = ("psnr", "ssim", "lpips", "niqe")
+"""Figures whose paired differences between systems are reported."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """The figures of one picture, by their keys in ``FIGURES``; those that do not apply are absent."""
+
+    name: str
+    figures: dict[str, float]
+
+
+@dataclass
+class Result:
+    """What one system achieved."""
+
+    name: str
+    kind: Literal["model", "baseline", "reference"]
+    parameters: int = 0
+    multiply_adds_per_pixel: int = 0
+    rows: list[Row] = field(default_factory=list)
+    tones: Tensor = field(default_factory=lambda: torch.zeros(2, TONES, dtype=torch.float64))
+    """For each level of the input's gray: the sum of the output's gray, and the number of pixels."""
+
+    def values(self, key: str) -> list[float]:
+        """One figure of every picture that has it."""
+        return [row.figures[key] for row in self.rows if key in row.figures]
+
+    def mean(self) -> dict[str, float]:
+        """The mean of each figure over the pictures that have it; inf where one of them is inf."""
+        return {key: sum(found) / len(found) for key in FIGURES if (found := self.values(key))}
+
+    def intervals(self) -> dict[str, tuple[float, float]]:
+        """The 95 % bootstrap interval of each mean, where there are two pictures or more and all figures are finite."""
+        return {key: found for key in FIGURES if (found := interval(self.values(key))) is not None}
+
+
+def interval(values: Sequence[float]) -> tuple[float, float] | None:
+    """95 % percentile bootstrap interval of the mean over pictures; None for less than two or for infinite values.
+
+    Efron and Tibshirani 1993, chapter 13; 10,000 resamples from a fixed seed: the same figures, the same interval.
+    """
+    if len(values) < 2 or not all(map(math.isfinite, values)):
+        return None
+    draws = np.random.default_rng(0).integers(len(values), size=(RESAMPLES, len(values)))
+    low, high = np.percentile(np.asarray(values)[draws].mean(axis=1), (2.5, 97.5))
+    return float(low), float(high)
+
+
+class Difference(NamedTuple):
+    """How one system's figure differs from another's on the same pictures."""
+
+    mean: float
+    interval: tuple[float, float] | None
+    better: int
+    pictures: int
+
+
+def difference(of: Result, to: Result, key: str) -> Difference | None:
+    """``of`` minus ``to`` in one figure, picture by picture; None if they share no picture with a finite one."""
+    theirs = {row.name: row.figures.get(key, math.nan) for row in to.rows}
+    found = [row.figures.get(key, math.nan) - theirs.get(row.name, math.nan) for row in of.rows]
+    found = [value for value in found if math.isfinite(value)]
+    if not found:
+        return None
+    sign = -1 if FIGURES[key].better == "↓" else 1
+    return Difference(sum(found) / len(found), interval(found), sum(sign * value > 0 for value in found), len(found))
+
+
+def differences(systems: Sequence[Result]) -> list[tuple[Result, dict[str, Difference]]]:
+    """Every further system against the first: the system, and the difference in each compared figure."""
+    return [
+        (other, {key: found for key in COMPARED if (found := difference(other, systems[0], key)) is not None})
+        for other in systems[1:]
+    ]
+
+
+def shown(value: float | None, digits: int, *, signed: bool = False) -> str:
+    """A number for people; a dash where there is none."""
+    return "–" if value is None or math.isnan(value) else f"{value:{'+' if signed else ''}.{digits}f}"
+
+
+@dataclass(frozen=True)
+class Report:
+    """An evaluation: what was measured on what, and how."""
+
+    dataset: str
+    split: str | None
+    protocol: str
+    pictures: int
+    paired: bool
+    machine: dict[str, Any]
+    niqe_model: str
+    results: list[Result]
+    notes: list[str]
+
+    @property
+    def title(self) -> str:
+        return ", ".join(
+            part
+            for part in (self.dataset, self.split, f"{self.pictures} {'pairs' if self.paired else 'pictures'}")
+            if part
+        )
+
+    @property
+    def figures(self) -> dict[str, Figure]:
+        """The figures that at least one picture has; NIQE's name says which pristine model it is measured with."""
+        keys = {key for result in self.results for row in result.rows for key in row.figures}
+        named = FIGURES | {"niqe": FIGURES["niqe"]._replace(name=f"NIQE {self.niqe_model}")}
+        return {key: figure for key, figure in named.items() if key in keys}
+
+    @property
+    def systems(self) -> list[Result]:
+        """The results without the references."""
+        return [result for result in self.results if result.kind != "reference"]
+
+    @property
+    def caption(self) -> str:
+        """How the figures are to be read."""
+        against = (
+            "PSNR and SSIM per picture on the 8-bit output, RGB, SSIM Gaussian 11x11 on valid windows. "
+            "GT-mean columns scale the output to the truth's brightness first: never compare them with the others. "
+        )
+        return (
+            against if self.paired else ""
+        ) + f"NIQE with the pristine model '{self.niqe_model}': comparable only with values of the same model."
+
+
+def as_record(report: Report) -> dict[str, Any]:
+    """The whole evaluation as plain data for JSON: what is infinite, as the PSNR of equal pictures, is None."""
+    return {
+        "dataset": report.dataset,
+        "split": report.split,
+        "protocol": report.protocol,
+        "pairs": report.pictures if report.paired else 0,
+        "pictures": report.pictures,
+        "models": [system_record(result) for result in report.systems],
+        "references": [system_record(result) for result in report.results if result.kind == "reference"],
+        "differences": [
+            {
+                "of": other.name,
+                "to": report.systems[0].name,
+                **{key: found._asdict() for key, found in by_key.items()},
+            }
+            for other, by_key in differences(report.systems)
+        ],
+        "niqe_model": report.niqe_model,
+        "lowlight": __version__,
+        "machine": report.machine,
+        "notes": report.notes,
+    }
+
+
+def system_record(result: Result) -> dict[str, Any]:
+    """One system's part of the record."""
+    return {
+        "name": result.name,
+        "kind": result.kind,
+        "parameters": result.parameters,
+        "multiply_adds_per_pixel": result.multiply_adds_per_pixel,
+        "mean": finite(result.mean()),
+        "interval": result.intervals(),
+        "images": [{"name": row.name, **finite(row.figures)} for row in result.rows],
+    }
+
+
+def finite(figures: dict[str, float]) -> dict[str, float | None]:
+    return {key: value if math.isfinite(value) else None for key, value in figures.items()}
+
+
+def as_json(report: Report) -> str:
+    return json.dumps(as_record(report), indent=2, allow_nan=False) + "\n"
+
+
+def as_csv(report: Report) -> str:
+    """One line a picture and system, the keys of ``FIGURES`` as columns."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["system", "kind", "picture", *report.figures])
+    for result in report.results:
+        for row in result.rows:
+            writer.writerow([result.name, result.kind, row.name, *(row.figures.get(key, "") for key in report.figures)])
+    return text.getvalue()
+
+
+def as_markdown(report: Report) -> str:
+    """The means with their intervals, the paired differences, and the first figure of each picture, as tables."""
+    sections = [f"## {report.title}", markdown_table(summary(report))]
+    if len(report.systems) > 1:
+        sections.append(markdown_table(difference_table(report)))
+    sections.append(markdown_table(by_picture(report)))
+    return "\n\n".join([*sections, report.caption, *report.notes]) + "\n"
+
+
+class Table(NamedTuple):
+    """Text in cells, for a terminal, Markdown or a page; the first column names the line."""
+
+    header: list[str]
+    lines: list[list[str]]
+
+
+def markdown_table(table: Table) -> str:
+    lines = [table.header, ["---", *["---:"] * (len(table.header) - 1)], *table.lines]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def summary(report: Report) -> Table:
+    """A line a system: means, PSNR also with its interval, and the size."""
+    header, lines = ["system"], [[result.name] for result in report.results]
+    means, sure = [result.mean() for result in report.results], [result.intervals() for result in report.results]
+    for key, figure in report.figures.items():
+        header.append(figure.label)
+        for line, mean in zip(lines, means, strict=True):
+            line.append(shown(mean.get(key), figure.digits))
+        if key == "psnr":
+            header.append("95 %")
+            for line, ends in zip(lines, sure, strict=True):
+                line.append(span(ends.get(key), 1))
+    for result, line in zip(report.results, lines, strict=True):
+        size = (result.parameters, result.multiply_adds_per_pixel)
+        line += [f"{number:,}" if result.kind == "model" else "–" for number in size]
+    return Table([*header, "parameters", "MAC/px"], lines)
+
+
+def span(ends: tuple[float, float] | None, digits: int, *, signed: bool = False) -> str:
+    """An interval for people; a dash where there is none."""
+    return " to ".join(shown(end, digits, signed=signed) for end in ends) if ends else "–"
+
+
+def difference_table(report: Report, figures: int = len(COMPARED)) -> Table:
+    """A line a system: its paired difference to the first system in the leading compared ``figures``."""
+    keys = [key for key in COMPARED if key in report.figures][:figures]
+    header = [f"minus {report.systems[0].name}"]
+    for key in keys:
+        header += [report.figures[key].label, "95 %", "better on"]
+    lines = []
+    for other, by_key in differences(report.systems):
+        line = [other.name]
+        for key in keys:
+            found, digits = by_key.get(key), FIGURES[key].digits
+            if found is None:
+                line += ["–", "–", "–"]
+            else:
+                line += [shown(found.mean, digits, signed=True), span(found.interval, digits, signed=True)]
+                line += [f"{found.better} of {found.pictures}"]
+        lines.append(line)
+    return Table(header, lines)
+
+
+def by_picture(report: Report) -> Table:
+    """A line a picture, a column a system, all in the report's first figure; the mean last."""
+    key, figure = next(iter(report.figures.items()))
+    measured = [result for result in report.results if result.values(key)]
+    found = [{row.name: row.figures.get(key) for row in result.rows} for result in measured]
+    names = dict.fromkeys(row.name for result in measured for row in result.rows)
+    lines = [[name, *(shown(by_name.get(name), figure.digits) for by_name in found)] for name in names]
+    means = [shown(result.mean().get(key), figure.digits) for result in measured]
+    return Table([figure.label, *(result.name for result in measured)], [*lines, ["mean", *means]])
+
+
+def of_one(report: Report) -> Table:
+    """A line a picture with every figure of the only system, then the mean and the ends of its interval."""
+    (system,) = report.systems
+    figures = report.figures
+    lines = [
+        [row.name, *(shown(row.figures.get(key), figure.digits) for key, figure in figures.items())]
+        for row in system.rows
+    ]
+    mean, sure = system.mean(), system.intervals()
+    lines.append(["mean", *(shown(mean.get(key), figure.digits) for key, figure in figures.items())])
+    for end, name in enumerate(("95 % from", "95 % to")):
+        ends = [shown(sure[key][end], figure.digits) if key in sure else "–" for key, figure in figures.items()]
+        lines.append([name, *ends])
+    return Table(["picture", *(figure.label for figure in figures.values())], lines)

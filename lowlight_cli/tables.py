@@ -1,0 +1,71 @@
+"""The figures of an evaluation as tables of the terminal."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from rich.box import SIMPLE_HEAD
+from rich.markup import escape
+from rich.table import Table
+
+from . import console
+
+if TYPE_CHECKING:
+    from .core import results
+
+
+def show(report: "results.Report") -> None:
+    """One system: every figure of every picture. Several: their means, differences, and one figure of every picture."""
+    from .core import results
+
+    if len(report.systems) == 1:
+        tables = [("", results.of_one(report)), ("means", results.summary(report))]
+    else:
+        tables = [
+            ("", results.by_picture(report)),
+            ("paired differences, with 95 % intervals", results.difference_table(report, figures=2)),
+            ("means", results.summary(report)),
+        ]
+    console.out.print(escape(report.title), style="bold", highlight=False)
+    for title, table in tables:
+        if title:
+            console.out.print(title, style="italic", highlight=False)
+        for piece in pieces(table, console.out.width):
+            console.out.print(rich_table(piece))
+    console.note(report.caption)
+    for said in report.notes:
+        console.note(said)
+
+
+def pieces(table: "results.Table", width: int) -> "Iterator[results.Table]":
+    """A table cut at its columns to fit ``width``; every piece begins with the first column."""
+    widths = [most + 3 for most in column_widths(table)]
+    room, chosen = width - widths[0], [0]
+    for column in range(1, len(widths)):
+        if widths[column] > room and len(chosen) > 1:
+            yield _columns(table, chosen)
+            room, chosen = width - widths[0], [0]
+        room -= widths[column]
+        chosen.append(column)
+    yield _columns(table, chosen)
+
+
+def column_widths(table: "results.Table") -> list[int]:
+    """Room for the cells of each column and for the longest word of its name."""
+    columns = zip(*table.lines, strict=True)
+    return [max(map(len, (*cells, *name.split()))) for name, cells in zip(table.header, columns, strict=True)]
+
+
+def _columns(table: "results.Table", chosen: list[int]) -> "results.Table":
+    return type(table)(
+        [table.header[column] for column in chosen], [[line[column] for column in chosen] for line in table.lines]
+    )
+
+
+def rich_table(table: "results.Table") -> Table:
+    """Text in cells as a table of the terminal; lines of means stand console.out."""
+    shown = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for number, (name, width) in enumerate(zip(table.header, column_widths(table), strict=True)):
+        shown.add_column(escape(name), justify="right" if number else "left", vertical="bottom", width=width)
+    for line in table.lines:
+        shown.add_row(*map(escape, line), style="bold" if line[0] == "mean" else "")
+    return shown

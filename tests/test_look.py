@@ -1,0 +1,74 @@
+"""Strength, highlights and well-exposed pictures."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+
+from lowlight_cli import Enhancer
+from lowlight_cli.core.look import Look, cleaned, rendered, smoothstep
+from lowlight_cli.core.networks import Retinex
+
+
+def maps(low: torch.Tensor, gain: float = 4.0) -> Retinex:
+    """An ideal decomposition of ``low``, to be relit ``gain`` times as bright."""
+    illumination = low.amax(1, keepdim=True).clamp(min=1e-3)
+    return Retinex(low / illumination, illumination, illumination * gain)
+
+
+def gradient() -> torch.Tensor:
+    return torch.linspace(0, 1, 100).view(1, 1, 1, 100).expand(1, 3, 4, 100).contiguous()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_strength_zero_is_the_picture_bit_for_bit(tiny_model: object, dtype: type) -> None:
+    enhancer = Enhancer(str(tiny_model), "cpu")
+    top = 1 if dtype == np.float32 else np.iinfo(dtype).max
+    given = (np.random.default_rng(0).uniform(0, 0.2, (30, 41, 3)) * top).astype(dtype)
+    np.testing.assert_array_equal(enhancer.enhance(given, strength=0), given)
+    assert (enhancer.enhance(given, strength=0.5) != given).any()
+
+
+def test_strength_grows_steadily_from_the_picture_over_the_answer_of_the_network() -> None:
+    low = gradient() * 0.4
+    steps = [rendered(low, maps(low), Look(strength)).clamp(0, 1) for strength in (1e-6, 0.5, 1, 1.25, 1.5)]
+    torch.testing.assert_close(steps[0], low, rtol=0, atol=1e-5)
+    torch.testing.assert_close(steps[2], maps(low).enhanced.clamp(0, 1))
+    for weaker, stronger in pairwise(steps):
+        assert (stronger >= weaker - 1e-6).all()
+    assert steps[4].mean() > steps[2].mean() + 0.03
+    fresh = steps[2] < 1
+    assert (steps[4][fresh] < 1).all(), "more strength clips nothing that was not clipped before"
+
+
+def test_protected_highlights_stay_while_dark_places_do_not_change_their_answer() -> None:
+    low = gradient()
+    plain, protected = (rendered(low, maps(low), Look(protect_highlights=flag)).clamp(0, 1) for flag in (False, True))
+    dark, lamp = low[0, 0, 0] < 0.45, low[0, 0, 0] > 0.92
+    torch.testing.assert_close(protected[..., dark], plain[..., dark])
+    torch.testing.assert_close(protected[..., lamp], low[..., lamp], rtol=0, atol=0.01)
+    assert (plain[..., lamp] == 1).all(), "which without protection blow out"
+
+
+def test_well_exposed_pictures_come_back_as_they_are(tiny_model: object) -> None:
+    enhancer = Enhancer(str(tiny_model), "cpu")
+    values = np.random.default_rng(0)
+    bright = values.integers(40, 220, (30, 40, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(enhancer.enhance(bright), bright)
+    between = values.integers(0, 190, (30, 40, 3), dtype=np.uint8)
+    full = enhancer.enhance((between * 0.2).astype(np.uint8))
+    assert (full != (between * 0.2).astype(np.uint8)).any()
+    assert Look().for_brightness(0.1).strength == 1
+    assert 0 < Look().for_brightness(0.38).strength < 1
+    assert Look(1.5).for_brightness(0.5).strength == 0
+
+
+def test_smoothstep() -> None:
+    found = smoothstep(torch.tensor([0.0, 0.2, 0.3, 0.4, 1.0]), 0.2, 0.4)
+    torch.testing.assert_close(found, torch.tensor([0.0, 0.0, 0.5, 1.0, 1.0]))
+
+
+def test_without_denoising_the_maps_are_untouched() -> None:
+    found = maps(gradient())
+    assert cleaned(found, Look()) is found

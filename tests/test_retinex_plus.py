@@ -1,0 +1,213 @@
+"""RetinexPlus: what it promises of its maps, its context, and the banks and losses that it learns from."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from lowlight_cli import Enhancer
+from lowlight_cli.core import checkpoints, contextbank, engine, losses, tiling
+from lowlight_cli.core.errors import TrainingError
+from lowlight_cli.core.events import Saved, Started, Step, Validated
+from lowlight_cli.core.networks import Restored, RetinexNet, RetinexPlus, exposed, thumbnail
+from lowlight_cli.settings import TrainSettings
+
+
+def small_net(seed: int = 0) -> RetinexPlus:
+    """A net that does something: as drawn, its blocks are the identity."""
+    torch.manual_seed(seed)
+    net = RetinexPlus(widths=(4, 4, 4, 4), context=6)
+    for parameter in net.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    return net.eval()
+
+
+def noise(height: int, width: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+    return torch.rand(1, 3, height, width, dtype=dtype, generator=torch.Generator().manual_seed(height * width)) * 0.3
+
+
+def test_it_is_small() -> None:
+    assert sum(parameter.numel() for parameter in RetinexPlus().parameters()) <= 500_000
+
+
+@pytest.mark.parametrize(("height", "width", "tile"), [(320, 336, 160), (290, 333, 144), (16, 610, 176)])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-13), (torch.float32, 1e-5)])
+@torch.inference_mode()
+def test_tiled_equals_whole(height: int, width: int, tile: int, dtype: torch.dtype, tolerance: float) -> None:
+    net, image = small_net().to(dtype), noise(height, width, dtype)
+    image[..., : height // 2, : width // 2] *= 0.1  # tiles of other statistics than the whole
+    whole = tiling.run(net, image, tile=None)
+    assert whole.enhanced.std() > 0.01
+    for ours, truth in zip(tiling.run(net, image, tile=tile), whole, strict=True):
+        torch.testing.assert_close(ours, truth, rtol=0, atol=tolerance)
+
+
+@torch.inference_mode()
+def test_the_halo_is_needed_and_enough() -> None:
+    """What changes at an output pixel reaches as far as the halo, counted from tiles that start on a multiple."""
+    net, image = small_net().double(), noise(48, 400, torch.float64)
+    context = net.context(thumbnail(image))
+    before = net.restore(image, context).enhanced
+    start = 208
+
+    def felt(distance: int) -> bool:
+        changed = image.clone()
+        changed[..., start - distance] += 0.5
+        return not torch.equal(net.restore(changed, context).enhanced[..., start:], before[..., start:])
+
+    assert any(felt(distance) for distance in range(net.HALO - 20, net.HALO - 15))
+    assert not any(felt(distance) for distance in range(net.HALO + 1, net.HALO + 20, 3))
+    assert net.HALO % net.MULTIPLE == 0
+
+
+@torch.inference_mode()
+def test_maps_are_a_retinex_model_of_the_enhanced_picture() -> None:
+    net, image = small_net(), noise(48, 64)
+    context = net.context(thumbnail(image))
+    found, restored = net(image, context), net.restore(image, context)
+    assert found.reflectance.shape == image.shape
+    assert found.illumination.shape == found.relit.shape == (1, 1, 48, 64)
+    torch.testing.assert_close(found.enhanced, restored.enhanced.clamp(0, 1))
+    for maps in found:
+        assert 0 <= maps.min() <= maps.max() <= 1
+    assert (found.relit >= found.enhanced.amax(dim=1, keepdim=True) - 1e-6).all()
+
+
+@torch.inference_mode()
+def test_as_drawn_it_turns_a_dark_picture_up_to_a_mean_of_two_fifths() -> None:
+    torch.manual_seed(0)
+    image = 0.04 + noise(64, 64) * 0.05
+    found = tiling.run(RetinexPlus().eval(), image)
+    assert found.enhanced.mean() == pytest.approx(0.4, abs=0.01)
+    torch.testing.assert_close(found.reflectance * found.illumination, image, rtol=0, atol=2e-3)
+
+
+@torch.inference_mode()
+def test_black_and_white_pictures_give_finite_maps() -> None:
+    for value in (0.0, 1.0):
+        for maps in tiling.run(small_net(), torch.full((1, 3, 20, 33), value)):
+            assert maps.isfinite().all()
+
+
+def test_the_exposure_s_shoulder_keeps_order_and_leads_the_brightest_to_one() -> None:
+    values = torch.linspace(0, 1, 1001).expand(1, 3, 1, -1)
+    for gain in (0.5, 1.0, 1.01, 4.0, 20.0):
+        bright = exposed(values, torch.full((1, 3, 1, 1), gain))
+        assert (bright.diff(dim=-1) > 0).all()
+        assert bright.max() == pytest.approx(min(gain, 1.0), abs=1e-5)
+        dark = values * gain < 0.6
+        torch.testing.assert_close(bright[dark], (values * gain)[dark])
+
+
+def test_checkpoints_hold_it(tmp_path: Path) -> None:
+    net = small_net()
+    checkpoints.save(net, tmp_path / "plus.safetensors")
+    loaded, _ = checkpoints.load(str(tmp_path / "plus.safetensors"))
+    image = noise(32, 32)
+    with torch.inference_mode():
+        assert torch.equal(tiling.run(loaded, image).relit, tiling.run(net, image).relit)
+
+
+def test_the_enhancer_hands_every_tile_the_whole_picture_s_context(tmp_path: Path) -> None:
+    net = small_net()
+    checkpoints.save(net, tmp_path / "plus.safetensors")
+    picture = noise(170, 300)[0]
+    picture[:, :, :150] *= 0.1
+    with torch.inference_mode():
+        expected = tiling.run(net, picture[None], tile=None)
+    for tile in (80, "off"):
+        found = Enhancer(str(tmp_path / "plus.safetensors"), "cpu", tile=tile).decompose(picture)
+        for ours, truth in zip(found, expected, strict=True):
+            torch.testing.assert_close(ours, truth[0], rtol=0, atol=1e-4)
+
+
+def photographs(count: int = 6) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    generator = torch.Generator().manual_seed(0)
+    made = []
+    for number in range(count):
+        coarse = torch.rand(1, 3, 5, 6, generator=generator) * 0.8 + 0.2
+        high = (torch.nn.functional.interpolate(coarse, (80 + number, 96), mode="bilinear")[0] * 255).byte()
+        made.append((high // 8, high))
+    return made
+
+
+def test_patches_come_with_the_thumbnails_of_their_pictures_turned_alike() -> None:
+    bank = contextbank.ContextBank(photographs(), [False] * 6)
+    size = bank.smallest_side
+    pairs = [(low[..., :size, :size].contiguous(), high[..., :size, :size].contiguous()) for low, high in photographs()]
+    bank = contextbank.ContextBank(pairs, [False] * 6)  # the only patch of a square is the whole picture
+    low, high, low_thumbnail, high_thumbnail = bank.patches(torch.arange(6), size, torch.Generator().manual_seed(1))
+    torch.testing.assert_close(low_thumbnail, thumbnail(low))
+    torch.testing.assert_close(high_thumbnail, thumbnail(high))
+
+
+def test_a_made_thumbnail_is_in_the_light_of_its_patch() -> None:
+    pairs = [(low[..., :80, :80].contiguous(), high[..., :80, :80].contiguous()) for low, high in photographs()]
+    bank = contextbank.ContextBank(pairs, [True] * 6)
+    generator = torch.Generator().manual_seed(1)
+    lights = []
+    for _ in range(20):
+        low, high, low_thumbnail, high_thumbnail = bank.patches(torch.arange(6), 80, generator)
+        torch.testing.assert_close(low_thumbnail.mean(dim=(2, 3)), low.mean(dim=(2, 3)), rtol=0.1, atol=0.02)
+        torch.testing.assert_close(high_thumbnail, thumbnail(high))
+        lights += (low.mean(dim=(1, 2, 3)) / high.mean(dim=(1, 2, 3))).tolist()
+    assert min(lights) < 0.1 and 1 <= max(lights) < 1.05
+
+
+def test_untouched_photographs_stay_as_they_are() -> None:
+    by = contextbank.draw_widely(2000, torch.Generator().manual_seed(0))
+    untouched = (by.light == 1).all(dim=1) & (by.shot == 0).all(dim=1)
+    assert untouched.float().mean() == pytest.approx(contextbank.UNTOUCHED, abs=0.03)
+    high = torch.rand(2000, 3, 4, 4, generator=torch.Generator().manual_seed(1))
+    high = (high * 255).round() / 255
+    dark = contextbank.darken(high, by, torch.Generator().manual_seed(2))
+    torch.testing.assert_close(dark[untouched], high[untouched])
+
+
+def test_restoration_is_least_for_the_truth() -> None:
+    high = noise(32, 32)
+    light = high.amax(dim=1, keepdim=True)
+    gain = torch.ones(1, 3, 1, 1)
+    best = losses.restoration(high, Restored(high, light, gain))
+    for name in ("pixel", "ssim", "colour", "light"):
+        assert best[name].item() == pytest.approx(0, abs=1e-6)
+    worse = losses.restoration(high, Restored(high + 0.1, light, gain))
+    assert worse["pixel"].item() == pytest.approx(0.1, abs=1e-6)
+    assert worse["colour"].item() == pytest.approx(0.03, abs=1e-6)
+    below, above = (losses.restoration(high, Restored(high, light + by, gain))["light"] for by in (-0.1, 0.1))
+    assert below.item() == pytest.approx(3 * above.item(), rel=1e-4)
+
+
+def recipe(pairs: Path, **options: object) -> TrainSettings:
+    small = {"epochs": 2, "batch": 4, "patch": 16, "validation": 0.25, "checkpoint_every": 1, "validate_every": 2}
+    usual = {"optimizer": "adamw", "scheduler": "cosine", "clip": 1.0, "ema": 0.9, "precision": "bf16", "device": "cpu"}
+    data = {"network": "retinex-plus", "dataset": (str(pairs), "synthetic"), "photos": pairs / "high"}
+    return TrainSettings.model_validate({**small, **usual, **data, **options})
+
+
+def test_an_interrupted_run_ends_with_the_same_weights(pair_folder: Path, tmp_path: Path) -> None:
+    how = recipe(pair_folder)
+    whole = list(engine.train(how, tmp_path / "whole"))
+    (started,) = (event for event in whole if isinstance(event, Started))
+    assert (started.train_pairs, started.validation_pairs) == (6 + 8, 2)  # photographs are not held out
+    steps = [event for event in whole if isinstance(event, Step)]
+    assert {event.phase for event in steps} == {"plus"}
+    assert set(steps[0].terms) == {"pixel", "ssim", "colour", "light", "smooth", "exposure"}
+    (validated,) = (event for event in whole if isinstance(event, Validated))
+    assert validated.best and set(validated.figures) == {"loss", "psnr", "ssim", "relit_mean"}
+    stream = engine.train(how, tmp_path / "broken")
+    next(event for event in stream if isinstance(event, Saved))
+    stream.close()
+    for _ in engine.train(how, tmp_path / "broken"):
+        pass
+    nets = [checkpoints.load(str(tmp_path / run / "last.safetensors"))[0] for run in ("whole", "broken")]
+    for ours, truth in zip(nets[0].parameters(), nets[1].parameters(), strict=True):
+        assert torch.equal(ours, truth)
+    torch.manual_seed(0)
+    assert not torch.equal(next(RetinexPlus().globals.parameters()), next(nets[0].globals.parameters()))
+
+
+def test_it_starts_from_its_own_kind_only(pair_folder: Path, tmp_path: Path) -> None:
+    checkpoints.save(RetinexNet(width=4), tmp_path / "other.safetensors")
+    with pytest.raises(TrainingError, match="retinex-plus"):
+        list(engine.train(recipe(pair_folder, init=str(tmp_path / "other.safetensors")), tmp_path / "run"))
