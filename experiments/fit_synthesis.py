@@ -84,10 +84,6 @@ def main() -> None:
         spread = (values.quantile(0.84) - values.quantile(0.16)) / 2
         quantiles = ", ".join(f"{v:.2f}" for v in values.quantile(torch.tensor([0.02, 0.16, 0.5, 0.84, 0.98])))
         print(f"{name:9} median {values.median():.3f} robust deviation {spread:.3f}   2..98 %: {quantiles}")
-    print(
-        "correlation\n",
-        torch.corrcoef(torch.stack([fits[:, 1], fits[:, 0] - fits[:, 1], fits[:, 2] - fits[:, 1], fits[:, 3]])),
-    )
     levels = torch.tensor([(a * b) ** 0.5 for a, b in pairwise(LEVELS)])
     measured = torch.stack(noises)
     for channel, name in enumerate(("red", "green", "blue")):
@@ -104,7 +100,8 @@ def main() -> None:
     typical = measured.nanmedian(dim=0, keepdim=True).values
     factor = (measured / typical).flatten(1).nanmedian(dim=1).values.log()
     factor = factor[~factor.isnan()]
-    print(f"NOISE deviation {factor.std():.3f}, 2..98 %:", factor.quantile(torch.tensor([0.02, 0.16, 0.5, 0.84, 0.98])))
+    quantiles = ", ".join(f"{v:.2f}" for v in factor.quantile(torch.tensor([0.02, 0.10, 0.16, 0.5, 0.84, 0.98])))
+    print(f"NOISE, QUIET: logarithm of a picture's noise against the typical, 2, 10, 16, 50, 84, 98 %: {quantiles}")
 
 
 if __name__ == "__main__":

@@ -49,9 +49,9 @@ def measured(settings: EvaluateSettings) -> results.Report:
     """Run an evaluation, saying how far it is."""
     for event in evaluation.run(settings):
         if isinstance(event, evaluation.Finished):
-            print(file=sys.stderr)
             return event.report
-        print(f"\r{settings.dataset}: {event.done} of {event.total}  ", end="", file=sys.stderr)
+        if sys.stderr.isatty():
+            print(f"\r{settings.dataset}: {event.done} of {event.total}  ", end="", file=sys.stderr)
     raise AssertionError("an evaluation ends with its report")
 
 
@@ -96,7 +96,7 @@ def main() -> None:
     sections = [
         "# Leaderboard",
         f"Written by `python experiments/leaderboard.py` on {datetime.date.today()}, commit {commit.stdout.strip()}, "
-        f"on {machine}.",
+        f"on {machine}; times are those of that machine with whatever else it was doing.",
         "## LOL, eval15",
         results.markdown_table(with_published(sorted_table(lol))),
         "Published figures are their authors', many of whom chose their best epoch on eval15 itself. 14 of the 15 "

@@ -39,7 +39,7 @@ def note(message: str) -> None:
 def _plain(message: str) -> str:
     from rich.markup import escape
 
-    return escape(message)
+    return escape(" ".join(message.splitlines()))
 
 
 @contextmanager
@@ -165,6 +165,8 @@ class TrainingView:
             case events.Started():
                 for pair in event.left_out:
                     note(f"left out: {pair}")
+                if event.left_out:
+                    note(f"{len(event.left_out)} left out: --keep-flagged trains on them too")
                 note(
                     f"{event.train_pairs} pairs to train on, {event.validation_pairs} of other scenes to validate, "
                     f"on {event.device} in {event.precision}; files in {event.run_dir}"

@@ -1,16 +1,29 @@
 """``lowlight enhance`` and ``lowlight decompose`` as people run them."""
 
+import _thread
+import contextlib
+import io
+import json
+import sys
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 from PIL import Image
+from test_colour import CASES
 
+from lowlight_cli import Enhancer
 from lowlight_cli.app import main
-from lowlight_cli.core import checkpoints
+from lowlight_cli.core import checkpoints, images
 from lowlight_cli.core.networks import RetinexNet
+
+ADOBE_RGB = CASES["Adobe RGB"]
 
 Run = Callable[..., tuple[int, list[str]]]
 
@@ -31,8 +44,11 @@ def run(model: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypa
     def command(*arguments: object, use: object = model) -> tuple[int, list[str]]:
         with pytest.raises(SystemExit) as left:
             main([*map(str, arguments), "--model", str(use), "--device", "cpu"])
-        return int(left.value.code or 0), capfd.readouterr().err.splitlines()
+        said = capfd.readouterr()
+        command.said = said.out  # type: ignore[attr-defined]
+        return int(left.value.code or 0), said.err.splitlines()
 
+    command.model = model  # type: ignore[attr-defined]
     return command
 
 
@@ -223,3 +239,250 @@ def test_decompose_agrees_with_enhance_and_replaces_nothing(run: Run, tmp_path: 
     assert (tmp_path / "maps" / "night_panel.png").read_text() == "precious"
     with Image.open(tmp_path / "maps" / "night_enhanced.png") as a, Image.open(tmp_path / "bright.png") as b:
         np.testing.assert_array_equal(np.asarray(a), np.asarray(b))
+
+
+def said(run: Run) -> str:
+    """What the last command printed on standard output."""
+    return run.said  # type: ignore[attr-defined,no-any-return]
+
+
+def pixels(path: Path) -> np.ndarray:
+    with Image.open(path) as image:
+        return np.asarray(image)
+
+
+def test_json_is_one_line_a_picture(run: Run, tmp_path: Path) -> None:
+    save(tmp_path / "photos" / "a.png")
+    (tmp_path / "photos" / "b.png").write_bytes(b"no picture")
+    (tmp_path / "bright").mkdir()
+    assert run("enhance", "photos", "--out", "bright", "--json")[0] == 1
+    done, failed = sorted((json.loads(line) for line in said(run).splitlines()), key=lambda line: line["input"])
+    assert done["input"] == str(Path("photos/a.png"))
+    assert done["output"] == str(Path("bright/a.png"))
+    assert (done["status"], done["width"], done["height"], done["model"]) == ("done", 37, 21, "tiny")
+    assert done["seconds"] > 0
+    assert done["brightness_before"] == pytest.approx(
+        Image.open("photos/a.png").convert("L").resize((1, 1), 4).getpixel((0, 0)) / 255, abs=0.01
+    )  # type: ignore[operator]
+    assert 0 <= done["brightness_after"] <= 1
+    assert failed["status"] == "failed"
+    assert "not a picture" in failed["error"]
+
+
+def test_compare_writes_before_and_after(run: Run, tmp_path: Path) -> None:
+    save(tmp_path / "a.jpg")
+    assert run("enhance", "a.jpg", "--compare")[0] == 0
+    assert names(tmp_path) == ["a.jpg", "a_bright.jpg", "a_bright_compare.jpg"]
+    with Image.open(tmp_path / "a_bright_compare.jpg") as image:
+        assert image.width > 2 * 37
+    (tmp_path / "a_bright.jpg").unlink()
+    (tmp_path / "a_bright_compare.jpg").write_text("precious")
+    assert run("enhance", "a.jpg", "--compare")[0] == 0
+    assert (tmp_path / "a_bright_compare.jpg").read_text() == "precious"
+    assert (tmp_path / "a_bright.jpg").exists()
+
+
+def test_dry_run_says_what_and_does_nothing(run: Run, tmp_path: Path) -> None:
+    save(tmp_path / "photos" / "a.png")
+    save(tmp_path / "photos" / "b.png")
+    save(tmp_path / "bright" / "b.png")
+    before = names(tmp_path)
+    code, talk = run("enhance", "photos", "missing.png", "--out", "bright", "--dry-run", use="nonesuch")
+    assert code == 0
+    assert said(run).splitlines() == [
+        "photos/a.png -> bright/a.png",
+        "photos/b.png -> bright/b.png (exists: skipped)",
+        "missing.png -> bright/missing.png",
+    ]
+    assert talk == []
+    assert names(tmp_path) == before
+    assert run("decompose", "photos/a.png", "--dry-run")[0] == 0
+    assert names(tmp_path) == before
+
+
+def test_format_suffix_and_depth(run: Run, tmp_path: Path) -> None:
+    save(tmp_path / "photos" / "a.jpg")
+    assert run("enhance", "photos", "--out", "o", "--format", "png", "--suffix", "_lit", "--depth", "16")[0] == 0
+    assert names(tmp_path / "o") == ["a_lit.png"]
+    assert images.read(tmp_path / "o" / "a_lit.png").samples.dtype == torch.uint16
+    assert run("enhance", "o/a_lit.png", "--out", "same.tif")[0] == 0
+    assert images.read(tmp_path / "same.tif").samples.dtype == torch.uint16
+    assert run("enhance", "o/a_lit.png", "--out", "less.tif", "--depth", "8")[0] == 0
+    assert images.read(tmp_path / "less.tif").samples.dtype == torch.uint8
+
+
+def test_dark_sixteen_bit_files_are_dark(run: Run, tmp_path: Path) -> None:
+    """The brightest value says nothing about the range."""
+    images.write(tmp_path / "dark.png", images.from_array(np.full((20, 30, 3), 200, np.uint16)))
+    images.write(tmp_path / "bytes.png", images.from_array(np.full((20, 30, 3), round(200 / 257), np.uint8)))
+    assert run("enhance", "dark.png", "bytes.png", "--out", "o")[0] == 0
+    deep, shallow = (images.read(tmp_path / "o" / name).pixels for name in ("dark.png", "bytes.png"))
+    assert (deep - shallow).abs().max() < 2 / 255
+
+
+def test_strength_zero_returns_the_input_bit_for_bit(run: Run, tmp_path: Path) -> None:
+    save(tmp_path / "a.png")
+    assert run("enhance", "a.png", "--out", "b.png", "--strength", "0")[0] == 0
+    np.testing.assert_array_equal(pixels(tmp_path / "a.png"), pixels(tmp_path / "b.png"))
+    assert run("enhance", "a.png", "--out", "c.png", "--strength", "1.6")[0] == 2
+
+
+def test_a_profile_is_honoured_and_kept(run: Run, tmp_path: Path) -> None:
+    save(tmp_path / "plain.png")
+    save(tmp_path / "wide.png", icc_profile=ADOBE_RGB)
+    assert run("enhance", "plain.png", "wide.png", "--out", "o")[0] == 0
+    with Image.open(tmp_path / "o" / "wide.png") as image:
+        assert image.info["icc_profile"] == ADOBE_RGB
+    assert (pixels(tmp_path / "o" / "plain.png") != pixels(tmp_path / "o" / "wide.png")).any()
+
+
+def test_orientation_is_applied_once(run: Run, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    save(tmp_path / "a.jpg", exif=exif)
+    assert run("enhance", "a.jpg", "--out", "b.jpg")[0] == 0
+    with Image.open(tmp_path / "b.jpg") as image:
+        assert image.size == (21, 37)
+        assert image.getexif().get(0x0112, 1) == 1
+
+
+@pytest.mark.parametrize("bytes_in", [True, False])
+@pytest.mark.parametrize("bytes_out", [True, False])
+def test_pipes(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bytes_in: bool, bytes_out: bool) -> None:
+    save(tmp_path / "a.jpg")
+    assert run("enhance", "a.jpg", "--out", "expected.jpg")[0] == 0
+    given, received = io.BytesIO((tmp_path / "a.jpg").read_bytes()), io.BytesIO()
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=given))
+    monkeypatch.setattr("sys.stdout", SimpleNamespace(buffer=received, isatty=lambda: False))
+    with contextlib.suppress(SystemExit):
+        main(
+            ["enhance", "-" if bytes_in else "a.jpg", "--out", "-" if bytes_out else "b.jpg", "--model", str(run.model)]
+        )  # type: ignore[attr-defined]
+    found = received.getvalue() if bytes_out else (tmp_path / "b.jpg").read_bytes()
+    if bytes_in or bytes_out:
+        assert found == (tmp_path / "expected.jpg").read_bytes()
+
+
+def test_a_pipe_takes_one_picture(run: Run, tmp_path: Path) -> None:
+    save(tmp_path / "a.jpg")
+    code, talk = run("enhance", "-", "a.jpg")
+    assert (code, len(talk)) == (2, 1)
+
+
+def test_shards_share_the_work_out(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in "abcde":
+        save(tmp_path / "photos" / f"{name}.png")
+    assert run("enhance", "photos", "--out", "o", "--shard", "2/3")[0] == 0
+    assert names(tmp_path / "o") == ["b.png", "e.png"]
+    for variable, value in {"TORCHELASTIC_RUN_ID": "x", "RANK": "0", "WORLD_SIZE": "3"}.items():
+        monkeypatch.setenv(variable, value)
+    assert run("enhance", "photos", "--out", "o")[0] == 0
+    assert names(tmp_path / "o") == ["a.png", "b.png", "d.png", "e.png"]
+    assert run("enhance", "photos", "--out", "o", "--shard", "4/3")[0] == 2
+
+
+def test_patterns_that_no_shell_has_expanded(run: Run, tmp_path: Path) -> None:
+    for name in ("a1.png", "a2.png", "b.png"):
+        save(tmp_path / name)
+    assert run("enhance", "a*.png", "--out", "o")[0] == 0
+    assert names(tmp_path / "o") == ["a1.png", "a2.png"]
+
+
+def test_a_second_run_does_only_what_is_missing(run: Run, tmp_path: Path) -> None:
+    for name in "abc":
+        save(tmp_path / "photos" / f"{name}.png")
+    assert run("enhance", "photos", "--out", "o")[0] == 0
+    (tmp_path / "o" / "b.png").unlink()
+    stamp = (tmp_path / "o" / "a.png").stat().st_mtime_ns
+    code, talk = run("enhance", "photos", "--out", "o")
+    assert code == 0
+    assert talk == ["1 done, 2 skipped: o (--overwrite replaces what exists)"]
+    assert (tmp_path / "o" / "a.png").stat().st_mtime_ns == stamp
+
+
+def test_results_beside_their_inputs_are_not_enhanced_again(run: Run, tmp_path: Path) -> None:
+    save(tmp_path / "a.png")
+    assert run("enhance", "*.png")[0] == 0
+    assert run("enhance", "*.png")[0] == 0
+    assert names(tmp_path) == ["a.png", "a_bright.png"]
+
+
+def test_ctrl_c_leaves_whole_files_and_says_how_far_it_came(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "abcd":
+        save(tmp_path / "photos" / f"{name}.png")
+    calls = []
+
+    def interrupted(net: RetinexNet, image: torch.Tensor) -> torch.Tensor:
+        calls.append(image)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return forward(net, image)
+
+    forward = RetinexNet.forward
+    monkeypatch.setattr(RetinexNet, "forward", interrupted)
+    code, talk = run("enhance", "photos", "--out", "o")
+    assert code == 130
+    assert talk[0].startswith("stopped: ")
+    assert names(tmp_path / "o") == ["a.png", "b.png"]
+    for name in names(tmp_path / "o"):
+        assert pixels(tmp_path / "o" / name).shape == (21, 37, 3)
+
+
+def test_watch_enhances_what_arrives(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("watchdog")
+    monkeypatch.setattr("lowlight_cli.core.watch.QUIET", 0.1)
+    save(tmp_path / "photos" / "first.png")
+    save(tmp_path / "elsewhere" / "second.png")
+    finished: list[str] = []
+
+    def arriving() -> None:
+        wait_for(tmp_path / "o" / "first.png")
+        (tmp_path / "elsewhere" / "second.png").rename(tmp_path / "photos" / "second.png")
+        wait_for(tmp_path / "o" / "second.png")
+        finished.append("both")
+        _thread.interrupt_main()
+
+    helper = threading.Thread(target=arriving)
+    helper.start()
+    code, _ = run("enhance", "photos", "--out", "o", "--watch")
+    helper.join()
+    assert code == 130
+    assert finished == ["both"]
+    assert names(tmp_path / "o") == ["first.png", "second.png"]
+
+
+def wait_for(path: Path) -> None:
+    for _ in range(200):
+        if path.exists():
+            return
+        time.sleep(0.05)
+    _thread.interrupt_main()
+
+
+def test_watch_without_its_package_names_the_extra(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save(tmp_path / "photos" / "a.png")
+    monkeypatch.setitem(sys.modules, "watchdog.events", None)
+    code, talk = run("enhance", "photos", "--out", "o", "--watch")
+    assert code == 1
+    assert "pip install 'lowlight[watch]'" in talk[-1]
+
+
+@pytest.mark.parametrize(("kind", "files"), [("png16", 5), ("tiff", 5), ("npz", 2)])
+def test_maps_in_other_kinds_of_files(run: Run, tmp_path: Path, kind: str, files: int) -> None:
+    save(tmp_path / "night.png")
+    assert run("decompose", "night.png", "--out", "maps", "--maps", kind)[0] == 0
+    assert len(names(tmp_path / "maps")) == files
+    truth = Enhancer(str(run.model), "cpu").decompose(tmp_path / "night.png")  # type: ignore[attr-defined]
+    for name, expected in zip(("reflectance", "illumination", "relit"), truth, strict=True):
+        wanted = expected.permute(1, 2, 0).numpy()
+        match kind:
+            case "npz":
+                found, tolerance = np.load(tmp_path / "maps" / "night_maps.npz")[name], 0.0
+            case "tiff":
+                found, tolerance = tifffile.imread(tmp_path / "maps" / f"night_{name}.tif"), 0.0
+            case _:
+                samples = images.read(tmp_path / "maps" / f"night_{name}.png").samples
+                found, tolerance, wanted = samples.permute(1, 2, 0).numpy() / 65535, 0.51 / 65535, wanted.clip(0, 1)
+        np.testing.assert_allclose(found.reshape(wanted.shape), wanted, rtol=0, atol=tolerance + 1e-7)

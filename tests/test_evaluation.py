@@ -12,7 +12,7 @@ from lowlight_cli.core import checkpoints, datasets, evaluation, images, lpips, 
 from lowlight_cli.core.enhancer import Enhancer
 from lowlight_cli.core.errors import DatasetError, LowlightError
 from lowlight_cli.core.evaluation import Measured, Sample
-from lowlight_cli.core.networks import RetinexNet
+from lowlight_cli.core.networks import RetinexNet, RetinexPlus
 from lowlight_cli.settings import EvaluateSettings, TrainSettings
 
 
@@ -152,6 +152,8 @@ def test_a_map_of_another_size_is_said(tmp_path: Path) -> None:
 def test_multiply_adds_are_those_of_the_layers() -> None:
     decom = 4 * 64 * 9**2 + 5 * 64 * 64 * 3**2 + 64 * 4 * 3**2
     assert evaluation.multiply_adds(RetinexNet(ignore_enhance_net=True), 40, 64) == decom * 40 * 64
+    net = RetinexPlus(widths=(4, 4, 4, 4), depths=(1, 1, 1, 1), context=6)
+    assert 0 < evaluation.multiply_adds(net, 64, 64) < evaluation.multiply_adds(net, 128, 64)
 
 
 def test_brightness_transfer_is_recorded(tmp_path: Path) -> None:
@@ -170,10 +172,10 @@ def test_the_protocol_scenes_measures_what_training_never_saw(pair_folder: Path,
     names = [row.name for row in report.results[0].rows]
     pairs = datasets.pairs(pair_folder)
     training = TrainSettings()
-    scene_of = datasets.scenes(datasets.decode(pair).high for pair in pairs)
-    held_out = datasets.held_out(scene_of, training.validation, training.seed)
-    assert names == [pairs[index].name for index in sorted(held_out)]
-    assert 0 < len(names) < len(pairs)
+    pictures, faults = zip(*datasets.examined(pairs), strict=True)
+    split = datasets.split(pairs, pictures, faults, fraction=training.validation, seed=training.seed)
+    assert names == split.validation_names
+    assert 0 < len(names) == len(pairs) - len(split.train)
     assert report.split == "held-out scenes"
 
 
@@ -253,3 +255,14 @@ def test_lpips_is_measured_picture_by_picture(monkeypatch: pytest.MonkeyPatch) -
 def test_a_missing_truth_names_the_picture(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="night"):
         evaluation.paired(Sample("night", tmp_path / "night.png"))
+
+
+def test_dark_pictures_of_sixteen_bit_keep_their_depth(tmp_path: Path) -> None:
+    high = torch.rand(3, 30, 40, generator=torch.Generator().manual_seed(0))
+    low = images.quantised(high * 0.01, torch.uint16)
+    images.write(tmp_path / "low" / "a.png", images.Picture(low))
+    images.write(tmp_path / "high" / "a.png", images.Picture(high))
+    assert len(images.read(tmp_path / "low" / "a.png").samples.to(torch.int32).unique()) > 256
+    (system,) = evaluation.systems([], ["gamma"], "cpu")
+    bright = measured(tmp_path, system)[0].enhanced
+    assert bright.equal(images.quantised((low.float() / 65535) ** (1 / 2.2)))

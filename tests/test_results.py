@@ -29,16 +29,16 @@ def test_the_mean_is_over_pictures_that_have_the_figure() -> None:
 
 def test_the_interval_is_that_of_the_mean() -> None:
     draws = np.random.default_rng(3).normal(20, 2, size=400)
-    low, high = results.interval(draws.tolist())
+    low, high = results.interval(tuple(draws))
     half = 1.96 * draws.std() / math.sqrt(400)
     assert (low, high) == pytest.approx((draws.mean() - half, draws.mean() + half), abs=0.02)
-    assert results.interval(draws.tolist()) == (low, high)
-    assert results.interval([20.0]) is None
-    assert results.interval([20.0, math.inf]) is None
+    assert results.interval(tuple(draws)) == (low, high)
+    assert results.interval((20.0,)) is None
+    assert results.interval((20.0, math.inf)) is None
 
 
 def test_a_paired_difference_sees_what_intervals_of_means_hide() -> None:
-    spread = [5.0, 15.0, 25.0, 35.0]
+    spread = (5.0, 15.0, 25.0, 35.0)
     better = results.difference(result("b", *(x + 1 for x in spread)), result("a", *spread), "psnr")
     assert better is not None
     assert (better.mean, better.interval, better.better, better.pictures) == (1, (1, 1), 4, 4)

@@ -70,11 +70,11 @@ class Sample(NamedTuple):
 
 
 class Pixels(NamedTuple):
-    """A decoded sample: uint8 (3, H, W) each, and the true maps, floats (3 or 1, H, W), where they are known."""
+    """A decoded sample, and the true maps, floats (3 or 1, H, W), where they are known."""
 
     sample: Sample
-    low: Tensor
-    high: Tensor | None
+    low: Tensor  # (3, H, W) uint8, or uint16 if the file is of 16 bit
+    high: Tensor | None  # (3, H, W) uint8
     maps: dict[str, Tensor]
 
 
@@ -142,9 +142,13 @@ def paired(sample: Sample) -> tuple[Path, Path]:
 
 def decode(sample: Sample) -> Pixels:
     """The pictures of a sample. All must have one size."""
+    low = images.read(sample.low).samples.expand(3, -1, -1)
     if sample.high is None:
-        return Pixels(sample, images.quantised(images.read(sample.low).pixels), None, {})
-    low, high = datasets.decode(datasets.Pair(sample.name, *paired(sample)))
+        return Pixels(sample, low, None, {})
+    high = images.quantised(images.read(sample.high).pixels)
+    if low.shape != high.shape:
+        sizes = ["x".join(map(str, picture.shape[1:])) for picture in (low, high)]
+        raise DatasetError(f"{sample.low} is {sizes[0]} but {sample.high} is {sizes[1]}: a pair has one size")
     if min(low.shape[-2:]) < metrics.WINDOW:
         raise DatasetError(f"{sample.low}: SSIM needs at least {metrics.WINDOW} px a side")
     maps = {}
@@ -245,7 +249,7 @@ def measured(
     for pixels in batch:
         source = pixels.high if system.name == "truth" and pixels.high is not None else pixels.low
         began = time.perf_counter()
-        enhanced = system.enhance(source.float() / 255)
+        enhanced = system.enhance(images.scaled(source))
         seconds.append(time.perf_counter() - began)
         outputs.append(images.quantised(enhanced))
     stacked = torch.stack(outputs).to(place).double() / 255
@@ -281,19 +285,20 @@ def decomposition(decompose: Callable[[Tensor], Retinex], pixels: Pixels) -> dic
     height, width = (min(side, CONSISTENCY) for side in pixels.low.shape[-2:])
     top, left = ((side - part) // 2 for side, part in zip(pixels.low.shape[-2:], (height, width), strict=True))
     low, high = (
-        decompose(side[:, top : top + height, left : left + width].float() / 255).reflectance
+        decompose(images.scaled(side[:, top : top + height, left : left + width])).reflectance
         for side in (pixels.low, pixels.high)
     )
     figures = {"reflectance_consistency": float((low - high).abs().mean())}
     if pixels.maps and min(pixels.low.shape[-2:]) >= metrics.LMSE_WINDOW:
-        found = decompose(pixels.low.float() / 255)._asdict()
+        found = decompose(images.scaled(pixels.low))._asdict()
         figures |= {f"lmse_{name}": metrics.lmse(found[name], truth) for name, truth in pixels.maps.items()}
     return figures
 
 
 def tones(measured: Measured) -> Tensor:
     """For each level of the input's gray, (2, TONES): the sum of the output's gray, and the number of pixels."""
-    before, after = (metrics.gray(x[None].double() / 255).flatten() for x in (measured.pixels.low, measured.enhanced))
+    pictures = (images.scaled(picture)[None].double() for picture in (measured.pixels.low, measured.enhanced))
+    before, after = (metrics.gray(picture).flatten() for picture in pictures)
     level = (before * TONES).long().clamp(max=TONES - 1)
     return torch.stack([level.bincount(after, TONES), level.bincount(minlength=TONES).double()])
 

@@ -132,6 +132,9 @@ def read(source: Path | IO[bytes]) -> Picture:
     try:
         if not isinstance(source, Path):
             source = io.BytesIO(source.read())
+        if isinstance(source, Path) and not path.is_file():
+            path.stat()  # raises if there is nothing
+            raise PictureError("not a file")
         if (path.stat().st_size if isinstance(source, Path) else source.getbuffer().nbytes) == 0:
             raise PictureError("the file is empty")
         if isinstance(source, Path) and path.suffix.lower() in RAW:
@@ -199,6 +202,8 @@ def described(picture: Picture) -> Image.Image:
 
 def pixels(path: Path) -> int:
     """How many pixels a file's header promises; 0 if it cannot be told."""
+    if not path.is_file():  # opening a named pipe would wait for ever
+        return 0
     try:
         with warnings.catch_warnings(action="ignore"), Image.open(path) as image:
             return image.width * image.height

@@ -1,6 +1,7 @@
 """Which pictures to work on, and where each result goes. An output is never an input, nor the output of another."""
 
 import glob
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -44,8 +45,8 @@ def sources(inputs: Sequence[Path], out: Path | None) -> Iterator[Source]:
         if given.is_dir() and not found:
             yield Source(given, given, Path(), f"{given}: no pictures in this folder (looked for {images.FORMATS})")
         for path in found:
-            if path.resolve() not in seen:
-                seen.add(path.resolve())
+            if real(path) not in seen:
+                seen.add(real(path))
                 yield Source(path, given, path.relative_to(given) if given.is_dir() else Path(path.name))
 
 
@@ -61,10 +62,10 @@ def pictures(given: Path, out: Path | None) -> Iterator[Path]:
     if not given.is_dir():
         yield given
         return
-    apart = None if out is None or out.resolve() == given.resolve() else out.resolve()
+    apart = None if out is None or real(out) == real(given) else real(out)
     for path in sorted(given.rglob("*")):
         hidden = any(part.startswith(".") for part in path.relative_to(given).parts)
-        result = apart is not None and path.resolve().is_relative_to(apart)
+        result = apart is not None and real(path).is_relative_to(apart)
         if path.suffix.lower() in images.SUFFIXES and path.is_file() and not hidden and not result:
             yield path
 
@@ -103,9 +104,14 @@ def enhance_jobs(
         more = (target.with_name(f"{target.stem}_compare.jpg"),) if compare else ()
         jobs.append(Job(source.path, (target, *more)))
     if out is None:  # what an earlier run made of one input is not another
-        made = {target.resolve() for job in jobs for target in job.targets}
-        jobs = [job for job in jobs if job.fault or job.source.resolve() not in made]
+        made = {real(target) for job in jobs for target in job.targets}
+        jobs = [job for job in jobs if job.fault or real(job.source) not in made]
     return checked(jobs)
+
+
+def real(path: Path) -> Path:
+    """The path without links; unlike ``Path.resolve`` it does not mind links that go round in circles."""
+    return Path(os.path.realpath(path))
 
 
 def place(source: Source, out: Path | None, suffix: str) -> Path:
@@ -113,7 +119,7 @@ def place(source: Source, out: Path | None, suffix: str) -> Path:
     if out is not None:
         target = out / source.relative
     elif source.given.is_dir():
-        root = source.given.resolve()
+        root = real(source.given)
         return root.with_name(f"{root.name}{suffix}") / source.relative
     else:
         target = source.path
@@ -145,12 +151,12 @@ def decompose_jobs(inputs: Sequence[Path], out: Path | None, maps: Maps = "png")
 
 def checked(jobs: Sequence[Job]) -> list[Job]:
     """The jobs, with a fault in those that would write over an input or over what another job writes."""
-    inputs = {job.source.resolve() for job in jobs}
+    inputs = {real(job.source) for job in jobs}
     owner: dict[Path, Path] = {}
     result = []
     for job in jobs:
         for target in job.targets:
-            path = target.resolve()
+            path = real(target)
             if path in inputs:
                 job = replace(job, fault=f"{target}: the output would replace an input: choose another --out")
             elif owner.setdefault(path, job.source) != job.source:

@@ -3,6 +3,7 @@
 Computed by torchmetrics (the extra ``metrics``), whose trunk torchvision fetches on first use.
 """
 
+import socket
 import warnings
 from collections.abc import Callable
 
@@ -13,6 +14,8 @@ from .errors import LowlightError
 
 Lpips = Callable[[Tensor, Tensor], Tensor]
 """Two (B, 3, H, W) in [0, 1] to the distance of each pair, (B,)."""
+TIMEOUT = 20.0
+"""Seconds."""
 
 
 def load(device: torch.device) -> Lpips:
@@ -21,7 +24,9 @@ def load(device: torch.device) -> Lpips:
         from torchmetrics.image import LearnedPerceptualImagePatchSimilarity
     except ImportError as error:
         raise LowlightError("LPIPS left out: it needs the extra: pip install 'lowlight[metrics]'") from error
+    patience = socket.getdefaulttimeout()
     try:
+        socket.setdefaulttimeout(TIMEOUT)  # a download that gets no answer would wait for ever
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             metric = LearnedPerceptualImagePatchSimilarity(net_type="alex", normalize=True).to(device)
@@ -30,6 +35,8 @@ def load(device: torch.device) -> Lpips:
             f"LPIPS left out: AlexNet's weights (233 MB) cannot be fetched ({type(error).__name__}): "
             "run once with a network"
         ) from error
+    finally:
+        socket.setdefaulttimeout(patience)
 
     def distance(prediction: Tensor, target: Tensor) -> Tensor:
         pairs = zip(prediction.float().split(1), target.float().split(1), strict=True)

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -75,9 +76,9 @@ class Result:
     tones: Tensor = field(default_factory=lambda: torch.zeros(2, TONES, dtype=torch.float64))
     """For each level of the input's gray: the sum of the output's gray, and the number of pixels."""
 
-    def values(self, key: str) -> list[float]:
+    def values(self, key: str) -> tuple[float, ...]:
         """One figure of every picture that has it."""
-        return [row.figures[key] for row in self.rows if key in row.figures]
+        return tuple(row.figures[key] for row in self.rows if key in row.figures)
 
     def mean(self) -> dict[str, float]:
         """The mean of each figure over the pictures that have it; inf where one of them is inf."""
@@ -88,7 +89,8 @@ class Result:
         return {key: found for key in FIGURES if (found := interval(self.values(key))) is not None}
 
 
-def interval(values: Sequence[float]) -> tuple[float, float] | None:
+@cache
+def interval(values: tuple[float, ...]) -> tuple[float, float] | None:
     """95 % percentile bootstrap interval of the mean over pictures; None for less than two or for infinite values.
 
     Efron and Tibshirani 1993, chapter 13; 10,000 resamples from a fixed seed: the same figures, the same interval.
@@ -112,8 +114,8 @@ class Difference(NamedTuple):
 def difference(of: Result, to: Result, key: str) -> Difference | None:
     """``of`` minus ``to`` in one figure, picture by picture; None if they share no picture with a finite one."""
     theirs = {row.name: row.figures.get(key, math.nan) for row in to.rows}
-    found = [row.figures.get(key, math.nan) - theirs.get(row.name, math.nan) for row in of.rows]
-    found = [value for value in found if math.isfinite(value)]
+    away = [row.figures.get(key, math.nan) - theirs.get(row.name, math.nan) for row in of.rows]
+    found = tuple(value for value in away if math.isfinite(value))
     if not found:
         return None
     sign = -1 if FIGURES[key].better == "↓" else 1

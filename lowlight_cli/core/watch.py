@@ -29,17 +29,22 @@ def changes(folders: Sequence[Path]) -> Iterator[None]:
         if not folder.is_dir():
             raise LowlightError(f"{folder}: --watch needs a folder")
         observer.schedule(Notice(), str(folder), recursive=True)
+
+    def something_came() -> bool:
+        try:
+            arrived.get(timeout=QUIET)
+        except queue.Empty:  # a wait without end would not hear Ctrl-C everywhere
+            return False
+        return True
+
     observer.start()
     try:
         yield
         while True:
-            arrived.get()
-            while True:
-                try:
-                    arrived.get(timeout=QUIET)
-                except queue.Empty:
-                    break
-            yield
+            if something_came():
+                while something_came():
+                    pass
+                yield
     finally:
         observer.stop()
         observer.join()
