@@ -14,6 +14,7 @@ const pictures = []; // {file, name, thumb, results: Map of maps by model and de
 let server = { models: [], limits: {} };
 let current = null;
 let shown = ""; // what the stage was last drawn from
+let computing = null;
 let counter = 0;
 
 const viewer = new Viewer($("stage"), $("divider"), (scale) => ($("scale").textContent = `${Math.round(scale * 100)} %`));
@@ -102,12 +103,10 @@ function film() {
 const keyOf = (model, denoise = choice("denoise")) => `${model} ${denoise}`;
 
 /** Compute what is missing: of the current picture first, then of the others; one after the other. */
-let queueing = false;
 async function queue() {
-  if (queueing) return;
-  queueing = true;
+  if (computing) return;
   for (let todo = next(); todo; todo = next()) await compute(...todo);
-  queueing = false;
+  computing = null;
 }
 
 function next() {
@@ -121,6 +120,7 @@ function next() {
 
 async function compute(picture, model, denoise) {
   const key = keyOf(model, denoise);
+  computing = picture;
   const leaving = (picture.leaving = new AbortController());
   const say = (what) => (news) => picture === current && tell(words(news, what), news.share);
   const fields = { model, denoise };
@@ -128,10 +128,10 @@ async function compute(picture, model, denoise) {
     say("")({ state: "sending", share: 0 });
     const small = picture.results.has(key) ? null : await shrunk(picture.file);
     if (small) {
-      picture.results.set(key, await decompose(small, fields, { tell: say("A first look: "), signal: leaving.signal }));
+      picture.results.set(key, await decompose(small, fields, { tell: say("First look · "), signal: leaving.signal }));
       arrived(picture);
     }
-    const whole = await decompose(picture.file, fields, { tell: say(small ? "In full resolution: " : ""), signal: leaving.signal });
+    const whole = await decompose(picture.file, fields, { tell: say(small ? "Full resolution · " : ""), signal: leaving.signal });
     picture.results.set(key, { ...whole, whole: true });
   } catch (error) {
     if (error.name === "AbortError") return;
@@ -162,11 +162,11 @@ async function shrunk(file) {
 
 function words(news, what) {
   switch (news.state) {
-    case "sending": return `${what}sending`;
-    case "waiting": return `${what}waiting, ${news.ahead} before this one`;
-    case "working": return `${what}computing`;
+    case "sending": return `${what}Sending`;
+    case "waiting": return `${what}Waiting, ${news.ahead} before this one`;
+    case "working": return `${what}Computing`;
     case "full": return `The server is busy; trying again in ${news.seconds} s`;
-    default: return `${what}receiving`;
+    default: return `${what}Receiving`;
   }
 }
 
@@ -197,6 +197,7 @@ async function update() {
   const own = results.at(-1);
   $("download").disabled = !own;
   if (results.some((result) => !result)) {
+    if (computing !== picture) tell("Waiting for the picture before");
     if (!picture.results.size) await original(picture);
     return;
   }
@@ -258,7 +259,8 @@ async function describe(result) {
     drawHistogram($(`histogram-${name}`), found);
     $(`mean-${name}`).textContent = `${name}: mean ${Math.round((found.mean / 255) * 100)} %`;
   }
-  const notes = [`${result.width} × ${result.height} px`];
+  const { parameters } = server.models.find(({ name }) => name === $("model").value);
+  const notes = [`${result.width} × ${result.height} px`, `${parameters.toLocaleString("en")} parameters`];
   if (!result.whole) notes.push("first look, full resolution follows");
   if (result.light === 0) notes.push("well exposed already: left as it is");
   else if (result.light < 1) notes.push(`hardly dark: strength is scaled by ${result.light.toFixed(2)}`);
@@ -375,8 +377,7 @@ async function start() {
   theme(localStorage.getItem("theme") ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light"));
   listen();
   server = await about();
-  const options = server.models.map(({ name, parameters }) => new Option(`${name} · ${parameters.toLocaleString("en")} parameters`, name));
-  $("model").replaceChildren(...options);
+  $("model").replaceChildren(...server.models.map(({ name }) => new Option(name, name)));
   $("against").replaceChildren(new Option("the original", ""), ...server.models.map(({ name }) => new Option(name, name)));
   $("against").parentElement.hidden = server.models.length < 2;
   $("samples").replaceChildren(...server.samples.map((name) => {
