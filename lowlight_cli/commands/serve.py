@@ -46,10 +46,13 @@ def serve(
         console.note("finishing what is being computed; Ctrl-C once more to leave at once")
         stop.set()
 
-    for name in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(name, end)
+    before = {name: signal.signal(name, end) for name in (signal.SIGINT, signal.SIGTERM)}
     console.out.print(settings.address(int(listening.effective_port)), highlight=False)
     console.note("Open this address in a browser; Ctrl-C ends the server.")
     if not settings.loopback:
         console.note("Other machines can reach it, without a password and unencrypted.")
-    server.run(listening, stop, settings.time_limit)
+    try:
+        server.run(listening, stop, settings.time_limit)
+    finally:
+        for name, handler in before.items():
+            signal.signal(name, handler)
