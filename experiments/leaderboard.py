@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, get_args
 
-from lowlight_cli.core import checkpoints, evaluation, results
+from lowlight_cli.core import checkpoints, evaluation, results, summary
 from lowlight_cli.settings import Baseline, EvaluateSettings
 
 BOARD = Path(__file__).with_name("LEADERBOARD.md")
@@ -55,13 +55,13 @@ def measured(settings: EvaluateSettings) -> results.Report:
     raise AssertionError("an evaluation ends with its report")
 
 
-def sorted_table(report: results.Report) -> results.Table:
+def sorted_table(report: results.Report) -> summary.Table:
     """The summary, the best PSNR first; the truth, which has none, last."""
     found = sorted(report.results, key=lambda result: -result.mean().get("psnr", -1))
-    return results.summary(replace(report, results=found))
+    return summary.summary(replace(report, results=found))
 
 
-def with_published(table: results.Table) -> results.Table:
+def with_published(table: summary.Table) -> summary.Table:
     """The table with the published figures below a line."""
     header, lines = list(table.header), [list(line) for line in table.lines]
     lpips = results.FIGURES["lpips"].label
@@ -80,7 +80,7 @@ def with_published(table: results.Table) -> results.Table:
             "parameters": one.parameters,
         }
         lines.append([known.get(name, "–") for name in header])
-    return results.Table(header, lines)
+    return summary.Table(header, lines)
 
 
 def main() -> None:
@@ -98,12 +98,12 @@ def main() -> None:
         f"Written by `python experiments/leaderboard.py` on {datetime.date.today()}, commit {commit.stdout.strip()}, "
         f"on {machine}; times are those of that machine with whatever else it was doing.",
         "## LOL, eval15",
-        results.markdown_table(with_published(sorted_table(lol))),
+        summary.markdown_table(with_published(sorted_table(lol))),
         "Published figures are their authors', many of whom chose their best epoch on eval15 itself. 14 of the 15 "
         "scenes also occur in the training set: `lowlight evaluate --protocol scenes` measures on scenes that training "
         "held out.",
         f"## Packaged samples, {samples.pictures} pairs",
-        results.markdown_table(sorted_table(samples)),
+        summary.markdown_table(sorted_table(samples)),
         "LMSE R and LMSE I are measured on the Mondrians alone, whose reflectance and illumination are known.",
         lol.caption,
         *dict.fromkeys((*lol.notes, *samples.notes)),

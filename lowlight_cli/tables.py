@@ -10,20 +10,21 @@ from rich.table import Table
 from . import console
 
 if TYPE_CHECKING:
-    from .core import results
+    from .core.results import Report
+    from .core.summary import Table as Cells
 
 
-def show(report: "results.Report") -> None:
+def show(report: "Report") -> None:
     """One system: every figure of every picture. Several: their means, differences, and one figure of every picture."""
-    from .core import results
+    from .core import summary
 
     if len(report.systems) == 1:
-        tables = [("", results.of_one(report)), ("means", results.summary(report))]
+        tables = [("", summary.of_one(report)), ("means", summary.summary(report))]
     else:
         tables = [
-            ("", results.by_picture(report)),
-            ("paired differences, with 95 % intervals", results.difference_table(report, figures=2)),
-            ("means", results.summary(report)),
+            ("", summary.by_picture(report)),
+            ("paired differences, with 95 % intervals", summary.difference_table(report, figures=2)),
+            ("means", summary.summary(report)),
         ]
     console.out.print(escape(report.title), style="bold", highlight=False)
     for title, table in tables:
@@ -36,7 +37,7 @@ def show(report: "results.Report") -> None:
         console.note(said)
 
 
-def pieces(table: "results.Table", width: int) -> "Iterator[results.Table]":
+def pieces(table: "Cells", width: int) -> "Iterator[Cells]":
     """A table cut at its columns to fit ``width``; every piece begins with the first column."""
     widths = [most + 3 for most in column_widths(table)]
     room, chosen = width - widths[0], [0]
@@ -49,19 +50,19 @@ def pieces(table: "results.Table", width: int) -> "Iterator[results.Table]":
     yield _columns(table, chosen)
 
 
-def column_widths(table: "results.Table") -> list[int]:
+def column_widths(table: "Cells") -> list[int]:
     """Room for the cells of each column and for the longest word of its name."""
     columns = zip(*table.lines, strict=True)
     return [max(map(len, (*cells, *name.split()))) for name, cells in zip(table.header, columns, strict=True)]
 
 
-def _columns(table: "results.Table", chosen: list[int]) -> "results.Table":
+def _columns(table: "Cells", chosen: list[int]) -> "Cells":
     return type(table)(
         [table.header[column] for column in chosen], [[line[column] for column in chosen] for line in table.lines]
     )
 
 
-def rich_table(table: "results.Table") -> Table:
+def rich_table(table: "Cells") -> Table:
     """Text in cells as a table of the terminal; lines of means stand console.out."""
     shown = Table(box=SIMPLE_HEAD, pad_edge=False)
     for number, (name, width) in enumerate(zip(table.header, column_widths(table), strict=True)):

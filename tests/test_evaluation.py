@@ -8,16 +8,17 @@ import pytest
 import torch
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from lowlight_cli.core import checkpoints, datasets, evaluation, images, lpips, metrics, niqe
+from lowlight_cli.core import checkpoints, datasets, evaluation, images, lpips, metrics, niqe, testset
 from lowlight_cli.core.enhancer import Enhancer
 from lowlight_cli.core.errors import DatasetError, LowlightError
-from lowlight_cli.core.evaluation import Measured, Sample
+from lowlight_cli.core.evaluation import Measured
 from lowlight_cli.core.networks import RetinexNet, RetinexPlus
+from lowlight_cli.core.testset import Sample
 from lowlight_cli.settings import EvaluateSettings, TrainSettings
 
 
 def measured(place: Path, *systems: evaluation.System) -> list[Measured]:
-    return list(evaluation.measure(evaluation.samples(place), systems, niqe.load(), None, "cpu"))
+    return list(evaluation.measure(testset.samples(place), systems, niqe.load(), None, "cpu"))
 
 
 def put(path: Path, height: int, width: int, seed: int = 0) -> torch.Tensor:
@@ -94,7 +95,7 @@ def test_a_folder_without_truth_has_niqe_and_brightness(tmp_path: Path) -> None:
     put(tmp_path / "night.png", 100, 130)
     put(tmp_path / "more" / "night.jpg", 100, 130, seed=1)
     put(tmp_path / "tiny.png", 30, 30)
-    samples = evaluation.samples(tmp_path)
+    samples = testset.samples(tmp_path)
     assert [sample.name for sample in samples] == ["more/night", "night", "tiny"]
     found = measured(tmp_path, *evaluation.systems([], ["gamma"], "cpu"))
     of_gamma = {now.row.name: now.row.figures for now in found if now.system.name == "gamma"}
@@ -106,7 +107,7 @@ def test_a_folder_without_truth_has_niqe_and_brightness(tmp_path: Path) -> None:
 def test_names_that_differ_only_in_suffix_stay_apart(tmp_path: Path) -> None:
     put(tmp_path / "a.png", 20, 20)
     put(tmp_path / "a.jpg", 20, 20)
-    assert [sample.name for sample in evaluation.samples(tmp_path)] == ["a.jpg", "a.png"]
+    assert [sample.name for sample in testset.samples(tmp_path)] == ["a.jpg", "a.png"]
 
 
 def test_too_small_for_ssim_is_said(tmp_path: Path) -> None:
@@ -204,8 +205,12 @@ def test_scenes_need_pairs(tmp_path: Path) -> None:
     ("models", "expected"),
     [
         (["retinexnet", "runs/a/best.safetensors"], ["retinexnet", "best"]),
-        (["runs/a/best.safetensors", "runs/b/best.safetensors"], ["runs/a/best", "runs/b/best"]),
+        (
+            ["runs/a/best.safetensors", "runs/b/best.safetensors"],
+            ["runs/a/best.safetensors", "runs/b/best.safetensors"],
+        ),
         (["v1.5"], ["v1.5"]),
+        (["gamma.safetensors", "mine/truth.safetensors"], ["gamma.safetensors", "mine/truth.safetensors"]),
     ],
 )
 def test_models_have_short_names_that_differ(models: list[str], expected: list[str]) -> None:
@@ -254,7 +259,7 @@ def test_lpips_is_measured_picture_by_picture(monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_missing_truth_names_the_picture(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="night"):
-        evaluation.paired(Sample("night", tmp_path / "night.png"))
+        testset.paired(Sample("night", tmp_path / "night.png"))
 
 
 def test_dark_pictures_of_sixteen_bit_keep_their_depth(tmp_path: Path) -> None:
@@ -266,3 +271,23 @@ def test_dark_pictures_of_sixteen_bit_keep_their_depth(tmp_path: Path) -> None:
     (system,) = evaluation.systems([], ["gamma"], "cpu")
     bright = measured(tmp_path, system)[0].enhanced
     assert bright.equal(images.quantised((low.float() / 65535) ** (1 / 2.2)))
+
+
+def test_the_input_is_measured_once_though_it_is_system_and_reference(tmp_path: Path) -> None:
+    put(tmp_path / "a.png", 100, 100)
+    *_, (report, _) = evaluation.run(EvaluateSettings(dataset=str(tmp_path), baseline=("gamma", "input")))
+    assert [(result.name, result.kind, len(result.rows)) for result in report.results] == [
+        ("gamma", "baseline", 1),
+        ("input", "baseline", 1),
+    ]
+
+
+def test_large_pictures_are_measured_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(3):
+        put(tmp_path / f"{number}.png", 40, 50, seed=number)
+    (system,) = evaluation.systems([], ["gamma"], "cpu")
+    together = [now.row.figures["brightness"] for now in measured(tmp_path, system) if now.system is system]
+    monkeypatch.setattr(evaluation, "PIXELS", 1)
+    alone = [now for now in measured(tmp_path, system) if now.system is system]
+    assert [now.row.name for now in alone] == ["0", "1", "2"]
+    assert [now.row.figures["brightness"] for now in alone] == pytest.approx(together)

@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 
-from lowlight_cli.core import results
+from lowlight_cli.core import results, summary
 from lowlight_cli.core.results import Report, Result, Row
 
 
@@ -81,7 +81,7 @@ def test_csv_has_a_line_a_picture_and_system() -> None:
 
 
 def test_markdown_tables_are_rectangular_and_name_their_variants() -> None:
-    text = results.as_markdown(report(result("a|b", 10, 20, 30, psnr_gt_mean=9), result("c", 11, 22, 33)))
+    text = summary.as_markdown(report(result("a|b", 10, 20, 30, psnr_gt_mean=9), result("c", 11, 22, 33)))
     tables = [block.splitlines() for block in text.split("\n\n") if block.startswith("|")]
     assert len(tables) == 3
     for table in tables:

@@ -21,11 +21,11 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from ..settings import EvaluateSettings, TrainSettings
-from . import datasets, images, jobs, metrics, outputs, tiling
+from . import datasets, images, metrics, outputs, tiling
 from .baselines import BASELINES
 from .device import choose
 from .enhancer import Enhancer
-from .errors import DatasetError, LowlightError
+from .errors import LowlightError
 from .gallery import Gallery
 from .lpips import Lpips
 from .lpips import load as load_lpips
@@ -33,12 +33,14 @@ from .networks import Network, Retinex
 from .niqe import OWN_FIT, Pristine, niqe
 from .niqe import load as load_pristine
 from .results import TONES, Report, Result, Row
+from .testset import Pixels, Sample, decode, held_out_scenes, samples
 
 BATCH = 8
-"""Pictures measured at once where their sizes agree."""
+"""Pictures decoded at once."""
+PIXELS = 4_000_000
+"""How many pixels are measured at once where sizes agree; a larger picture alone."""
 CONSISTENCY = 192
 """Side in px of the central square in which the reflectances of the low and the high picture are compared."""
-MAPS = ("reflectance", "illumination")
 HELD_OUT = TrainSettings.model_fields["validation"].default
 SEED = TrainSettings.model_fields["seed"].default
 """What ``lowlight train`` holds out by default is what the protocol ``scenes`` measures on."""
@@ -57,25 +59,6 @@ class Finished(NamedTuple):
 
     report: Report
     gallery: Gallery
-
-
-class Sample(NamedTuple):
-    """A picture to enhance, by file, and what is known of it."""
-
-    name: str
-    low: Path
-    high: Path | None = None
-    reflectance: Path | None = None
-    illumination: Path | None = None
-
-
-class Pixels(NamedTuple):
-    """A decoded sample, and the true maps, floats (3 or 1, H, W), where they are known."""
-
-    sample: Sample
-    low: Tensor  # (3, H, W) uint8, or uint16 if the file is of 16 bit
-    high: Tensor | None  # (3, H, W) uint8
-    maps: dict[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -99,75 +82,11 @@ class Measured(NamedTuple):
     row: Row
 
 
-def samples(place: Path) -> list[Sample]:
-    """The pairs of ``place/low`` and ``place/high``, with their true maps where ``place/truth`` holds them, as
-    ``NAME_reflectance.png`` and ``NAME_illumination.png``; or else every picture of a folder, without truth."""
-    if (place / "low").is_dir() or (place / "high").is_dir():
-        known = {path.stem: path for path in (place / "truth").glob("*.png")}
-        return [Sample(*pair, *(known.get(f"{pair.name}_{name}") for name in MAPS)) for pair in datasets.pairs(place)]
-    if not place.exists():
-        raise DatasetError(f"{place}: no such data set or folder: use lol, samples, synthetic or a folder of pictures")
-    found = list(jobs.pictures(place, None))
-    if not found:
-        raise DatasetError(f"{place}: no pictures in this folder (looked for {images.FORMATS})")
-    names = [(path.relative_to(place) if place.is_dir() else Path(path.name)).as_posix() for path in found]
-    stems = [name.rpartition(".")[0] for name in names]
-    return [
-        Sample(stem if stems.count(stem) == 1 else name, path)
-        for name, stem, path in zip(names, stems, found, strict=True)
-    ]
-
-
-def held_out_scenes(found: Sequence[Sample], fraction: float, seed: int) -> Iterator[Sample | int]:
-    """Decode all pairs, yielding how many are done; then those of the scenes that training holds out.
-
-    They are the ones that ``lowlight train`` with the same ``fraction`` and ``seed`` never learns from.
-    """
-    pairs = [datasets.Pair(sample.name, *paired(sample)) for sample in found]
-    pictures, faults = [], []
-    for picture, fault in datasets.examined(pairs):
-        pictures.append(picture)
-        faults.append(fault)
-        yield len(pictures)
-    names = set(datasets.split(pairs, pictures, faults, fraction=fraction, seed=seed).validation_names)
-    yield from (sample for sample in found if sample.name in names)
-
-
-def paired(sample: Sample) -> tuple[Path, Path]:
-    """Both files of a sample that must have a truth."""
-    if sample.high is None:
-        raise DatasetError(f"{sample.low}: scenes are held out of pairs only: give a folder with low/ and high/")
-    return sample.low, sample.high
-
-
-def decode(sample: Sample) -> Pixels:
-    """The pictures of a sample. All must have one size."""
-    low = images.read(sample.low).samples.expand(3, -1, -1)
-    if sample.high is None:
-        return Pixels(sample, low, None, {})
-    high = images.quantised(images.read(sample.high).pixels)
-    if low.shape != high.shape:
-        sizes = ["x".join(map(str, picture.shape[1:])) for picture in (low, high)]
-        raise DatasetError(f"{sample.low} is {sizes[0]} but {sample.high} is {sizes[1]}: a pair has one size")
-    if min(low.shape[-2:]) < metrics.WINDOW:
-        raise DatasetError(f"{sample.low}: SSIM needs at least {metrics.WINDOW} px a side")
-    maps = {}
-    for name, path in zip(MAPS, (sample.reflectance, sample.illumination), strict=True):
-        if path is not None:
-            pixels = images.read(path).pixels
-            maps[name] = pixels if name == "reflectance" else pixels.mean(dim=0, keepdim=True)
-            if pixels.shape != low.shape:
-                raise DatasetError(f"{path}: the map has another size than {sample.low}")
-    return Pixels(sample, low, high, maps)
-
-
 def labels(models: Sequence[str]) -> list[str]:
-    """A short name for each model: the stem, or the whole path where stems coincide."""
+    """A short name for each model: the stem, or the path as given where the stem is also another's name."""
     stems = [Path(model).stem if model.endswith(".safetensors") else model for model in models]
-    return [
-        stem if stems.count(stem) == 1 else model.removesuffix(".safetensors")
-        for stem, model in zip(stems, models, strict=True)
-    ]
+    taken = [*stems, *BASELINES, "truth"]
+    return [stem if taken.count(stem) == 1 else model for stem, model in zip(stems, models, strict=True)]
 
 
 def systems(models: Sequence[str], baselines: Sequence[str], device_name: str) -> list[System]:
@@ -225,9 +144,11 @@ def measure(
         for start in range(0, len(found), BATCH):
             decoded = list(pool.map(decode, found[start : start + BATCH]))
             for _, group in groupby(decoded, key=lambda pixels: (pixels.low.shape, pixels.high is None)):
-                batch = list(group)
-                for system in [*by, reference(batch)]:
-                    yield from measured(system, batch, pristine, lpips, place)
+                alike = list(group)
+                at_once = max(PIXELS // alike[0].low[0].numel(), 1)
+                for batch in (alike[first : first + at_once] for first in range(0, len(alike), at_once)):
+                    for system in [*by, *reference(batch, by)]:
+                        yield from measured(system, batch, pristine, lpips, place)
 
 
 def metric_device(name: str) -> torch.device:
@@ -236,9 +157,10 @@ def metric_device(name: str) -> torch.device:
     return torch.device("cpu") if place.type == "mps" else place
 
 
-def reference(batch: Sequence[Pixels]) -> System:
-    """What the others are to be seen against."""
-    return System("input" if batch[0].high is None else "truth", "reference", BASELINES["input"])
+def reference(batch: Sequence[Pixels], by: Sequence[System]) -> list[System]:
+    """What the systems are to be seen against, unless it is among them."""
+    name = "input" if batch[0].high is None else "truth"
+    return [] if name in [system.name for system in by] else [System(name, "reference", BASELINES["input"])]
 
 
 def measured(
@@ -328,7 +250,7 @@ def run(settings: EvaluateSettings) -> Iterator[Progress | Finished]:
     pristine = load_pristine(settings.niqe or OWN_FIT)
     results: dict[str, Result] = {}
     gallery = Gallery()
-    total = len(found) * (len(by) + 1)
+    total = len(found) * len({"input" if found[0].high is None else "truth", *(system.name for system in by)})
     for done, now in enumerate(measure(found, by, pristine, lpips, settings.device), 1):
         if now.system.name not in results:
             results[now.system.name] = result(now.system, now.pixels)

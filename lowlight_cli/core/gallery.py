@@ -7,7 +7,8 @@ from torch import Tensor
 
 from .images import to_image
 from .panel import INK, PAPER
-from .results import Report, shown
+from .results import Report
+from .summary import shown
 
 SIDE = 960
 """Longest side of a copy in px."""

@@ -12,7 +12,8 @@ from .errors import LowlightError
 from .files import replacing
 from .gallery import Gallery, contact_sheet
 from .page import page
-from .results import Report, as_csv, as_json, as_markdown
+from .results import Report, as_csv, as_json
+from .summary import as_markdown
 
 
 def check(settings: EvaluateSettings, inputs: set[Path]) -> None:

@@ -9,7 +9,8 @@ from markupsafe import Markup
 from .. import __version__
 from .charts import Series, curves, dots
 from .gallery import Gallery, caption, order
-from .results import TONES, Report, Result, by_picture, difference_table, summary
+from .results import TONES, Report, Result
+from .summary import by_picture, difference_table, summary
 
 SHARE = 1e-4
 """Levels of input brightness that fewer than this share of the pixels have are too rare to draw."""
