@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help install demo test check golden format clean
+.PHONY: help install demo test test-browser check golden format clean
 
 help:  ## Show these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -28,6 +28,12 @@ demo: $(BIN)/lowlight  ## Enhance and decompose the packaged dark photographs in
 
 test: .venv/.dev  ## Run the test suite
 	$(BIN)/python -m pytest
+
+test-browser: .venv/.dev  ## Test the page in headless Chromium, installing that where it can
+	$(BIN)/pip install --quiet --disable-pip-version-check 'selenium>=4.30,<5'
+	@command -v chromedriver >/dev/null || (apt-get update -qq && apt-get install -y -qq chromium chromium-driver) >/dev/null 2>&1 || \
+		echo "Chromium with ChromeDriver is not here and cannot be installed: install both, then run this again"
+	$(BIN)/python -m pytest tests/test_browser.py -rs
 
 check: .venv/.dev  ## Formatting, lint and types
 	$(BIN)/ruff format --check .

@@ -7,7 +7,7 @@ import typer
 from pydantic import ValidationError
 
 from . import __version__, console
-from .commands import decompose, download, enhance, evaluate, synthesise, train
+from .commands import decompose, download, enhance, evaluate, serve, synthesise, train
 from .core.errors import LowlightError
 from .settings import ConfigError
 
@@ -19,7 +19,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (enhance, decompose, evaluate, train, download, synthesise):
+for module in (enhance, decompose, serve, evaluate, train, download, synthesise):
     app.command()(getattr(module, module.__name__.rpartition(".")[2]))
 
 

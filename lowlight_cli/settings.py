@@ -84,7 +84,7 @@ def environment(settings: type[Settings], variables: Mapping[str, str] = os.envi
     """The fields of ``settings`` that the environment sets. A variable that no command knows is refused."""
     models = (
         *(DownloadSettings, SynthesiseSettings, TrainSettings, EvaluateSettings),
-        *(EnhanceSettings, DecomposeSettings),
+        *(EnhanceSettings, DecomposeSettings, ServeSettings),
     )
     known = {field for model in models for field in model.model_fields}
     for variable in variables:
@@ -315,3 +315,30 @@ class DecomposeSettings(PictureSettings):
         "png", "Maps in 8 or 16 bit, as float TIFF, or as floats in one NumPy file."
     )
     out: Path | None = described(None, "Folder for the maps. Default: beside the input.")
+
+
+class ServeSettings(Settings):
+    """What ``lowlight serve`` accepts."""
+
+    host: str = described("127.0.0.1", "Address to listen on; 0.0.0.0 lets other machines in.")
+    port: Annotated[int, Field(ge=0, le=65535)] = described(8000, "Port to listen on; 0 is any free one.")
+    model: Annotated[tuple[str, ...], BeforeValidator(comma_separated)] = described(
+        (), "Packaged model or .safetensors file; may be given several times. Default: all packaged ones."
+    )
+    max_megapixels: PositiveFloat = described(50.0, "Larger pictures are refused, before they are decoded.")
+    max_megabytes: PositiveInt = described(100, "Larger uploads are refused.")
+    workers: PositiveInt = described(2, "Pictures worked on at once; the networks take turns.")
+    queue: NonNegativeInt = described(8, "Pictures that may wait; further ones are asked to come again.")
+    time_limit: PositiveFloat = described(600.0, "Seconds that a request may take to arrive, and to be answered.")
+    device: Device = described("auto", "auto, cpu, cuda, cuda:N or mps.")
+    threads: NonNegativeInt = described(0, "Processor threads of the network; 0 is one for each core.")
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine can reach it."""
+        return self.host in ("localhost", "::1") or self.host.startswith("127.")
+
+    def address(self, port: int) -> str:
+        """What to type into a browser."""
+        name = {"0.0.0.0": "localhost", "::": "localhost"}.get(self.host, self.host)
+        return f"http://{f'[{name}]' if ':' in name else name}:{port}"

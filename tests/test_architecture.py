@@ -20,6 +20,7 @@ FORBIDDEN = {
     "core": TALKERS | OUTER,
     "settings.py": {"torch", "torchvision", "numpy", "PIL", "lowlight_cli.core"} | TALKERS | OUTER,
     "core/networks": {"lowlight_cli.settings"},
+    "web": {"typer", "rich", "wandb", "lowlight_cli.commands", "lowlight_cli.console", "lowlight_cli.app"},
 }
 NUMERIC = ("networks", "losses", "tiling", "pairbank", "metrics", "checkpoints", "images", "files")
 DRIVING = ("engine", "evaluation", "enhancer")

@@ -17,7 +17,7 @@ from lowlight_cli.app import app
 from lowlight_cli.settings import TrainSettings
 
 Run = Callable[..., tuple[int, str, str]]
-COMMANDS = ["enhance", "decompose", "evaluate", "train", "download"]
+COMMANDS = ["enhance", "decompose", "serve", "evaluate", "train", "download"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -14,6 +14,7 @@ from lowlight_cli.app import app
 from lowlight_cli.core import downloads, images
 from lowlight_cli.core.inspection import Part
 from lowlight_cli.settings import TrainSettings
+from lowlight_cli.web import server
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -41,6 +42,11 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_model: Path) -> P
     monkeypatch.setitem(downloads.SOURCES, "lol", small)
     for name, value in (("EPOCHS", 1), ("PATCH", 16), ("BATCH", 4), ("WIDTH", 4), ("VALIDATION", 0.25)):
         monkeypatch.setenv(f"LOWLIGHT_{name}", str(value))
+    monkeypatch.setenv("LOWLIGHT_PORT", "0")
+    serving = server.run
+    monkeypatch.setattr(
+        server, "run", lambda listening, stop, patience: (stop.set(), serving(listening, stop, patience))
+    )
     (tmp_path / "experiments").symlink_to(ROOT / "experiments")
     tiny_model.rename(tmp_path / "mine.safetensors")
     return tmp_path

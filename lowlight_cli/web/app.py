@@ -1,0 +1,276 @@
+"""create_app: the routes of the page and of the API, their limits, and what every answer says about its safe use."""
+
+import re
+import tempfile
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+from typing import IO, Annotated, Any, Literal, TypeVar
+from urllib.parse import urlsplit
+
+import torch
+from flask import Flask, Response, abort, jsonify, render_template, request, send_file
+from PIL import Image
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from torch import Tensor
+from werkzeug.datastructures import FileStorage
+from werkzeug.exceptions import HTTPException
+
+from .. import __version__
+from ..core import checkpoints, images
+from ..core.enhancer import Enhancer
+from ..core.errors import LowlightError
+from ..core.images import USUAL, Origin, Picture
+from ..core.jobs import MAPS
+from ..core.look import Look
+from ..core.panel import panel
+from ..settings import DEFAULT_MODEL, ServeSettings
+from . import uploads
+from .desk import Desk, FullError, GoneError, TooLongError, Turn
+from .parts import MULTIPART, multipart
+
+SAMPLES = Path(__file__).parents[1] / "samples" / "photos"
+SUFFIX = {kind: suffix for suffix, kind in reversed(images.WRITTEN.items())}
+SUFFIX["JPEG"] = ".jpg"
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "geolocation=(), microphone=(), payment=(), usb=()",
+}
+FORM = 64 << 10
+"""Bytes that form fields and the separators between them may take beside the picture."""
+
+
+class DecomposeForm(BaseModel):
+    """The fields of ``POST /api/decompose`` beside ``image``."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    model: str = ""
+    denoise: Literal["off", "light", "strong"] = "off"
+
+
+class EnhanceForm(DecomposeForm):
+    """The fields of ``POST /api/enhance`` beside ``image``."""
+
+    strength: Annotated[float, Field(ge=0, le=1.5)] = 1.0
+    protect_highlights: bool = False
+    format: Literal["jpg", "png", "webp", "tif", "bmp", "avif", "jp2"] | None = None
+
+
+Form = TypeVar("Form", bound=DecomposeForm)
+
+
+def create_app(settings: ServeSettings) -> Flask:
+    """The application with its models loaded, each once. Raises CheckpointError if one cannot be."""
+    app = Flask(__name__)
+    app.config.update(MAX_CONTENT_LENGTH=(settings.max_megabytes << 20) + FORM, MAX_FORM_PARTS=20)
+    if settings.loopback:  # a page elsewhere whose name is pointed here must not reach the API
+        app.config["TRUSTED_HOSTS"] = ["localhost", "127.0.0.1", "[::1]", settings.host]
+    enhancers = loaded(settings)
+    desk = Desk(settings.workers, settings.queue, settings.time_limit)
+    samples = {path.name: path for path in sorted(SAMPLES.glob("*")) if path.suffix in images.WRITTEN}
+
+    @app.get("/")
+    def page() -> str:
+        return render_template("index.html", version=__version__)
+
+    @app.get("/healthz")
+    def healthz() -> Response:
+        return jsonify(status="ok", version=__version__, **desk.counts())
+
+    @app.get("/api/models")
+    def models() -> Response:
+        return jsonify(
+            models=[{"name": name, "parameters": each.parameters} for name, each in enhancers.items()],
+            limits={
+                "megapixels": settings.max_megapixels,
+                "megabytes": settings.max_megabytes,
+                "seconds": settings.time_limit,
+            },
+            formats=uploads.FORMATS,
+            samples=list(samples),
+        )
+
+    @app.get("/samples/<name>")
+    def sample(name: str) -> Response:
+        if name not in samples:
+            abort(404, "no such sample: GET /api/models lists them")
+        return send_file(samples[name])
+
+    @app.get("/api/progress/<name>")
+    def progress(name: str) -> Response:
+        return jsonify(desk.progress(name) or {"state": "unknown"})
+
+    @app.post("/api/enhance")
+    def enhance() -> Response:
+        form, upload, enhancer = received(EnhanceForm)
+        with desk.turn(request_name(), client_gone) as turn:
+            picture = uploads.read(upload.stream, settings.max_megapixels)
+            kind = images.WRITTEN[f".{form.format}"] if form.format else picture.origin.kind
+            look = Look(form.strength, form.denoise, form.protect_highlights)
+            dtype = USUAL.dtype(kind, picture.samples.dtype)
+            (result,) = turn.follow(enhancer.enhanced([picture], look, dtype=dtype))
+            file = tempfile.TemporaryFile()  # noqa: SIM115  (send_file closes it)
+            images.encode(file, result, kind)
+        return sent(file, Image.MIME[kind], f"enhanced{SUFFIX[kind]}")
+
+    @app.post("/api/decompose")
+    def decompose() -> Response:
+        form, upload, enhancer = received(DecomposeForm)
+        with desk.turn(request_name(), client_gone) as turn:
+            picture = uploads.read(upload.stream, settings.max_megapixels)
+            maps = maps_of(enhancer, picture, form, turn)
+            file = tempfile.TemporaryFile()  # noqa: SIM115
+            if request.accept_mimetypes.best_match(["application/zip", MULTIPART]) == MULTIPART:
+                if len(picture.samples) == 1:  # what stays gray is shown gray
+                    maps["enhanced"] = images.quantised(images.luma(images.scaled(maps["enhanced"])))
+                mimetype = multipart(file, described(picture, form), {"low": seen(picture), **maps})
+                return sent(file, mimetype)
+            zipped(file, picture, maps)
+        return sent(file, "application/zip", "maps.zip")
+
+    def received(kind: type[Form]) -> tuple[Form, FileStorage, Enhancer]:
+        """The fields, the picture and the model of a request, or an answer that says what is wrong with them."""
+        desk.refuse_if_full()
+        try:
+            form = kind.model_validate(request.form.to_dict())
+        except ValidationError as error:
+            (fault, *_) = error.errors()
+            abort(400, f"field {'.'.join(map(str, fault['loc']))}: {fault['msg'][0].lower()}{fault['msg'][1:]}")
+        upload = request.files.get("image")
+        if upload is None:
+            abort(400, 'send the picture as the file of a form field named "image"')
+        name = form.model or next(iter(enhancers))
+        if name not in enhancers:
+            abort(400, f"no model {name} is served: there are {', '.join(enhancers)}")
+        return form, upload, enhancers[name]
+
+    @app.before_request
+    def same_origin() -> None:
+        origin = request.headers.get("Origin")
+        if request.method != "GET" and origin is not None and urlsplit(origin).netloc != request.host:
+            abort(403, "requests from pages of other sites are refused")
+
+    @app.after_request
+    def careful(response: Response) -> Response:
+        response.headers.update(HEADERS)
+        response.headers["Cache-Control"] = "no-cache" if request.method == "GET" else "no-store"
+        return response
+
+    answer_errors(app, settings)
+    return app
+
+
+def loaded(settings: ServeSettings) -> dict[str, Enhancer]:
+    """The models to serve by name, the default first."""
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    names = settings.model or tuple(sorted(checkpoints.packaged(), key=lambda name: name != DEFAULT_MODEL))
+    enhancers = {Path(name).stem: Enhancer(name, settings.device) for name in names or (DEFAULT_MODEL,)}
+    if len(enhancers) < len(names):
+        raise LowlightError(f"two models of one name among {', '.join(names)}: rename a file")
+    return enhancers
+
+
+def answer_errors(app: Flask, settings: ServeSettings) -> None:
+    """Every failure becomes JSON with a sentence."""
+
+    def answer(status: int, sentence: str) -> Response:
+        response = jsonify(error=sentence)
+        response.status_code = status
+        return response
+
+    @app.errorhandler(HTTPException)
+    def refused(error: HTTPException) -> Response:
+        sentence = error.description or error.name
+        if error.code == 413 and sentence.startswith("The data value"):
+            sentence = f"more than the {settings.max_megabytes} MB that are allowed here: send a smaller file"
+        response = answer(error.code or 500, sentence)
+        if error.code == 405:
+            response.headers.update(error.get_headers()[1:])  # what is allowed
+        return response
+
+    @app.errorhandler(FullError)
+    def full(error: FullError) -> Response:
+        response = answer(503, f"too many pictures are waiting: come again in {error.seconds} s")
+        response.headers["Retry-After"] = str(error.seconds)
+        return response
+
+    @app.errorhandler(TooLongError)
+    def too_long(_: TooLongError) -> Response:
+        return answer(504, f"this took longer than {settings.time_limit:g} s: send a smaller picture")
+
+    @app.errorhandler(GoneError)
+    def gone(_: GoneError) -> Response:
+        return answer(499, "the client hung up")
+
+    @app.errorhandler(LowlightError)
+    def failed(error: LowlightError) -> Response:
+        return answer(500, str(error))
+
+    @app.errorhandler(Exception)
+    def broken(error: Exception) -> Response:
+        app.logger.exception("%s %s failed", request.method, request.path)
+        return answer(500, "something broke here, and has been logged; the picture is gone from the server")
+
+
+def request_name() -> str:
+    """The name under which the client wants to ask for progress."""
+    name = request.headers.get("X-Request-Id", "")
+    return name if re.fullmatch(r"[0-9A-Za-z-]{8,64}", name) else ""
+
+
+def client_gone() -> bool:
+    """Whether the connection of this request has been closed at the other end, as far as waitress says."""
+    hung_up: Any = request.environ.get("waitress.client_disconnected")
+    return bool(hung_up and hung_up())
+
+
+def maps_of(enhancer: Enhancer, picture: Picture, form: DecomposeForm, turn: Turn) -> dict[str, Tensor]:
+    """The maps of a picture by name, uint8."""
+    found = turn.follow(enhancer.decomposed(picture, Look(denoise=form.denoise), dtype=torch.uint8))
+    return dict(zip(MAPS, found, strict=True))
+
+
+def seen(picture: Picture) -> Picture:
+    """A picture for a screen: opaque, 8 bit, its colours still described by its profile."""
+    return replace(picture, alpha=None, origin=Origin(icc=picture.origin.icc))
+
+
+def described(picture: Picture, form: DecomposeForm) -> dict[str, object]:
+    """What the page needs to know of a picture beside its maps."""
+    height, width = picture.size
+    mean = images.brightness(picture.samples)
+    return {
+        "height": height,
+        "width": width,
+        "suffix": SUFFIX[picture.origin.kind],
+        "brightness": mean,
+        "light": Look().for_brightness(mean).strength,  # what a strength of 1 comes to for this picture
+        "denoise": form.denoise,
+    }
+
+
+def zipped(file: IO[bytes], picture: Picture, maps: dict[str, Tensor]) -> None:
+    """Write what ``lowlight decompose`` writes: each map and a panel of them, as PNG, in one zip."""
+    low = images.converted(picture.samples, torch.uint8)
+    with zipfile.ZipFile(file, "w") as archive:  # stored: PNG does not shrink
+        for name, pixels in maps.items():
+            with archive.open(f"{name}.png", "w") as entry:
+                images.to_image(pixels).save(entry, "PNG")
+        with archive.open("panel.png", "w") as entry:
+            panel([("low", low), *maps.items()]).save(entry, "PNG")
+
+
+def sent(file: IO[bytes], mimetype: str, name: str | None = None) -> Response:
+    """A finished temporary file as answer; it has no name on disk and ends with the answer."""
+    file.seek(0)
+    return send_file(file, mimetype, download_name=name, etag=False, max_age=None)

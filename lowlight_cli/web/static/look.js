@@ -1,0 +1,55 @@
+// What strength and highlight protection make of a picture, pixel by pixel: the same formulae as core/look.py, so that
+// the controls answer at once. What is downloaded is computed by the server.
+
+const BRIGHT = [0.5, 0.9];
+
+const smoothstep = Float32Array.from({ length: 256 }, (_, value) => {
+  const part = Math.min(Math.max((value / 255 - BRIGHT[0]) / (BRIGHT[1] - BRIGHT[0]), 0), 1);
+  return part * part * (3 - 2 * part);
+});
+
+/** Whether a look is anything but the network's own answer. */
+export const plain = (look) => look.strength === 1 && !look.highlights;
+
+/** Turn `enhanced` (RGBA bytes) into what the look makes of it, given the dark picture and its illumination. */
+export function apply(look, low, enhanced, illumination) {
+  const { strength, highlights } = look;
+  for (let at = 0; at < low.length; at += 4) {
+    const bright = highlights ? smoothstep[illumination[at]] : 0;
+    for (let channel = at; channel < at + 3; channel++) {
+      const dark = low[channel];
+      let value = enhanced[channel];
+      if (bright > 0 && dark < value) value += bright * (dark - value);
+      const change = value - dark;
+      if (strength <= 1) value = dark + strength * change;
+      else value += (strength - 1) * change * (change > 0 ? 255 - value : value) / 255;
+      enhanced[channel] = value;
+    }
+  }
+}
+
+/** How often each of 128 levels occurs, and the mean brightness in [0, 255]. */
+export function histogram(pixels) {
+  const counts = { red: new Uint32Array(128), green: new Uint32Array(128), blue: new Uint32Array(128) };
+  let sum = 0;
+  for (let at = 0; at < pixels.length; at += 4) {
+    counts.red[pixels[at] >> 1]++;
+    counts.green[pixels[at + 1] >> 1]++;
+    counts.blue[pixels[at + 2] >> 1]++;
+    sum += 0.299 * pixels[at] + 0.587 * pixels[at + 1] + 0.114 * pixels[at + 2];
+  }
+  return { counts, mean: (sum * 4) / pixels.length };
+}
+
+/** Draw a histogram into an SVG of 128 by 40. */
+export function drawHistogram(svg, { counts }) {
+  const all = [...counts.red, ...counts.green, ...counts.blue];
+  const most = Math.sqrt(Math.max(...all, 1));
+  svg.replaceChildren(...Object.entries(counts).map(([name, levels]) => {
+    const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
+    const line = [...levels].map((count, level) => `L${level + 0.5} ${(40 - (39 * Math.sqrt(count)) / most).toFixed(2)}`);
+    path.setAttribute("d", `M0 40${line.join("")}L128 40Z`);
+    path.setAttribute("class", name);
+    return path;
+  }));
+}

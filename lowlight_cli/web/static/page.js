@@ -1,0 +1,416 @@
+// The page: which pictures there are, what the controls say, and what the stage therefore shows.
+
+import { about, decompose, enhance, Refused } from "./api.js";
+import { apply, drawHistogram, histogram, plain } from "./look.js";
+import { Board } from "./mondrian.js";
+import { Viewer } from "./viewer.js";
+
+const $ = (id) => document.getElementById(id);
+const LARGE = 3e6; // px from which on a small version comes first, so that there is something to see at once
+const SMALL = 1e6;
+const NAMES = { enhanced: "after", reflectance: "reflectance", illumination: "illumination", relit: "adjusted illumination" };
+
+const pictures = []; // {file, name, thumb, results: Map of maps by model and denoising, state}
+let server = { models: [], limits: {} };
+let current = null;
+let shown = ""; // what the stage was last drawn from
+let computing = null;
+let counter = 0;
+
+const viewer = new Viewer($("stage"), $("divider"), (scale) => ($("scale").textContent = `${Math.round(scale * 100)} %`));
+const form = $("controls");
+const choice = (name) => form.querySelector(`[name="${name}"]:checked`).value;
+const look = () => ({ strength: Number($("strength").value), highlights: $("highlights").checked });
+const tab = () => document.querySelector('[role="tab"][aria-selected="true"]').dataset.map;
+const models = () => [...new Set([$("against").value, $("model").value].filter(Boolean))];
+
+// -------------------------------------------------------------------------------------------------------- pictures in
+
+function add(files) {
+  let first = null;
+  for (const file of files) {
+    if (file.type && !file.type.startsWith("image/")) {
+      tell(`${file.name} is not a picture`, null, true);
+      continue;
+    }
+    const picture = { file, name: file.name || "pasted", results: new Map(), key: counter++, thumb: URL.createObjectURL(file) };
+    const megabytes = server.limits.megabytes;
+    if (file.size > megabytes * 2 ** 20) picture.fault = `${picture.name} is larger than the ${megabytes} MB that are allowed here`;
+    pictures.push(picture);
+    first ??= picture;
+  }
+  if (!first) return;
+  $("welcome").hidden = true;
+  $("work").hidden = false;
+  select(first);
+  queue();
+}
+
+function select(picture) {
+  current = picture;
+  film();
+  if (!picture) {
+    viewer.clear();
+    $("welcome").hidden = false;
+    $("work").hidden = true;
+    return;
+  }
+  viewer.fit();
+  update();
+}
+
+function remove(picture) {
+  const place = pictures.indexOf(picture);
+  pictures.splice(place, 1);
+  picture.leaving?.abort();
+  URL.revokeObjectURL(picture.thumb);
+  if (current === picture) select(pictures[Math.min(place, pictures.length - 1)] ?? null);
+  else film();
+}
+
+function film() {
+  const list = $("film");
+  list.hidden = pictures.length < 2;
+  list.replaceChildren(...pictures.map((picture) => {
+    const item = document.createElement("li");
+    const open = document.createElement("button");
+    const image = document.createElement("img");
+    const away = document.createElement("button");
+    image.src = picture.thumb;
+    image.alt = picture.name;
+    open.type = away.type = "button";
+    open.title = picture.fault ?? picture.name;
+    open.className = picture.fault ? "failed" : picture.results.size ? "done" : "waiting";
+    open.setAttribute("aria-current", picture === current);
+    image.onerror = () => {
+      const [result] = picture.results.values();
+      image.onerror = null;
+      if (result) image.src = picture.thumb = URL.createObjectURL(result.maps.low);
+    };
+    open.append(image);
+    open.onclick = () => select(picture);
+    away.className = "away";
+    away.ariaLabel = `Remove ${picture.name}`;
+    away.append(Object.assign(document.createElement("span"), { className: "icon icon-close" }));
+    away.onclick = () => remove(picture);
+    item.append(open, away);
+    return item;
+  }));
+}
+
+// ------------------------------------------------------------------------------------------------------------ results
+
+const keyOf = (model, denoise = choice("denoise")) => `${model} ${denoise}`;
+
+/** Compute what is missing: of the current picture first, then of the others; one after the other. */
+async function queue() {
+  if (computing) return;
+  for (let todo = next(); todo; todo = next()) await compute(...todo);
+  computing = null;
+}
+
+function next() {
+  for (const picture of [current, ...pictures]) {
+    if (!picture || picture.fault) continue;
+    const model = models().reverse().find((name) => !picture.results.get(keyOf(name))?.whole);
+    if (model) return [picture, model, choice("denoise")];
+  }
+  return null;
+}
+
+async function compute(picture, model, denoise) {
+  const key = keyOf(model, denoise);
+  computing = picture;
+  const leaving = (picture.leaving = new AbortController());
+  const say = (what) => (news) => picture === current && tell(words(news, what), news.share);
+  const fields = { model, denoise };
+  try {
+    say("")({ state: "sending", share: 0 });
+    const small = picture.results.has(key) ? null : await shrunk(picture.file);
+    if (small) {
+      picture.results.set(key, await decompose(small, fields, { tell: say("First look · "), signal: leaving.signal }));
+      arrived(picture);
+    }
+    const whole = await decompose(picture.file, fields, { tell: say(small ? "Full resolution · " : ""), signal: leaving.signal });
+    picture.results.set(key, { ...whole, whole: true });
+  } catch (error) {
+    if (error.name === "AbortError") return;
+    if (!(error instanceof Refused)) console.error(error);
+    picture.fault = `${picture.name}: ${error.message}`;
+  }
+  if (!pictures.includes(picture)) return;
+  arrived(picture);
+}
+
+function arrived(picture) {
+  film();
+  if (picture === current) update();
+}
+
+/** A smaller version of a large picture; null if it is not large, or if the browser cannot read it. */
+async function shrunk(file) {
+  const bitmap = await createImageBitmap(file).catch(() => null);
+  const pixels = bitmap ? bitmap.width * bitmap.height : 0;
+  if (pixels <= LARGE) return bitmap?.close() ?? null;
+  const scale = Math.sqrt(SMALL / pixels);
+  const canvas = document.createElement("canvas");
+  Object.assign(canvas, { width: Math.round(bitmap.width * scale), height: Math.round(bitmap.height * scale) });
+  canvas.getContext("2d").drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+  bitmap.close();
+  return new Promise((done) => canvas.toBlob(done, "image/jpeg", 0.95));
+}
+
+function words(news, what) {
+  switch (news.state) {
+    case "sending": return `${what}Sending`;
+    case "waiting": return `${what}Waiting, ${news.ahead} before this one`;
+    case "working": return `${what}Computing`;
+    case "full": return `The server is busy; trying again in ${news.seconds} s`;
+    default: return `${what}Receiving`;
+  }
+}
+
+function tell(text, share = null, fault = false) {
+  const bar = $("progress");
+  $("notice").hidden = !text;
+  $("notice").classList.toggle("fault", fault);
+  if ($("notice-text").textContent !== text) $("notice-text").textContent = text;
+  bar.hidden = fault;
+  if (share === null || share === undefined) bar.removeAttribute("value");
+  else bar.value = share;
+}
+
+// -------------------------------------------------------------------------------------------------------------- stage
+
+/** Show what there is of the current picture, and have the rest computed. */
+async function update() {
+  queue();
+  const picture = current;
+  if (!picture) return;
+  const results = models().map((name) => picture.results.get(keyOf(name)));
+  if (picture.fault) {
+    viewer.clear();
+    shown = "";
+    $("facts").textContent = "";
+    return tell(picture.fault, null, true);
+  }
+  const own = results.at(-1);
+  $("download").disabled = !own;
+  if (results.some((result) => !result)) {
+    if (computing !== picture) tell("Waiting for the picture before");
+    if (!picture.results.size) await original(picture);
+    return;
+  }
+  if (results.every((result) => result.whole)) tell("");
+  const wanted = [picture.key, tab(), choice("view"), ...models(), choice("denoise"), ...results.map((result) => result.whole)].join(" ");
+  if (wanted !== shown) await stage(picture, results, wanted);
+  viewer.setLook({ ...look(), strength: look().strength * own.light });
+  describe(own);
+}
+
+/** Show a picture as it is, for as long as nothing has been computed. */
+async function original(picture) {
+  shown = `${picture.key} as it is`;
+  viewer.clear();
+  $("facts").textContent = "";
+  const image = await createImageBitmap(picture.file).catch(() => null); // TIFF and HEIC are unknown to most browsers
+  if (!image || shown !== `${picture.key} as it is`) return;
+  viewer.show([{ label: "before", image }], { slider: false, size: image });
+}
+
+/** Decode what the stage needs and show it. */
+async function stage(picture, results, wanted) {
+  shown = wanted;
+  const map = tab();
+  const low = { label: "before", image: await bitmap(results.at(-1), "low") };
+  const sides = await Promise.all(results.map(async (result, index) => {
+    const label = [NAMES[map], results.length > 1 ? models()[index] : "", result.whole ? "" : "first look"].filter(Boolean).join(" · ");
+    const image = await bitmap(result, map);
+    return map === "enhanced" ? { label, image, low: low.image, illumination: await bitmap(result, "illumination") } : { label, image };
+  }));
+  if (shown !== wanted) return;
+  const slider = choice("view") === "slider";
+  const all = slider && sides.length === 2 ? sides : [low, ...sides];
+  viewer.show(all, { slider, size: { width: low.image.width, height: low.image.height } });
+  forget(results);
+}
+
+function bitmap(result, map) {
+  result.bitmaps ??= {};
+  return (result.bitmaps[map] ??= createImageBitmap(result.maps[map]));
+}
+
+/** Keep decoded pictures of what is shown alone: each may take a hundred megabytes. */
+function forget(kept) {
+  for (const picture of pictures) {
+    for (const result of picture.results.values()) {
+      if (!kept.includes(result)) delete result.bitmaps;
+    }
+  }
+}
+
+async function describe(result) {
+  const [low, enhanced, illumination] = await Promise.all(["low", "enhanced", "illumination"].map((map) => thumbnail(result, map)));
+  const after = new Uint8ClampedArray(enhanced);
+  const seen = { ...look(), strength: look().strength * result.light };
+  if (!plain(seen)) apply(seen, low, after, illumination);
+  for (const [name, pixels] of [["before", low], ["after", after]]) {
+    const found = histogram(pixels);
+    drawHistogram($(`histogram-${name}`), found);
+    $(`mean-${name}`).textContent = `${name}: mean ${Math.round((found.mean / 255) * 100)} %`;
+  }
+  const { parameters } = server.models.find(({ name }) => name === $("model").value);
+  const notes = [`${result.width} × ${result.height} px`, `${parameters.toLocaleString("en")} parameters`];
+  if (!result.whole) notes.push("first look, full resolution follows");
+  if (result.light === 0) notes.push("well exposed already: left as it is");
+  else if (result.light < 1) notes.push(`hardly dark: strength is scaled by ${result.light.toFixed(2)}`);
+  $("facts").textContent = notes.join(" · ");
+}
+
+/** RGBA bytes of a small version, for counting. */
+async function thumbnail(result, map) {
+  result.thumbnails ??= {};
+  return (result.thumbnails[map] ??= createImageBitmap(result.maps[map], { resizeWidth: 256, resizeHeight: 256 }).then((small) => {
+    const canvas = Object.assign(document.createElement("canvas"), { width: 256, height: 256 });
+    const context = canvas.getContext("2d", { willReadFrequently: true });
+    context.drawImage(small, 0, 0);
+    return context.getImageData(0, 0, 256, 256).data;
+  }));
+}
+
+// ----------------------------------------------------------------------------------------------------------- download
+
+async function download() {
+  const picture = current;
+  const { strength, highlights } = look();
+  const fields = { model: $("model").value, denoise: choice("denoise"), strength, protect_highlights: highlights };
+  const note = (text) => ($("download-note").textContent = text);
+  $("download").disabled = true;
+  try {
+    const key = JSON.stringify(fields);
+    if (picture.saved?.key !== key) {
+      const tellNote = (news) => note(words(news, "") + (news.share ? `, ${Math.round(news.share * 100)} %` : ""));
+      picture.saved = { key, blob: await enhance(picture.file, fields, { tell: tellNote }) };
+    }
+    const [result] = picture.results.values();
+    const stem = picture.name.replace(/\.[^.]*$/, "");
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(picture.saved.blob);
+    link.download = `${stem}_bright${result.suffix}`;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+    note(`${link.download}, with the original's EXIF and colour profile`);
+  } catch (error) {
+    note(error.message);
+  } finally {
+    $("download").disabled = false;
+  }
+}
+
+// ------------------------------------------------------------------------------------------------------------- events
+
+function listen() {
+  for (const button of document.querySelectorAll("[data-do]")) {
+    button.onclick = () => $(button.dataset.do === "camera" ? "shot" : "files").click();
+  }
+  for (const input of [$("files"), $("shot")]) {
+    input.onchange = () => {
+      add([...input.files]);
+      input.value = "";
+    };
+  }
+  addEventListener("paste", (event) => {
+    const files = [...event.clipboardData.files];
+    if (files.length) add(files);
+  });
+  let depth = 0;
+  const over = (change) => ($("drop").hidden = (depth += change) <= 0);
+  addEventListener("dragenter", () => over(1));
+  addEventListener("dragleave", () => over(-1));
+  addEventListener("dragover", (event) => event.preventDefault());
+  addEventListener("drop", (event) => {
+    event.preventDefault();
+    over(-depth);
+    add([...event.dataTransfer.files]);
+  });
+  form.onsubmit = (event) => event.preventDefault();
+  for (const name of ["input", "change"]) {
+    form.addEventListener(name, () => {
+      $("strength-shown").textContent = Number($("strength").value).toFixed(2);
+      $("download-note").textContent = "";
+      update();
+    });
+  }
+  $("download").onclick = download;
+  const zooms = { in: () => viewer.zoomBy(1.5), out: () => viewer.zoomBy(1 / 1.5), fit: () => viewer.fit(), one: () => viewer.one() };
+  for (const button of document.querySelectorAll("[data-zoom]")) button.onclick = () => viewer.panes.length && zooms[button.dataset.zoom]();
+  tabs([...document.querySelectorAll('[role="tab"]')]);
+  $("theme").onclick = () => theme(document.documentElement.dataset.theme === "dark" ? "light" : "dark");
+}
+
+function tabs(all) {
+  const open = (chosen) => {
+    for (const each of all) {
+      each.setAttribute("aria-selected", each === chosen);
+      each.tabIndex = each === chosen ? 0 : -1;
+    }
+    update();
+  };
+  all.forEach((each, index) => {
+    each.onclick = () => open(each);
+    each.onkeydown = (event) => {
+      const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+      if (!step) return;
+      const other = all[(index + step + all.length) % all.length];
+      other.focus();
+      open(other);
+    };
+  });
+}
+
+function theme(name) {
+  document.documentElement.dataset.theme = name;
+  localStorage.setItem("theme", name);
+}
+
+async function start() {
+  theme(localStorage.getItem("theme") ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light"));
+  listen();
+  server = await about();
+  $("model").replaceChildren(...server.models.map(({ name }) => new Option(name, name)));
+  $("against").replaceChildren(new Option("the original", ""), ...server.models.map(({ name }) => new Option(name, name)));
+  $("against").parentElement.hidden = server.models.length < 2;
+  $("samples").replaceChildren(...server.samples.map((name) => {
+    const item = document.createElement("li");
+    const button = Object.assign(document.createElement("button"), { type: "button" });
+    button.append(Object.assign(new Image(), { src: `/samples/${name}`, alt: name.replace(/\.\w+$/, "") }));
+    button.onclick = async () => {
+      const blob = await (await fetch(`/samples/${name}`)).blob();
+      add([new File([blob], name, { type: blob.type })]);
+    };
+    item.append(button);
+    return item;
+  }));
+  const board = new Board({
+    picture: $("board"),
+    reflectance: $("board-reflectance"),
+    says: $("land"),
+    ratio: () => Number($("lamp").value),
+  });
+  let moving = 0;
+  $("lamp").oninput = () => {
+    $("lamp-shown").textContent = $("lamp").value;
+    clearTimeout(moving);
+    moving = setTimeout(() => board.draw(), 120);
+  };
+  $("another").onclick = () => board.shuffle();
+  new IntersectionObserver(([seen], watcher) => {
+    if (!seen.isIntersecting) return;
+    watcher.disconnect();
+    board.shuffle();
+  }).observe($("board"));
+}
+
+start().catch((error) => {
+  document.querySelector(".big").textContent = `The server does not answer: ${error.message}`;
+});

@@ -1,0 +1,63 @@
+"""From an upload to a picture: its kind decided by content, its size by its header, before a pixel is decoded."""
+
+import warnings
+from typing import IO, NoReturn
+
+from flask import abort
+from PIL import Image, UnidentifiedImageError
+
+from ..core import images
+from ..core.errors import PictureError
+from ..core.images import Picture
+
+KNOWN = ("JPEG", "MPO", "PNG", "WEBP", "TIFF", "BMP", "AVIF", "JPEG2000", "HEIF")
+"""Pillow's names of what is read; MPO is how some cameras store JPEG."""
+FORMATS = "JPEG, PNG, WebP, TIFF, BMP, AVIF, JPEG 2000, HEIC"
+HEIF = (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftyphevc")
+
+
+def read(stream: IO[bytes], megapixels: float) -> Picture:
+    """Decode a picture. Aborts with 413 if it is too large, 415 if it is of no known kind, 422 if it is damaged."""
+    check(stream, megapixels)
+    try:
+        return images.read(stream)
+    except PictureError as error:
+        abort(422, str(error).removeprefix("-: "))
+
+
+def check(stream: IO[bytes], megapixels: float) -> None:
+    """Abort unless the header is that of a picture that may be decoded. Leaves the stream at its start."""
+    try:
+        with warnings.catch_warnings(action="ignore"), Image.open(stream, formats=kinds(stream)) as header:
+            width, height = header.size
+    except UnidentifiedImageError:
+        unknown()
+    except Image.DecompressionBombError:
+        abort(413, f"the picture has far more than the {megapixels:g} megapixels that are allowed here")
+    except Exception as error:  # damaged headers make parsers raise anything
+        abort(422, f"damaged or unreadable ({' '.join(str(error).split()) or type(error).__name__})")
+    if width * height > megapixels * 1e6:
+        abort(
+            413,
+            f"the picture has {width * height / 1e6:.1f} megapixels, {megapixels:g} are allowed here: "
+            "send a smaller one, or start the server with a larger --max-megapixels",
+        )
+    stream.seek(0)
+
+
+def kinds(stream: IO[bytes]) -> list[str]:
+    """What Pillow may take the stream for."""
+    stream.seek(0)
+    brand = stream.read(12)[4:]
+    stream.seek(0)
+    if brand in HEIF:
+        try:
+            images.know_heif()
+        except PictureError as error:
+            abort(415, str(error))
+    Image.init()
+    return [kind for kind in KNOWN if kind in Image.OPEN]
+
+
+def unknown() -> NoReturn:
+    abort(415, f"not a picture of a kind that is read here, whatever its name says: send {FORMATS}")

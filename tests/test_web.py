@@ -1,0 +1,581 @@
+"""The HTTP API: answers equal to the command line's, one sentence for every bad upload, and behaviour under load."""
+
+import http.client
+import io
+import json
+import os
+import re
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from lowlight_cli.core import checkpoints
+from lowlight_cli.core.enhancer import Enhancer
+from lowlight_cli.core.networks import RetinexNet
+from lowlight_cli.settings import ServeSettings
+
+flask = pytest.importorskip("flask")
+pytest.importorskip("waitress")
+
+from werkzeug.datastructures import FileStorage  # noqa: E402
+from werkzeug.test import Client, TestResponse, encode_multipart  # noqa: E402
+
+from lowlight_cli.web import create_app, desk, server  # noqa: E402
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """Two untrained models of width 4."""
+    place = tmp_path_factory.mktemp("models")
+    for seed, name in enumerate(("first", "second")):
+        torch.manual_seed(seed)
+        checkpoints.save(RetinexNet(width=4), place / f"{name}.safetensors")
+    return str(place / "first.safetensors"), str(place / "second.safetensors")
+
+
+def settings(models: tuple[str, str], **changes: object) -> ServeSettings:
+    return ServeSettings.model_validate({"model": models, "device": "cpu", "max_megapixels": 0.1, **changes})
+
+
+@pytest.fixture(scope="module")
+def client(models: tuple[str, str]) -> Client:
+    return create_app(settings(models, max_megabytes=1)).test_client()
+
+
+def dark(seed: int = 0, height: int = 37, width: int = 50, channels: int = 3) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 60, (height, width, channels), dtype=np.uint8)
+
+
+def encoded(pixels: np.ndarray, kind: str = "PNG", **options: object) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, kind, **options)
+    return file.getvalue()
+
+
+def post(
+    client: Client,
+    content: bytes,
+    name: str = "night.png",
+    path: str = "/api/enhance",
+    headers: dict[str, str] | None = None,
+    **fields: object,
+) -> TestResponse:
+    boundary, body = encode_multipart({"image": FileStorage(io.BytesIO(content), name), **fields})
+    kind = f"multipart/form-data; boundary={boundary}"
+    return client.post(path, data=body, content_type=kind, headers=headers, buffered=True)
+
+
+def sentence(response: TestResponse) -> str:
+    assert response.mimetype == "application/json"
+    said = response.get_json()
+    assert set(said) == {"error"}
+    assert not re.search(r"Traceback|File \"|/tmp|site-packages", said["error"])
+    return said["error"]
+
+
+# ------------------------------------------------------------------------------------------------------------- answers
+
+
+@pytest.mark.parametrize("options", [{}, {"strength": 0.4}, {"strength": 1.3, "denoise": "light"}])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_the_answer_is_what_the_command_line_writes(
+    client: Client, models: tuple[str, str], tmp_path: Path, lowlight: Run, kind: str, options: dict[str, object]
+) -> None:
+    source, target = tmp_path / f"night.{kind.lower()}", tmp_path / f"bright.{kind.lower()}"
+    source.write_bytes(encoded(dark(), kind))
+    named = [part for name, value in options.items() for part in (f"--{name}", value)]
+    code, *_ = lowlight("enhance", source, "--out", target, "--model", models[0], "--device", "cpu", *named)
+    assert code == 0
+    response = post(client, source.read_bytes(), **options)
+    assert response.status_code == 200
+    assert response.mimetype == f"image/{kind.lower()}"
+    assert response.data == target.read_bytes()
+
+
+def test_format_exif_profile_and_alpha_survive(client: Client) -> None:
+    exif = Image.Exif()
+    exif[0x010F], exif[0x0112] = "Camera", 6  # make; turned by a quarter
+    profile = (Path(__file__).parent / "golden" / "none").name.encode() * 40  # any bytes: it is carried, not used
+    response = post(client, encoded(dark(), "JPEG", exif=exif, icc_profile=profile))
+    with Image.open(io.BytesIO(response.data)) as image:
+        assert (image.format, image.size) == ("JPEG", (37, 50))
+        assert image.getexif()[0x010F] == "Camera"
+        assert image.getexif().get(0x0112, 1) == 1
+        assert image.info["icc_profile"] == profile
+    pixels = dark(channels=4)
+    with Image.open(io.BytesIO(post(client, encoded(pixels)).data)) as image:
+        assert np.array_equal(np.asarray(image)[..., 3], pixels[..., 3])
+
+
+def test_another_format_and_another_model(client: Client) -> None:
+    content = encoded(dark())
+    response = post(client, content, format="webp")
+    assert response.mimetype == "image/webp"
+    assert response.headers["Content-Disposition"] == "inline; filename=enhanced.webp"
+    first, second = (post(client, content, model=name).data for name in ("first", "second"))
+    assert first != second
+    assert first == post(client, content).data
+
+
+def test_decompose_answers_with_a_zip_of_maps(client: Client, models: tuple[str, str]) -> None:
+    pixels = dark()
+    response = post(client, encoded(pixels), path="/api/decompose")
+    assert response.mimetype == "application/zip"
+    expected = Enhancer(models[0], "cpu").decompose(pixels)
+    with zipfile.ZipFile(io.BytesIO(response.data)) as archive:
+        names = [f"{name}.png" for name in ("reflectance", "illumination", "relit", "enhanced", "panel")]
+        assert archive.namelist() == names
+        with Image.open(archive.open("reflectance.png")) as image:
+            found = torch.from_numpy(np.array(image)).permute(2, 0, 1) / 255
+    assert (found - expected.reflectance).abs().max() < 0.51 / 255
+
+
+def test_decompose_answers_the_page_with_parts(client: Client) -> None:
+    response = post(
+        client, encoded(dark()), path="/api/decompose", headers={"Accept": "multipart/form-data"}, model="second"
+    )
+    assert response.mimetype == "multipart/form-data"
+    assert re.findall(rb'name="(\w+)"', response.data) == [
+        *(b"about", b"low", b"reflectance", b"illumination", b"relit", b"enhanced")
+    ]
+    about = json.loads(re.search(rb"\{.*\}", response.data)[0])
+    assert (about["height"], about["width"], about["suffix"], about["light"]) == (37, 50, ".png", 1.0)
+    assert len(re.findall(rb"\xff\xd8\xff", response.data)) == 5
+
+
+def test_models_health_samples_and_page(client: Client) -> None:
+    about = client.get("/api/models").get_json()
+    assert [model["name"] for model in about["models"]] == ["first", "second"]
+    assert about["limits"] == {"megapixels": 0.1, "megabytes": 1, "seconds": 600.0}
+    assert client.get("/healthz").get_json()["status"] == "ok"
+    for name in about["samples"]:
+        assert client.get(f"/samples/{name}", buffered=True).mimetype == "image/jpeg"
+    page = client.get("/").get_data(as_text=True)
+    for path in re.findall(r'(?:src|href)="(/[^"]+)"', page):
+        assert client.get(path, buffered=True).status_code == 200, path
+
+
+def test_the_page_loads_nothing_from_elsewhere_and_nothing_inline(client: Client) -> None:
+    texts = {"/": client.get("/").get_data(as_text=True)}
+    root = Path(server.__file__).parent / "static"
+    texts |= {path.name: path.read_text() for path in root.rglob("*") if path.suffix in (".js", ".css", ".svg")}
+    for name, text in texts.items():
+        hosts = set(re.findall(r"(?:https?:)?//([\w.-]+\.\w+)", text)) - {"www.w3.org"}
+        assert not hosts, f"{name} names {hosts}"
+        assert not re.search(r"\sstyle=|\son\w+=\"|<script>|<style", text), name
+
+
+# ----------------------------------------------------------------------------------------------------------- bad input
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def bomb(side: int) -> bytes:
+    """A few bytes that say they are a picture of ``side`` by ``side`` px."""
+    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
+    )
+
+
+BAD = {
+    "empty": (b"", 415, "not a picture"),
+    "text": (b"hello " * 50, 415, "not a picture"),
+    "script in svg": (b"<svg xmlns='http://www.w3.org/2000/svg'><script>1</script></svg>", 415, "not a picture"),
+    "postscript": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", 415, "not a picture"),
+    "gif": (encoded(dark()[..., 0], "GIF"), 415, "not a picture"),
+    "truncated": (encoded(dark(), "JPEG")[:700], 422, "damaged"),
+    "header alone": (b"\x89PNG\r\n\x1a\n", 415, "not a picture"),
+    "more pixels than allowed": (encoded(dark(height=400, width=300)), 413, "0.1 megapixels"),
+    "bomb": (bomb(12_000), 413, "144.0 megapixels"),
+    "larger bomb": (bomb(60_000), 413, "megapixels"),
+}
+
+
+@pytest.mark.parametrize(("content", "status", "words"), BAD.values(), ids=BAD)
+def test_bad_pictures_are_refused_in_a_sentence(client: Client, content: bytes, status: int, words: str) -> None:
+    for path in ("/api/enhance", "/api/decompose"):
+        response = post(client, content, path=path)
+        assert response.status_code == status
+        assert words in sentence(response)
+
+
+def test_a_bomb_is_refused_before_it_is_decoded(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lowlight_cli.web.uploads.images.read", lambda _: pytest.fail("decoded"))
+    assert post(client, bomb(12_000)).status_code == 413
+
+
+def test_an_upload_that_is_too_large_is_refused(client: Client) -> None:
+    response = post(client, bytes(2 << 20))
+    assert response.status_code == 413
+    assert "1 MB" in sentence(response)
+
+
+def test_a_polyglot_comes_out_as_a_picture_alone(client: Client) -> None:
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("page.html", "<script>alert(1)</script>")
+    response = post(client, encoded(dark(), "JPEG") + archive.getvalue(), "page.html")
+    assert response.status_code == 200
+    assert response.mimetype == "image/jpeg"
+    assert b"<script>" not in response.data
+    assert not zipfile.is_zipfile(io.BytesIO(response.data))
+
+
+@pytest.mark.parametrize(
+    "name", ["../../etc/passwd", "..\\..\\boot.ini", "/etc/cron.d/x", "a\0b.png", "%2e%2e%2fx", "night.php", "x" * 300]
+)
+def test_names_are_never_paths(client: Client, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    response = post(client, encoded(dark()), name)
+    assert response.status_code == 200
+    assert response.headers["Content-Disposition"] == "inline; filename=enhanced.png"
+    response.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "path", ["/samples/../README.md", "/samples/%2e%2e/README.md", "/static/../app.py", "/etc/passwd"]
+)
+def test_no_file_outside_is_served(client: Client, path: str) -> None:
+    response = client.get(path)
+    assert response.status_code == 404
+    sentence(response)
+
+
+FIELDS = {
+    "unknown field": ({"strenght": "1"}, "strenght"),
+    "not a number": ({"strength": "much"}, "strength"),
+    "not finite": ({"strength": "nan"}, "strength"),
+    "too strong": ({"strength": "2"}, "strength"),
+    "no such level": ({"denoise": "max"}, "denoise"),
+    "no such model": ({"model": "../../weights"}, "first, second"),
+    "no such format": ({"format": "exe"}, "format"),
+}
+
+
+@pytest.mark.parametrize(("fields", "words"), FIELDS.values(), ids=FIELDS)
+def test_bad_fields_are_refused_in_a_sentence(client: Client, fields: dict[str, str], words: str) -> None:
+    response = post(client, encoded(dark()), **fields)
+    assert response.status_code == 400
+    assert words in sentence(response)
+
+
+def test_a_picture_in_the_wrong_field_or_none(client: Client) -> None:
+    for data in ({}, {"file": (io.BytesIO(encoded(dark())), "a.png")}, {"image": "not a file"}):
+        response = client.post("/api/enhance", data=data, content_type="multipart/form-data")
+        assert response.status_code == 400
+        assert "image" in sentence(response)
+
+
+def test_wrong_method_and_wrong_path(client: Client) -> None:
+    response = client.get("/api/enhance")
+    assert response.status_code == 405
+    assert "POST" in response.headers["Allow"]
+    sentence(response)
+    assert "URL" in sentence(client.get("/nowhere"))
+
+
+# ------------------------------------------------------------------------------------------------------------ security
+
+
+@pytest.mark.parametrize("path", ["/", "/api/models", "/nowhere", "/static/page.js"])
+def test_every_answer_carries_the_headers(client: Client, path: str) -> None:
+    headers = client.get(path, buffered=True).headers
+    policy = headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert "frame-ancestors 'none'" in policy
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["X-Frame-Options"] == "DENY"
+    assert "Access-Control-Allow-Origin" not in headers
+
+
+def test_other_sites_cannot_post(client: Client) -> None:
+    for origin in ("https://elsewhere.example", "null", "http://localhost:1"):
+        response = post(client, encoded(dark()), headers={"Origin": origin})
+        assert response.status_code == 403
+        assert "other sites" in sentence(response)
+    assert post(client, encoded(dark()), headers={"Origin": "http://localhost"}).status_code == 200
+    response = client.options("/api/enhance", headers={"Origin": "http://localhost"})
+    assert not [name for name, _ in response.headers if name.startswith("Access-Control")]
+
+
+def test_other_host_names_are_refused_on_loopback(client: Client, models: tuple[str, str]) -> None:
+    assert client.get("/", headers={"Host": "rebound.example"}).status_code == 400
+    assert client.get("/", headers={"Host": "127.0.0.1:8000"}).status_code == 200
+    public = create_app(settings(models, host="0.0.0.0")).test_client()
+    assert public.get("/", headers={"Host": "my-machine"}).status_code == 200
+
+
+def test_no_debug_mode_and_loopback_by_default(client: Client) -> None:
+    assert not client.application.debug
+    assert ServeSettings().host == "127.0.0.1"
+
+
+# ---------------------------------------------------------------------------------------------------------------- desk
+
+
+def test_the_line_is_bounded_and_served_in_order() -> None:
+    line, order = desk.Desk(workers=1, waiting=2, seconds=30), []
+    release = threading.Event()
+
+    def work(number: int) -> None:
+        with line.turn(f"request-{number}"):
+            order.append(number)
+            release.wait(10)
+
+    threads = []
+    for number in range(3):
+        threads.append(threading.Thread(target=work, args=(number,)))
+        threads[-1].start()
+        while sum(line.counts().values()) < number + 1:
+            time.sleep(0.001)
+    assert line.progress("request-0") == {"state": "working", "share": 0.0}
+    assert line.progress("request-2") == {"state": "waiting", "ahead": 2}
+    assert line.progress("request-9") is None
+    with pytest.raises(desk.FullError) as full, line.turn():
+        pass
+    assert 1 <= full.value.seconds <= 60
+    release.set()
+    for thread in threads:
+        thread.join()
+    assert order == [0, 1, 2]
+    assert line.counts() == {"working": 0, "waiting": 0}
+
+
+def test_work_ends_with_its_time_or_with_its_client() -> None:
+    def steps() -> Iterator[float]:
+        for number in range(1000):
+            time.sleep(0.01)
+            yield number / 1000
+
+    for line, gone, error in (
+        (desk.Desk(1, 1, seconds=0.05), lambda: False, desk.TooLongError),
+        (desk.Desk(1, 1, seconds=30), lambda: True, desk.GoneError),
+    ):
+        began = time.monotonic()
+        with pytest.raises(error), line.turn(gone=gone) as turn:
+            turn.follow(steps())
+        assert time.monotonic() - began < 2
+        assert line.counts()["working"] == 0
+
+
+def test_too_long_is_said(models: tuple[str, str]) -> None:
+    client = create_app(settings(models, time_limit=1e-6)).test_client()
+    response = post(client, encoded(dark()))
+    assert response.status_code == 504
+    assert "longer than" in sentence(response)
+
+
+# ---------------------------------------------------------------------------------------------------- the real server
+
+
+class Running:
+    """The application behind waitress on a free port, in a thread."""
+
+    def __init__(self, given: ServeSettings, patience: float) -> None:
+        self.server = server.listening(create_app(given), given)
+        self.port = int(self.server.effective_port)
+        self.stop = threading.Event()
+        self.thread = threading.Thread(target=server.run, args=(self.server, self.stop, patience))
+        self.thread.start()
+
+    def request(self, method: str, path: str, body: bytes = b"", **headers: str) -> tuple[int, dict[str, str], bytes]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        try:
+            connection.request(method, path, body, headers)
+            answer = connection.getresponse()
+            return answer.status, dict(answer.getheaders()), answer.read()
+        finally:
+            connection.close()
+
+    def enhance(self, content: bytes, **headers: str) -> tuple[int, dict[str, str], bytes]:
+        body, kind = form(content)
+        return self.request("POST", "/api/enhance", body, **{"Content-Type": kind, **headers})
+
+
+def form(content: bytes) -> tuple[bytes, str]:
+    head = b'--frontier\r\nContent-Disposition: form-data; name="image"; filename="a.png"\r\n\r\n'
+    return head + content + b"\r\n--frontier--\r\n", "multipart/form-data; boundary=frontier"
+
+
+@pytest.fixture
+def serving(models: tuple[str, str]) -> Iterator[Callable[..., Running]]:
+    started: list[Running] = []
+
+    def start(patience: float = 30, **changes: object) -> Running:
+        started.append(Running(settings(models, port=0, threads=1, **changes), patience))
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.stop.set()
+        each.thread.join(20)
+        assert not each.thread.is_alive()
+
+
+def test_concurrent_answers_are_not_mixed_up(serving: Callable[..., Running], client: Client) -> None:
+    running = serving(workers=3, queue=40)
+    contents = [encoded(dark(seed, 24 + seed, 40)) for seed in range(12)]
+    expected = [post(client, content).data for content in contents]
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(running.enhance, contents * 2))
+    assert [status for status, *_ in answers] == [200] * 24
+    assert [body for *_, body in answers] == expected * 2
+
+
+def test_a_full_queue_says_when_to_come_again(serving: Callable[..., Running], monkeypatch: pytest.MonkeyPatch) -> None:
+    running, release = serving(workers=1, queue=1), threading.Event()
+    honest = Enhancer.enhanced
+
+    def held(self: Enhancer, *arguments: object, **options: object) -> Iterator[float]:
+        release.wait(20)
+        return (yield from honest(self, *arguments, **options))
+
+    monkeypatch.setattr(Enhancer, "enhanced", held)
+    with ThreadPoolExecutor(2) as pool:
+        kept = [pool.submit(running.enhance, encoded(dark()), **{"X-Request-Id": f"request-{n}"}) for n in range(2)]
+        while json.loads(running.request("GET", "/healthz")[2])["waiting"] < 1:
+            time.sleep(0.01)
+        status, headers, body = running.enhance(encoded(dark()))
+        assert status == 503
+        assert int(headers["Retry-After"]) >= 1
+        assert "come again" in json.loads(body)["error"]
+        states = {json.loads(running.request("GET", f"/api/progress/request-{n}")[2])["state"] for n in range(2)}
+        assert states == {"working", "waiting"}
+        running.stop.set()  # what has been asked for is still answered, although no new connection is
+        release.set()
+        assert [each.result()[0] for each in kept] == [200, 200]
+    running.thread.join(10)
+    with pytest.raises(ConnectionRefusedError):
+        running.request("GET", "/healthz")
+
+
+def test_a_slow_client_holds_up_nobody_and_is_cut_off(serving: Callable[..., Running]) -> None:
+    running = serving(patience=1.0)
+    body, kind = form(encoded(dark()))
+    slow = [socket.create_connection(("127.0.0.1", running.port)) for _ in range(30)]
+    for each in slow:
+        each.sendall(f"POST /api/enhance HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\n".encode())
+        each.sendall(f"Content-Length: {len(body)}\r\n\r\n".encode() + body[:100])
+    assert running.enhance(encoded(dark()))[0] == 200
+    dripping = time.monotonic()
+    slow[0].settimeout(10)
+    with pytest.raises((ConnectionError, TimeoutError, BrokenPipeError)):
+        while time.monotonic() - dripping < 8:
+            slow[0].sendall(b"x")
+            if slow[0].recv(1, socket.MSG_DONTWAIT | socket.MSG_PEEK) == b"" if readable(slow[0]) else False:
+                raise ConnectionError
+            time.sleep(0.1)
+        pytest.fail("still connected")
+    for each in slow:
+        each.close()
+
+
+def readable(connection: socket.socket) -> bool:
+    import select
+
+    return bool(select.select([connection], [], [], 0)[0])
+
+
+def test_the_server_itself_refuses_large_bodies_in_json(serving: Callable[..., Running]) -> None:
+    running = serving(max_megabytes=1)
+    connection = socket.create_connection(("127.0.0.1", running.port), timeout=10)
+    connection.sendall(b"POST /api/enhance HTTP/1.1\r\nHost: localhost\r\nContent-Length: 900000000\r\n\r\n")
+    answer = connection.makefile("rb").read()
+    connection.close()
+    assert answer.startswith(b"HTTP/1.1 413")
+    assert "1 MB" in json.loads(answer.split(b"\r\n\r\n")[1])["error"]
+    for junk in (b"\x16\x03\x01 tls\r\n\r\n", b"GET / HTTP/1.1\r\nContent-Length: minus\r\n\r\n"):
+        connection = socket.create_connection(("127.0.0.1", running.port), timeout=10)
+        connection.sendall(junk)
+        assert b" 400 " in connection.makefile("rb").read(100)
+        connection.close()
+    assert running.request("GET", "/healthz")[0] == 200
+
+
+def test_a_large_upload_leaves_nothing_behind(
+    serving: Callable[..., Running], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    running = serving(max_megapixels=2)
+    noise = np.random.default_rng(0).integers(0, 60, (900, 1000, 3), dtype=np.uint8)
+    content = encoded(noise, "BMP")
+    assert len(content) > 2_000_000
+    body, kind = form(content)
+    cut = socket.create_connection(("127.0.0.1", running.port), timeout=10)  # hangs up in the middle
+    cut.sendall(f"POST /api/enhance HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\n".encode())
+    cut.sendall(f"Content-Length: {len(body)}\r\n\r\n".encode() + body[:2_000_000])
+    cut.close()
+    status, _, answer = running.enhance(content)
+    assert status == 200
+    assert answer[:2] == b"BM"
+    assert list(tmp_path.iterdir()) == []
+
+
+# ---------------------------------------------------------------------------------------------------------- the command
+
+
+def test_the_command_serves_and_ends_cleanly(models: tuple[str, str]) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "lowlight_cli", "serve", "--port", "0", "--model", models[0], "--device", "cpu"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    try:
+        assert process.stdout is not None
+        address = process.stdout.readline().strip()
+        assert re.fullmatch(r"http://127\.0\.0\.1:\d+", address)
+        with urllib.request.urlopen(f"{address}/healthz", timeout=20) as answer:
+            assert json.load(answer)["status"] == "ok"
+        process.send_signal(signal.SIGTERM)
+        _, talk = process.communicate(timeout=20)
+    finally:
+        process.kill()
+    assert process.returncode == 0
+    assert "Traceback" not in talk
+
+
+def test_a_taken_port_and_a_missing_model_are_one_line(lowlight: Run, models: tuple[str, str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        code, _, talk = lowlight("serve", "--port", port, "--model", models[0])
+    assert code == 1
+    assert talk.count("\n") == 1
+    assert "another --port" in talk
+    code, _, talk = lowlight("serve", "--model", "nothing.safetensors")
+    assert (code, talk.count("\n")) == (1, 1)
+
+
+def test_without_flask_one_sentence_names_the_extra(lowlight: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.startswith("lowlight_cli.web")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "flask", None)
+    code, _, talk = lowlight("serve")
+    assert code == 1
+    assert talk.count("\n") == 1
+    assert "pip install 'lowlight[web]'" in talk
