@@ -20,7 +20,8 @@ def main() -> None:
     place, *models = sys.argv[1:]
     settings = TrainSettings()
     found = datasets.to_train_on(("lol",), Path(place), None, settings.seed)
-    split = datasets.split(found, list(datasets.decoded(found)), fraction=settings.validation, seed=settings.seed)
+    pictures, faults = zip(*datasets.examined(found), strict=True)
+    split = datasets.split(found, pictures, faults, fraction=settings.validation, seed=settings.seed)
     print(f"{len(split.validation)} pairs: model, PSNR dB, SSIM RGB, PSNR dB with GT mean, worst")
     for model in models:
         enhancer = Enhancer(model)
