@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from . import images
+from .colour import encoded
 from .pairbank import PairBank
 
 SIDE = 800
@@ -151,8 +152,3 @@ class SynthesisBank(PairBank):
 def linear(encoded: Tensor) -> Tensor:
     """sRGB values in [0, 1] to linear light (IEC 61966-2-1)."""
     return torch.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055).pow(2.4))
-
-
-def encoded(light: Tensor) -> Tensor:
-    """Linear light in [0, 1] to sRGB values (IEC 61966-2-1)."""
-    return torch.where(light <= 0.0031308, light * 12.92, 1.055 * light.clamp(min=1e-8).pow(1 / 2.4) - 0.055)

@@ -20,10 +20,12 @@ from .. import __version__
 from ..core import checkpoints, images
 from ..core.enhancer import Enhancer
 from ..core.errors import LowlightError
-from ..core.images import USUAL, Origin, Picture
+from ..core.images import USUAL
 from ..core.jobs import MAPS
 from ..core.look import Look
+from ..core.metadata import Origin
 from ..core.panel import panel
+from ..core.picture import Picture, brightness, converted, log_average, luma, quantised, scaled, to_image
 from ..settings import DEFAULT_MODEL, ServeSettings
 from . import uploads
 from .desk import Desk, FullError, GoneError, TooLongError, Turn
@@ -131,7 +133,7 @@ def create_app(settings: ServeSettings) -> Flask:
             file = tempfile.TemporaryFile()  # noqa: SIM115
             if request.accept_mimetypes.best_match(["application/zip", MULTIPART]) == MULTIPART:
                 if len(picture.samples) == 1:  # what stays gray is shown gray
-                    maps["enhanced"] = images.quantised(images.luma(images.scaled(maps["enhanced"])))
+                    maps["enhanced"] = quantised(luma(scaled(maps["enhanced"])))
                 mimetype = multipart(file, described(picture, form), {"low": seen(picture), **maps})
                 return sent(file, mimetype)
             zipped(file, picture, maps)
@@ -248,24 +250,23 @@ def seen(picture: Picture) -> Picture:
 def described(picture: Picture, form: DecomposeForm) -> dict[str, object]:
     """What the page needs to know of a picture beside its maps."""
     height, width = picture.size
-    mean = images.brightness(picture.samples)
     return {
         "height": height,
         "width": width,
         "suffix": SUFFIX[picture.origin.kind],
-        "brightness": mean,
-        "light": Look().for_brightness(mean).strength,  # what a strength of 1 comes to for this picture
+        "brightness": brightness(picture.samples),
+        "light": Look().suited(log_average(picture.samples)).strength,  # what a strength of 1 comes to for this picture
         "denoise": form.denoise,
     }
 
 
 def zipped(file: IO[bytes], picture: Picture, maps: dict[str, Tensor]) -> None:
     """Write what ``lowlight decompose`` writes: each map and a panel of them, as PNG, in one zip."""
-    low = images.converted(picture.samples, torch.uint8)
+    low = converted(picture.samples, torch.uint8)
     with zipfile.ZipFile(file, "w") as archive:  # stored: PNG does not shrink
         for name, pixels in maps.items():
             with archive.open(f"{name}.png", "w") as entry:
-                images.to_image(pixels).save(entry, "PNG")
+                to_image(pixels).save(entry, "PNG")
         with archive.open("panel.png", "w") as entry:
             panel([("low", low), *maps.items()]).save(entry, "PNG")
 
