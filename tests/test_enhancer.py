@@ -31,7 +31,7 @@ def model(net: RetinexNet, tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="module")
 def enhancer(model: str) -> Enhancer:
-    return Enhancer(model, "cpu")
+    return Enhancer(model, "cpu", precision="fp32")
 
 
 def dark(height: int = 24, width: int = 40) -> torch.Tensor:
@@ -46,7 +46,7 @@ def test_enhance_is_the_network_clamped(enhancer: Enhancer, net: RetinexNet) -> 
 
 @pytest.mark.parametrize("tile", [64, "auto", "off"])
 def test_tiling_does_not_show(enhancer: Enhancer, model: str, tile: int | str) -> None:
-    tiled = Enhancer(model, "cpu", tile=tile)
+    tiled = Enhancer(model, "cpu", tile=tile, precision="fp32")
     pixels = dark(150, 203)
     torch.testing.assert_close(tiled.enhance(pixels), enhancer.enhance(pixels), rtol=0, atol=1e-6)
     for ours, truth in zip(tiled.decompose(pixels), enhancer.decompose(pixels), strict=True):
@@ -57,9 +57,9 @@ def test_little_memory_means_small_tiles(model: str, monkeypatch: pytest.MonkeyP
     from lowlight_cli.core import device
 
     enhancer = Enhancer(model, "cpu")
-    assert min(enhancer._tile_size(3000, 4000, 1, 40)) >= 256
+    assert min(enhancer._tile_size(3000, 4000, 1, 40, bf16=False)) >= 256
     monkeypatch.setattr(device, "free_memory", lambda device: 100 << 20)
-    tall, wide = enhancer._tile_size(3000, 4000, 1, 40)
+    tall, wide = enhancer._tile_size(3000, 4000, 1, 40, bf16=False)
     assert (tall + 80) * (wide + 80) * 1100 <= 50 << 20
     assert tall % 8 == wide % 8 == 0
 
