@@ -4,8 +4,8 @@ Starts the real command on a free port, posts one picture again and again from s
 server's memory from /proc as it goes. ``--width 4`` serves a tiny untrained model instead of a real one, so that the
 server is measured and not the network:
 
-    python experiments/bench/serving.py --requests 500 --clients 8 --width 4
-    python experiments/bench/serving.py --requests 40 --clients 4 --model retinexnet
+    python experiments/bench/serving.py --requests 500 --clients 8 --width 4 --size 200 300
+    python experiments/bench/serving.py --requests 50 --clients 4 --size 200 300
 """
 
 import argparse
