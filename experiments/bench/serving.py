@@ -91,7 +91,7 @@ def measure(port: int, pid: int, options: argparse.Namespace) -> None:
             with lock:
                 seconds.append(time.monotonic() - began)
                 answers.add(hash(content))
-                if len(seconds) in (1, 50, *range(100, options.requests + 1, 100)):
+                if len(seconds) in (1, 20, 50, *range(100, options.requests + 1, 100)):
                     memory[len(seconds)] = resident(pid)
 
     began = time.monotonic()
