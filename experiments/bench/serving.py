@@ -4,8 +4,8 @@ Starts the real command on a free port, posts one picture again and again from s
 server's memory from /proc as it goes. ``--width 4`` serves a tiny untrained model instead of a real one, so that the
 server is measured and not the network:
 
-    python experiments/bench/serving.py --requests 500 --clients 8 --width 4
-    python experiments/bench/serving.py --requests 40 --clients 4 --model retinexnet
+    python experiments/bench/serving.py --requests 500 --clients 8 --width 4 --size 200 300
+    python experiments/bench/serving.py --requests 50 --clients 4 --size 200 300
 """
 
 import argparse
@@ -91,7 +91,7 @@ def measure(port: int, pid: int, options: argparse.Namespace) -> None:
             with lock:
                 seconds.append(time.monotonic() - began)
                 answers.add(hash(content))
-                if len(seconds) in (1, 50, *range(100, options.requests + 1, 100)):
+                if len(seconds) in (1, 20, 50, *range(100, options.requests + 1, 100)):
                     memory[len(seconds)] = resident(pid)
 
     began = time.monotonic()

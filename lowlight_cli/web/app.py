@@ -3,9 +3,10 @@
 import re
 import tempfile
 import zipfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, Annotated, Any, Literal, TypeVar
+from typing import IO, Annotated, Literal, TypeVar
 from urllib.parse import urlsplit
 
 import torch
@@ -114,7 +115,7 @@ def create_app(settings: ServeSettings) -> Flask:
     @app.post("/api/enhance")
     def enhance() -> Response:
         form, upload, enhancer = received(EnhanceForm)
-        with desk.turn(request_name(), client_gone) as turn:
+        with desk.turn(request_name(), client_gone()) as turn:
             picture = uploads.read(upload.stream, settings.max_megapixels)
             kind = images.WRITTEN[f".{form.format}"] if form.format else picture.origin.kind
             look = Look(form.strength, form.denoise, form.protect_highlights)
@@ -127,7 +128,7 @@ def create_app(settings: ServeSettings) -> Flask:
     @app.post("/api/decompose")
     def decompose() -> Response:
         form, upload, enhancer = received(DecomposeForm)
-        with desk.turn(request_name(), client_gone) as turn:
+        with desk.turn(request_name(), client_gone()) as turn:
             picture = uploads.read(upload.stream, settings.max_megapixels)
             maps = maps_of(enhancer, picture, form, turn)
             file = tempfile.TemporaryFile()  # noqa: SIM115
@@ -230,10 +231,10 @@ def request_name() -> str:
     return name if re.fullmatch(r"[0-9A-Za-z-]{8,64}", name) else ""
 
 
-def client_gone() -> bool:
-    """Whether the connection of this request has been closed at the other end, as far as waitress says."""
-    hung_up: Any = request.environ.get("waitress.client_disconnected")
-    return bool(hung_up and hung_up())
+def client_gone() -> Callable[[], bool]:
+    """Tells, from any thread, whether this request's connection has been closed at the other end."""
+    hung_up: Callable[[], bool] | None = request.environ.get("waitress.client_disconnected")
+    return hung_up or (lambda: False)
 
 
 def maps_of(enhancer: Enhancer, picture: Picture, form: DecomposeForm, turn: Turn) -> dict[str, Tensor]:

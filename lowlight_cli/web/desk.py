@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import ceil
@@ -36,6 +37,7 @@ class Turn:
     name: str
     deadline: float
     gone: Callable[[], bool]
+    workers: Executor
     began: float | None = None
     share: float = field(default=0.0)  # in [0, 1]
 
@@ -47,7 +49,13 @@ class Turn:
             raise TooLongError
 
     def follow(self, steps: Steps[Result]) -> Result:
-        """The result of work done in steps, unless time is over or nobody waits for it any more."""
+        """The result of work done in steps, unless time is over or nobody waits for it any more.
+
+        Always in the same few threads: each that has run a network keeps memory for the next time.
+        """
+        return self.workers.submit(self._follow, steps).result()
+
+    def _follow(self, steps: Steps[Result]) -> Result:
         try:
             while True:
                 self.share = next(steps)
@@ -63,6 +71,7 @@ class Desk:
 
     def __init__(self, workers: int, waiting: int, seconds: float) -> None:
         self.workers, self.waiting, self.seconds = workers, waiting, seconds
+        self._pool = ThreadPoolExecutor(workers, "network")
         self._line: list[Turn] = []  # the first ``workers`` of it work
         self._moved = threading.Condition()
         self._usual = 1.0  # seconds that a request works, averaged over the last few
@@ -76,7 +85,7 @@ class Desk:
     @contextmanager
     def turn(self, name: str = "", gone: Callable[[], bool] = lambda: False) -> Iterator[Turn]:
         """Wait in line, then work within the block. Raises FullError, TooLongError or GoneError."""
-        turn = Turn(name, time.monotonic() + self.seconds, gone)
+        turn = Turn(name, time.monotonic() + self.seconds, gone, self._pool)
         with self._moved:
             self.refuse_if_full()
             self._line.append(turn)
