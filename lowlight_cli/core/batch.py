@@ -186,6 +186,10 @@ def flow(jobs: Iterable[Job], compute: Compute, *, overwrite: bool, together: in
                         del each, made  # the pictures, which may be huge
                 while writing and (writing[0][1].done() or not reading):
                     yield writing.popleft()[1].result()
+        except KeyboardInterrupt:
+            for _, outcome in writing:
+                yield outcome.result()
+            raise
         finally:
             for each in reading:
                 each.picture.cancel()
