@@ -1,4 +1,4 @@
-"""Make the README's pictures from the packaged sample photographs and the packaged model.
+"""Make the README's pictures from the packaged samples and models.
 
 python experiments/readme_figures.py
 """
@@ -6,37 +6,58 @@ python experiments/readme_figures.py
 from pathlib import Path
 
 from PIL import Image
+from torch import Tensor
 
 from lowlight_cli.core import images
 from lowlight_cli.core.enhancer import Enhancer
 from lowlight_cli.core.panel import panel
 
 ROOT = Path(__file__).parents[1]
-PHOTOS = ROOT / "lowlight_cli" / "samples" / "photos"
+SAMPLES = ROOT / "lowlight_cli" / "samples"
 FIGURES = ROOT / "experiments" / "figures"
+
+Columns = list[tuple[str, Tensor]]
 
 
 def main() -> None:
-    enhancer = Enhancer()
-    rows = []
-    for path in sorted(PHOTOS.glob("*.jpg")):
-        low = images.read(path).pixels
-        found = enhancer.decompose(low)
-        columns = [
-            ("dark photograph", low),
-            ("reflectance R", found.reflectance),
-            ("illumination I", found.illumination),
-            ("adjusted illumination", found.relit),
-            ("enhanced", found.enhanced.clamp(0, 1)),
-        ]
-        rows.append(panel(columns, width=260))
-    strip = Image.new("RGB", (max(row.width for row in rows), sum(row.height for row in rows)), (250, 250, 250))
+    net, plus = Enhancer("retinexnet"), Enhancer("retinex-plus")
+    stack([compared(net, plus, name) for name in ("astronaut", "coffee", "mountain")], "compare.jpg", width=320)
+    stack([decomposed(net, path) for path in sorted((SAMPLES / "photos").glob("*.jpg"))], "samples.jpg", width=260)
+
+
+def compared(net: Enhancer, plus: Enhancer, name: str) -> Columns:
+    low = images.read(SAMPLES / "low" / f"{name}.png").pixels
+    truth = images.read(SAMPLES / "high" / f"{name}.jpg").pixels
+    return [
+        ("dark photograph", low),
+        ("RetinexNet", net.enhance(low)),
+        ("retinex-plus", plus.enhance(low)),
+        ("truth", truth),
+    ]
+
+
+def decomposed(net: Enhancer, path: Path) -> Columns:
+    low = images.read(path).pixels
+    found = net.decompose(low)
+    return [
+        ("dark photograph", low),
+        ("reflectance R", found.reflectance),
+        ("illumination I", found.illumination),
+        ("adjusted illumination", found.relit),
+        ("enhanced", found.enhanced.clamp(0, 1)),
+    ]
+
+
+def stack(rows: list[Columns], name: str, *, width: int) -> None:
+    """Write one labelled panel a row."""
+    panels = [panel(columns, width=width) for columns in rows]
+    canvas = Image.new("RGB", (max(row.width for row in panels), sum(row.height for row in panels)), (250, 250, 250))
     top = 0
-    for row in rows:
-        strip.paste(row, (0, top))
+    for row in panels:
+        canvas.paste(row, (0, top))
         top += row.height
-    images.save(strip, FIGURES / "samples.jpg")
-    print(FIGURES / "samples.jpg")
+    images.save(canvas, FIGURES / name)
+    print(FIGURES / name)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from pydantic import (
 )
 
 PREFIX = "LOWLIGHT_"
-DEFAULT_MODEL = "retinexnet"
+DEFAULT_MODEL = "retinex-plus"
 
 
 class ConfigError(ValueError):

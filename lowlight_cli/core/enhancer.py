@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from ..settings import DEFAULT_MODEL
 from . import checkpoints, device, images, tiling
 from .colour import Profile
 from .errors import LowlightError
@@ -52,13 +53,13 @@ class Enhancer:
     memory, or ``off``; the result does not depend on it.
     One Enhancer may serve several threads: they take turns, tile by tile.
 
-    >>> Enhancer("retinexnet").enhance(torch.zeros(3, 20, 30)).shape
+    >>> Enhancer().enhance(torch.zeros(3, 20, 30)).shape
     torch.Size([3, 20, 30])
     """
 
     def __init__(
         self,
-        model: str = "retinexnet",
+        model: str = DEFAULT_MODEL,
         device_name: str = "auto",
         *,
         precision: Literal["auto", "fp32", "bf16"] = "auto",
