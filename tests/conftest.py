@@ -1,6 +1,7 @@
 """What the tests share: tiny pictures, a tiny model, the command line, and data that may be absent."""
 
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from lowlight_cli.app import main
 from lowlight_cli.core import checkpoints, images
 from lowlight_cli.core.networks import RetinexNet
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs of a shell start with it ignored
 torch.set_num_threads(1)  # the pictures are tiny, and threads only wait for each other
 
 SHARED = Path(__file__).parents[2] / "shared"
