@@ -60,7 +60,7 @@ def test_little_memory_means_small_tiles(model: str, monkeypatch: pytest.MonkeyP
     assert min(enhancer._tile_size(3000, 4000, 1, 40, bf16=False)) >= 256
     monkeypatch.setattr(device, "free_memory", lambda device: 100 << 20)
     tall, wide = enhancer._tile_size(3000, 4000, 1, 40, bf16=False)
-    assert (tall + 80) * (wide + 80) * enhancer.net.BYTES <= 50 << 20
+    assert (tall + 80) * (wide + 80) * 1100 <= 50 << 20
     assert tall % 8 == wide % 8 == 0
 
 

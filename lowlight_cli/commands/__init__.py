@@ -27,10 +27,8 @@ def started(settings: PictureSettings) -> "Enhancer":
     """The model that the settings ask for, on its device."""
     import torch
 
-    from ..core import device
     from ..core.enhancer import Enhancer
 
-    device.keep_memory()
     if settings.threads:
         torch.set_num_threads(settings.threads)
     return Enhancer(settings.model, settings.device, precision=settings.precision, tile=settings.tile)

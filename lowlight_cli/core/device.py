@@ -1,7 +1,5 @@
 """Where and how exactly to compute."""
 
-import contextlib
-import ctypes
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,19 +29,6 @@ def fast_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
     return device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
-
-
-def keep_memory() -> None:
-    """Have the C library keep what a network frees for its next layer, instead of asking the system for fresh pages.
-
-    A quarter of the time on a CPU goes into those pages. For whole processes, not for libraries; glibc alone.
-    """
-    with contextlib.suppress(OSError, AttributeError, TypeError):
-        libc = ctypes.CDLL(None)
-        libc.mallopt(
-            -3, 256 << 20
-        )  # M_MMAP_THRESHOLD: larger than any feature map of a tile, smaller than huge pictures
-        libc.mallopt(-1, 1 << 30)  # M_TRIM_THRESHOLD
 
 
 def free_memory(device: torch.device) -> int:

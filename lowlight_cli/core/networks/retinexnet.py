@@ -102,7 +102,7 @@ class RetinexNet(nn.Module):
     """Both sides of an input must be a multiple of this many pixels."""
     HALO = 40
     """Context in px that a tile needs on each side: the receptive radius, 33, rounded up to ``MULTIPLE``."""
-    BYTES = 1600
+    BYTES = 1100
     """Memory that the activations take for each pixel, in float32."""
 
     def __init__(self, width: int = 64, upsampling: Upsampling = "resize", *, ignore_enhance_net: bool = False) -> None:
