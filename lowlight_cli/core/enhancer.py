@@ -26,8 +26,9 @@ Steps: TypeAlias = Generator[float, None, Result]
 """Work that yields, tile by tile, the share that is done, and returns its result."""
 SAMPLED = 1024
 """Pixels along the shorter side that are enough to make a thumbnail of."""
-WORKSPACE = {"cpu": 450 << 20, "cuda": 6 << 30, "mps": 1 << 30}
-"""Bytes of activations of one tile where memory is plenty; larger tiles compute hardly less."""
+WORKSPACE = {"cpu": 300 << 20, "cuda": 6 << 30, "mps": 1 << 30}
+"""Bytes that the activations of one tile may take where memory is plenty, and 4 more for each pixel of the picture: in
+proportion to what the picture takes itself. Larger tiles compute less twice."""
 
 
 class Tile(NamedTuple):
@@ -201,7 +202,8 @@ class Enhancer:
         if self.tile != "auto":
             side = ceil(self.tile / self.net.MULTIPLE) * self.net.MULTIPLE
             return side, side
-        room = min(WORKSPACE[self.device.type], device.free_memory(self.device) // 2)
+        wanted = WORKSPACE[self.device.type] + 4 * height * width * count
+        room = min(wanted, device.free_memory(self.device) // 2)
         pixels = (1 + bf16) * room // (self.net.BYTES * count)
         return tiling.fitting(height, width, pixels, halo=halo, multiple=self.net.MULTIPLE)
 

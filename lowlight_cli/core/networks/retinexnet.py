@@ -72,9 +72,9 @@ class EnhanceNet(nn.Module):
         half = halve(self.down[0], full)
         quarter = halve(self.down[1], half)
         eighth = halve(self.down[2], quarter)
-        up_quarter = self.up[0](eighth).relu() + quarter
-        up_half = self.up[1](up_quarter).relu() + half
-        up_full = self.up[2](up_half).relu() + full
+        up_quarter = self.up[0](eighth).relu_() + quarter
+        up_half = self.up[1](up_quarter).relu_() + half
+        up_full = self.up[2](up_half).relu_() + full
         return self.fused(up_quarter, up_half, up_full)
 
     def fused(self, up_quarter: Tensor, up_half: Tensor, up_full: Tensor) -> Tensor:
@@ -135,7 +135,7 @@ def glorot(layer: nn.Module) -> None:
 def halve(conv: nn.Module, x: Tensor) -> Tensor:
     """Stride-2 convolution padded as TensorFlow "SAME" pads an even side: bottom and right only."""
     y: Tensor = conv(F.pad(x, (0, 1, 0, 1)))
-    return y.relu()
+    return y.relu_()
 
 
 def double(x: Tensor) -> Tensor:
