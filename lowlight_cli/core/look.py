@@ -11,7 +11,7 @@ from .networks import Retinex
 
 Denoise = Literal["off", "light", "strong"]
 BRIGHT = (0.5, 0.9)
-"""Illumination from which on highlights are protected, and from which on they are left as they are."""
+"""Light, or brightest channel, from which on highlights are protected, and from which on they are left alone."""
 WELL_EXPOSED = (0.20, 0.33)
 """Log-average brightness of a picture from which on it needs less light, and from which on it needs none.
 
@@ -50,7 +50,7 @@ def rendered(low: Tensor, maps: Retinex, look: Look) -> Tensor:
     """The enhanced picture of ``low``, (B, 3, H, W) in [0, 1]; not clamped."""
     enhanced = maps.enhanced
     if look.protect_highlights:
-        bright = smoothstep(maps.illumination, *BRIGHT)
+        bright = smoothstep(torch.maximum(maps.illumination, low.amax(1, keepdim=True)), *BRIGHT)
         enhanced = torch.lerp(enhanced, torch.minimum(enhanced, low), bright)
     if look.strength == 1:
         return enhanced

@@ -18,7 +18,7 @@ def panel(columns: Sequence[tuple[str, Tensor]], *, width: int = 420, gap: int =
         tile = to_image(pixels.expand(3, -1, -1))
         height = max(round(tile.height * width / tile.width), 1)
         tiles.append((label, tile.resize((width, height), Image.Resampling.LANCZOS) if tile.width > width else tile))
-    size = max(width // 20, 12)
+    size = max(max(tile.width for _, tile in tiles) // 20, 12)
     font = ImageFont.load_default(size)
     head = 2 * size
     room = ceil(max([*(tile.width for _, tile in tiles), *(font.getlength(label) for label, _ in tiles)]))
