@@ -15,7 +15,8 @@ export const plain = (look) => look.strength === 1 && !look.highlights;
 export function apply(look, low, enhanced, illumination) {
   const { strength, highlights } = look;
   for (let at = 0; at < low.length; at += 4) {
-    const bright = highlights ? smoothstep[illumination[at]] : 0;
+    const light = Math.max(illumination[at], low[at], low[at + 1], low[at + 2]);
+    const bright = highlights ? smoothstep[light] : 0;
     for (let channel = at; channel < at + 3; channel++) {
       const dark = low[channel];
       let value = enhanced[channel];
