@@ -1,7 +1,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
+DATA ?= data
+EXPERIMENTS := separate_resize separate_transposed joint joint_ignore_enhance
 
-.PHONY: help install demo test test-browser check golden format clean
+.PHONY: help install demo test test-browser check bench experiments golden format clean
 
 help:  ## Show these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -39,6 +41,17 @@ check: .venv/.dev  ## Formatting, lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+bench: .venv/.dev  ## Time training and enhancing against the plain way, DATA=data
+	$(BIN)/python experiments/bench/training.py --data $(DATA)
+	$(BIN)/python experiments/bench/enhance.py --model retinexnet
+	$(BIN)/python experiments/bench/enhance.py --model retinex-plus
+
+experiments: .venv/.dev  ## Train RetinexNet in four ways and compare them, DATA=data; goes on where it stopped
+	for name in $(EXPERIMENTS); do \
+		$(BIN)/lowlight train --config experiments/$$name.toml --data $(DATA) --run-dir runs/$$name || exit; \
+	done
+	$(BIN)/python experiments/four_ways.py --data $(DATA) $(addprefix runs/,$(EXPERIMENTS))
 
 golden: .venv/.dev  ## Rewrite tests/golden from the TensorFlow reference, REFERENCE=file.npz
 	PYTHONPATH=tests $(BIN)/python experiments/golden.py $(REFERENCE)

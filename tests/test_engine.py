@@ -1,9 +1,12 @@
 """The training engine on tiny pictures: it learns, repeats itself, resumes, and says what is wrong."""
 
+import errno
 import itertools
 import json
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -38,6 +41,12 @@ def equal(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
 
 def events(stream: Iterator[Event]) -> list[Event]:
     return [event for event in stream if not isinstance(event, Reading)]
+
+
+def free_port() -> str:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return str(probe.getsockname()[1])
 
 
 def test_separate_trains_one_net_after_the_other(pair_folder: Path, tmp_path: Path) -> None:
@@ -219,8 +228,8 @@ def test_two_processes_compute_what_one_does(pair_folder: Path, tmp_path: Path) 
     alone = [event.loss for event in engine.train(how, tmp_path / "alone") if isinstance(event, Step)]
     config = tmp_path / "recipe.json"
     config.write_text(how.model_dump_json())
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29517", "-m"]
-    command += ["lowlight_cli", "train", "--config", str(config), "--run-dir", str(tmp_path / "two")]
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", free_port()]
+    command += ["-m", "lowlight_cli", "train", "--config", str(config), "--run-dir", str(tmp_path / "two")]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -228,6 +237,36 @@ def test_two_processes_compute_what_one_does(pair_folder: Path, tmp_path: Path) 
     together = [record["loss"] for record in records if record["event"] == "step"]
     assert together == pytest.approx(alone, rel=1e-4)
     one, two = weights(tmp_path / "alone"), weights(tmp_path / "two")
+    assert all(torch.allclose(one[name], two[name], rtol=0, atol=1e-4) for name in one)
+
+
+def test_two_machines_go_on_with_a_run_that_only_the_first_has(pair_folder: Path, tmp_path: Path) -> None:
+    how = settings(pair_folder, stage="joint", epochs=4)
+    events(engine.train(how, tmp_path / "whole"))
+    stream = engine.train(how, tmp_path / "first" / "run")
+    next(event for event in stream if isinstance(event, Saved))
+    stream.close()
+    config = tmp_path / "recipe.json"
+    config.write_text(how.model_dump_json())
+    (tmp_path / "second").mkdir()
+    command = [sys.executable, "-m", "torch.distributed.run", "--nnodes", "2", "--nproc-per-node", "1"]
+    command += ["--master-addr", "127.0.0.1", "--master-port", free_port()]
+    train = ["-m", "lowlight_cli", "train", "--config", str(config), "--run-dir", "run"]
+    machines = [
+        subprocess.Popen(
+            [*command, "--node-rank", str(rank), *train],
+            cwd=tmp_path / home,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank, home in enumerate(("first", "second"))
+    ]
+    for machine in machines:
+        said = machine.communicate(timeout=120)[1]
+        assert machine.returncode == 0, said
+    assert not (tmp_path / "second" / "run").exists()
+    one, two = weights(tmp_path / "whole"), weights(tmp_path / "first" / "run")
     assert all(torch.allclose(one[name], two[name], rtol=0, atol=1e-4) for name in one)
 
 
@@ -269,6 +308,49 @@ def test_a_patch_larger_than_a_picture_is_refused(pair_folder: Path, tmp_path: P
 def test_a_loss_that_is_no_number_stops_the_run(pair_folder: Path, tmp_path: Path) -> None:
     with pytest.raises(LowlightError, match="lower --lr"):
         events(engine.train(settings(pair_folder, stage="joint", lr=1e30, epochs=8), tmp_path / "run"))
+
+
+def test_a_full_disk_is_one_line_and_the_last_save_stays(
+    pair_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    how = settings(pair_folder, stage="joint", epochs=3)
+    events(engine.train(how, tmp_path / "whole"))
+    stream = engine.train(how, tmp_path / "run")
+    next(event for event in stream if isinstance(event, Saved))
+
+    def full(state: object, path: Path) -> None:
+        path.write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(torch, "save", full)
+        with pytest.raises(LowlightError, match=r"run: cannot save \(No space left on device\); .* make room"):
+            events(stream)
+    seen = events(engine.train(how, tmp_path / "run"))
+    assert isinstance(seen[0], Started)
+    assert seen[0].done == 1
+    assert equal(weights(tmp_path / "whole"), weights(tmp_path / "run"))
+
+
+@pytest.mark.parametrize(
+    "error", [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("DefaultCPUAllocator: not enough memory")]
+)
+def test_out_of_memory_names_what_to_lower(
+    error: RuntimeError, pair_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(Objective, "forward", failing)
+    with pytest.raises(LowlightError, match="out of memory on cpu: lower --batch or --patch"):
+        events(engine.train(settings(pair_folder), tmp_path / "run"))
+
+
+def test_a_picture_that_cannot_be_read_is_named(pair_folder: Path, tmp_path: Path) -> None:
+    broken = pair_folder / "low" / "5.png"
+    broken.write_bytes(broken.read_bytes()[:200])
+    with pytest.raises(LowlightError, match=re.escape(str(broken))):
+        events(engine.train(settings(pair_folder), tmp_path / "run"))
 
 
 def test_rates() -> None:

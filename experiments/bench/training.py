@@ -95,7 +95,7 @@ def ours(decoded: list[datasets.PixelPair], phase: str, patch: int, place: torch
     data = datasets.TrainingSet(
         train=decoded, made=[False] * len(decoded), validation=[], validation_names=[], left_out=[]
     )
-    session = engine.Session(how, data, Run(Path(), how), place, device.Ranks(0, 1))
+    session = engine.Session(how, data, Run(Path(), how), place, device.Ranks(0, 1, place))
 
     def epoch() -> None:
         session.step_in_epoch = 0

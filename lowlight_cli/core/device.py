@@ -2,11 +2,14 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor, distributed
 
 from .errors import LowlightError
+
+Value = TypeVar("Value")
 
 
 def choose(name: str) -> torch.device:
@@ -42,31 +45,40 @@ def free_memory(device: torch.device) -> int:
         return 4 << 30
 
 
+def out_of_memory(error: RuntimeError) -> bool:
+    """Whether that is what happened: GPUs have an exception of their own for it, the CPU has words."""
+    return isinstance(error, torch.OutOfMemoryError) or "not enough memory" in str(error)
+
+
 @dataclass(frozen=True)
 class Ranks:
     """The processes that ``torchrun`` started to train together, seen from one of them; alone, one of one."""
 
     rank: int
     count: int
+    place: torch.device
 
     @classmethod
     def here(cls, place: torch.device) -> "Ranks":
         """Join the others, if there are any."""
         if not distributed.is_torchelastic_launched():
-            return cls(0, 1)
+            return cls(0, 1, place)
         if not distributed.is_initialized():
             distributed.init_process_group("nccl" if place.type == "cuda" else "gloo")
-        return cls(distributed.get_rank(), distributed.get_world_size())
+        return cls(distributed.get_rank(), distributed.get_world_size(), place)
 
     @property
     def first(self) -> bool:
         """Whether this process writes and speaks."""
         return self.rank == 0
 
-    def wait(self) -> None:
-        """Go on when all have come this far."""
-        if self.count > 1:
-            distributed.barrier()
+    def told(self, value: Value) -> Value:
+        """What the first process gives here, for all; it alone has the files, where there are several machines."""
+        if self.count == 1:
+            return value
+        box: list[Any] = [value]
+        distributed.broadcast_object_list(box, src=0, device=self.place)
+        return cast(Value, box[0])
 
     def share(self, batch: Tensor) -> Tensor:
         """This process's part of a (B, ...) batch that all drew alike."""

@@ -50,8 +50,7 @@ def train(settings: TrainSettings, run_dir: Path) -> Generator[Event]:
     if settings.batch % ranks.count:
         raise TrainingError(f"a batch of {settings.batch} cannot be shared by {ranks.count} processes: change --batch")
     run = Run(run_dir, settings)
-    state = run.begin() if ranks.first else run.state()
-    ranks.wait()
+    state = ranks.told(run.begin() if ranks.first else None)
 
     found = datasets.to_train_on(settings.dataset, settings.data, settings.photos, settings.seed)
     pictures, faults = [], []
@@ -76,8 +75,12 @@ def train(settings: TrainSettings, run_dir: Path) -> Generator[Event]:
             done=session.step,
         )
         yield from session.events()
-    except torch.OutOfMemoryError as error:
-        raise TrainingError(f"out of memory on {place}: lower --batch or --patch; the last save is whole") from error
+    except RuntimeError as error:
+        if device.out_of_memory(error):
+            raise TrainingError(
+                f"out of memory on {place}: lower --batch or --patch; the last save is whole"
+            ) from error
+        raise
     yield Finished(str(run.best if run.best.exists() else run.last), time.monotonic() - began)
 
 

@@ -192,7 +192,7 @@ class Enhancer:
         try:
             found = self.net(image, *context)
         except RuntimeError as error:
-            if isinstance(error, torch.OutOfMemoryError) or "not enough memory" in str(error):
+            if device.out_of_memory(error):
                 raise LowlightError(f"not enough memory for {height}x{width} px at once: use --tile 256") from error
             raise
         return Retinex(*(part[..., :height, :width].float() for part in found))

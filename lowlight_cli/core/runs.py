@@ -50,7 +50,7 @@ class Run:
 
     def state(self) -> State | None:
         """What was saved last, if anything."""
-        return torch.load(self._state, weights_only=True) if self._state.exists() else None
+        return torch.load(self._state, map_location="cpu", weights_only=True) if self._state.exists() else None
 
     def _check_settings(self) -> None:
         now = self.settings.model_dump(mode="json", exclude=ELSEWHERE)

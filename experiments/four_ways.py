@@ -1,0 +1,236 @@
+"""Compare trained runs of RetinexNet and write what comes out into RESULTS.md, between its two marks.
+
+    python experiments/four_ways.py --data data RUN...
+
+RUN is a folder of `lowlight train`; its best model (by PSNR on held-out scenes) is measured, in fp32, on those scenes
+and on LOL's eval15. Runs named as the four recipes also go into figures/four_ways.jpg and figures/four_ways_light.jpg.
+"""
+
+import argparse
+import json
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from readme_figures import FIGURES, SAMPLES, Columns, stack
+from torch import Tensor
+
+from lowlight_cli.core import datasets, images, losses, metrics
+from lowlight_cli.core.enhancer import Enhancer
+from lowlight_cli.core.look import Look, cleaned
+from lowlight_cli.core.networks import Decomposition, Retinex
+from lowlight_cli.settings import LossWeights, TrainSettings
+
+RESULTS = Path(__file__).with_name("RESULTS.md")
+BEGIN, END = "<!-- written by experiments/four_ways.py -->", "<!-- end -->"
+LETTERS = {"separate_resize": "a", "separate_transposed": "b", "joint": "c", "joint_ignore_enhance": "d"}
+STUDENT = {"a": (".008 / .008", ".120 / .134"), "b": (".007 / .007", ".123 / .129")} | {
+    "c": (".014 / .014", ".096 / .107"),
+    "d": (".016 / .014", ".099 / .113"),
+}
+"""Decom and Enhance losses, training / validation, that the student project reports."""
+FLAT, WINDOW = 0.01, 7
+"""A pixel is in a flat area where the truth's luma deviates less than this in the window of so many px around it."""
+LEVELS = ("off", "light", "strong")
+Pairs = Sequence[tuple[Tensor, Tensor]]
+Figures = dict[str, float]
+
+
+class Run(NamedTuple):
+    """A finished run."""
+
+    name: str
+    settings: TrainSettings
+    model: Path
+    trained: Figures  # mean of each loss term over the last epoch that had it
+    minutes: float
+
+    @classmethod
+    def read(cls, folder: Path) -> "Run":
+        """From its folder."""
+        steps, epochs, before, minutes = [], {}, 0, 0.0
+        settings = TrainSettings.load(folder / "settings.json")
+        for line in (folder / "events.jsonl").read_text(encoding="utf-8").splitlines():
+            event = json.loads(line)
+            if event["event"] == "step":
+                minutes += max(event["step"] - before, 0) * settings.batch / event["patches_per_second"] / 60
+                before = event["step"]
+                epochs[event["phase"]] = event["epoch"]
+                steps.append(event)
+        last: dict[str, list[float]] = {}
+        for event in steps:
+            if event["epoch"] == epochs[event["phase"]]:
+                for name, value in event["terms"].items():
+                    last.setdefault(name, []).append(value)
+        means = {name: sum(values) / len(values) for name, values in last.items()}
+        return cls(folder.name, settings, folder / "best.safetensors", means, minutes)
+
+
+def apart(terms: Figures) -> tuple[float, float]:
+    """The loss of Decom-Net and that of Enhance-Net among loss terms."""
+    relighting = sum(value for name, value in terms.items() if name in ("relight", "smooth_relit", "ssim"))
+    return sum(terms.values()) - relighting, relighting
+
+
+def held_out(data: Path) -> Pairs:
+    """The pairs of our485 that no run with the default seed trains on."""
+    settings = TrainSettings()
+    found = datasets.to_train_on(("lol",), data, None, settings.seed)
+    pictures, faults = zip(*datasets.examined(found), strict=True)
+    return datasets.split(found, pictures, faults, fraction=settings.validation, seed=settings.seed).validation
+
+
+def eval15(data: Path) -> Pairs:
+    """LOL's test pairs."""
+    return list(datasets.decoded(datasets.pairs(datasets.folder("lol", data, "test"))))
+
+
+@torch.inference_mode()
+def measured(enhancer: Enhancer, pairs: Pairs, weights: LossWeights) -> Figures:
+    """The mean of each figure over pairs of uint8 (3, H, W)."""
+    rows: list[Figures] = []
+    for low, high in ((low.float() / 255, high.float() / 255) for low, high in pairs):
+        dark, bright = (Retinex(*(part[None] for part in enhancer.decompose(side))) for side in (low, high))
+        truth = high[None]
+        of_low, of_high = (Decomposition(maps.reflectance, maps.illumination) for maps in (dark, bright))
+        terms = losses.decomposition(low[None], truth, of_low, of_high, weights)
+        terms |= losses.relighting(truth, dark.reflectance, dark.relit, weights)
+        row = {name: value.item() for name, value in terms.items()}
+        for level in LEVELS:
+            enhanced = images.quantised(cleaned(dark, Look(denoise=level)).enhanced[0])[None] / 255
+            row |= {f"psnr {level}": metrics.psnr(enhanced, truth).item()}
+            row |= {f"ssim {level}": metrics.ssim(enhanced, truth).item()}
+            row |= {f"grain {level}": grain(metrics.gray(enhanced), truth)}
+        row |= {
+            "I_hat": dark.relit.mean().item(),
+            "white": (dark.relit > 0.95).float().mean().item(),
+            "consistency": (dark.reflectance - bright.reflectance).abs().mean().item(),
+            "grain R": grain(metrics.gray(dark.reflectance), truth),
+            "grain I_hat": grain(dark.relit, truth),
+            "grain truth": grain(metrics.gray(truth), truth),
+        }
+        rows.append(row)
+    return {name: sum(row[name] for row in rows) / len(rows) for name in rows[0]}
+
+
+def grain(x: Tensor, truth: Tensor) -> float:
+    """How far (1, 1, H, W) deviates, root mean square, from its own local mean where ``truth`` is flat."""
+
+    def mean(values: Tensor) -> Tensor:
+        return F.avg_pool2d(values, WINDOW, stride=1, padding=WINDOW // 2, count_include_pad=False)
+
+    luma = metrics.gray(truth)
+    flat = mean(luma.square()) - mean(luma).square() < FLAT**2
+    return ((x - mean(x)).square() * flat).sum().div(flat.sum().clamp(min=1)).sqrt().item()
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Markdown."""
+    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def described(run: Run) -> str:
+    """Name of the run and what sets it apart."""
+    how = run.settings
+    rate = f"{how.enhance_lr or how.lr:g}" if how.stage == "enhance" else f"{how.lr:g}"
+    letter = f"({LETTERS[run.name]}) " if run.name in LETTERS else ""
+    return f"{letter}`{run.name}`, rate {rate}, {how.scheduler}, seed {how.seed}"
+
+
+def tables(runs: Sequence[Run], found: dict[str, dict[str, Figures]], enhancers: dict[str, Enhancer]) -> str:
+    """All of them."""
+
+    def both(pair: tuple[float, float], other: tuple[float, float], which: int) -> str:
+        return f"{pair[which]:.4f} / {other[which]:.4f}"
+
+    loss_rows, figure_rows, grain_rows, denoise_rows = [], [], [], []
+    for run in runs:
+        seen, test = found[run.name]["held out"], found[run.name]["eval15"]
+        names = run.trained.keys()
+        trained, judged = apart(run.trained), apart({name: seen[name] for name in names})
+        student = STUDENT.get(LETTERS.get(run.name, ""), ("–", "–"))
+        decom = both(trained, judged, 0) if trained[0] else "as (a)"
+        loss_rows.append([described(run), decom, student[0], both(trained, judged, 1), student[1]])
+        figure_rows.append(
+            [
+                described(run),
+                *(f"{side['psnr off']:.2f} / {side['ssim off']:.4f}" for side in (seen, test)),
+                f"{test['I_hat']:.3f}",
+                f"{100 * test['white']:.0f} %",
+                f"{test['consistency']:.4f}",
+                f"{enhancers[run.name].parameters:,}",
+                f"{run.minutes:.0f}",
+            ]
+        )
+        grain_rows.append(
+            [described(run), *(f"{1000 * test[f'grain {name}']:.1f}" for name in ("R", "I_hat", *LEVELS, "truth"))]
+        )
+        denoise_rows.append([described(run), *(f"{test[f'psnr {x}']:.2f} / {test[f'ssim {x}']:.4f}" for x in LEVELS)])
+    return "\n\n".join(
+        [
+            "Losses, training in the last epoch / held-out scenes; ours are those of the authors' code.",
+            table(["run", "Decom-Net", "student's", "Enhance-Net", "student's"], loss_rows),
+            "PSNR / SSIM RGB, mean of I_hat and share of its pixels above 0.95, and |R_low - R_high| (both eval15).",
+            table(
+                ["run", "held-out scenes", "eval15", "I_hat", "white", "R consistency", "parameters", "minutes"],
+                figure_rows,
+            ),
+            "Grain where the truth is flat, eval15: root mean square deviation from the local mean, in thousandths, of "
+            "R, of I_hat, of the result without denoising and with it, and of the truth.",
+            table(["run", "R", "I_hat", *LEVELS, "truth"], grain_rows),
+            "Denoising R, eval15, PSNR / SSIM RGB.",
+            table(["run", *LEVELS], denoise_rows),
+        ]
+    )
+
+
+def pictures(enhancers: dict[str, Enhancer]) -> None:
+    """The four side by side, from the packaged samples."""
+    names = [name for name in LETTERS if name in enhancers]
+    bright, light = [], []
+    for sample in ("astronaut", "coffee", "mountain"):
+        low = images.read(SAMPLES / "low" / f"{sample}.png").pixels
+        maps = {name: enhancers[name].decompose(low) for name in names}
+        labels = {name: f"({LETTERS[name]}) {name}" for name in names}
+        shown: Columns = [(labels[name], maps[name].enhanced.clamp(0, 1)) for name in names]
+        truth = images.read(SAMPLES / "high" / f"{sample}.jpg").pixels
+        bright.append([("dark photograph", low), *shown, ("truth", truth)])
+        light.append([(f"I_hat {labels[name]}", maps[name].relit.clamp(0, 1)) for name in names])
+    stack(bright, "four_ways.jpg", width=260)
+    stack(light, "four_ways_light.jpg", width=260)
+    assert FIGURES.exists()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("runs", nargs="+", type=Path)
+    parser.add_argument("--data", type=Path, default=Path("data"))
+    parser.add_argument("--hardware", default=f"{torch.get_num_threads()} CPU threads")
+    parser.add_argument("--commit", default=None, help="at which the runs were trained; default: the one checked out")
+    given = parser.parse_args()
+    call: dict[str, Any] = {"capture_output": True, "text": True, "check": False}
+    commit = given.commit or subprocess.run(["git", "rev-parse", "--short", "HEAD"], **call).stdout.strip()
+    runs = [Run.read(folder) for folder in given.runs]
+    sets = {"held out": held_out(given.data), "eval15": eval15(given.data)}
+    enhancers = {run.name: Enhancer(str(run.model)) for run in runs}
+    found = {
+        run.name: {name: measured(enhancers[run.name], pairs, run.settings.weights) for name, pairs in sets.items()}
+        for run in runs
+    }
+    pictures(enhancers)
+    how = f"`make experiments`, commit {commit}, {given.hardware}, torch {torch.__version__}."
+    text = RESULTS.read_text(encoding="utf-8")
+    before, rest = text.split(BEGIN)
+    after = rest.split(END)[1]
+    RESULTS.write_text(
+        f"{before}{BEGIN}\n\n{how}\n\n{tables(runs, found, enhancers)}\n\n{END}{after}", encoding="utf-8"
+    )
+    print(RESULTS)
+
+
+if __name__ == "__main__":
+    main()
