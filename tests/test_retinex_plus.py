@@ -10,6 +10,7 @@ from lowlight_cli.core import checkpoints, contextbank, engine, losses, tiling
 from lowlight_cli.core.errors import TrainingError
 from lowlight_cli.core.events import Saved, Started, Step, Validated
 from lowlight_cli.core.networks import Restored, RetinexNet, RetinexPlus, exposed, thumbnail
+from lowlight_cli.core.objective import PlusObjective
 from lowlight_cli.settings import TrainSettings
 
 
@@ -136,9 +137,28 @@ def test_patches_come_with_the_thumbnails_of_their_pictures_turned_alike() -> No
     size = bank.smallest_side
     pairs = [(low[..., :size, :size].contiguous(), high[..., :size, :size].contiguous()) for low, high in photographs()]
     bank = contextbank.ContextBank(pairs, [False] * 6)  # the only patch of a square is the whole picture
-    low, high, low_thumbnail, high_thumbnail = bank.patches(torch.arange(6), size, torch.Generator().manual_seed(1))
+    low, high, low_thumbnail, high_thumbnail, *_ = bank.patches(torch.arange(6), size, torch.Generator().manual_seed(1))
     torch.testing.assert_close(low_thumbnail, thumbnail(low))
     torch.testing.assert_close(high_thumbnail, thumbnail(high))
+
+
+def test_more_thumbnails_are_those_of_other_pictures() -> None:
+    bank = contextbank.ContextBank(photographs(), [False] * 6)
+    *_, low, high = bank.patches(torch.arange(2), 16, torch.Generator().manual_seed(1))
+    assert low.shape == high.shape == (2, contextbank.MORE, 3, 64, 64)
+    for dark, bright in zip(low.flatten(0, 1), high.flatten(0, 1), strict=True):
+        means = bank.high_thumbnails.mean(dim=(2, 3))
+        (number,) = torch.isclose(means, bright.mean(dim=(1, 2)), atol=1e-5).all(dim=1).nonzero().flatten()
+        torch.testing.assert_close(dark.mean(dim=(1, 2)), bank.low_thumbnails[number].mean(dim=(1, 2)))
+
+
+def test_the_exposure_is_learned_from_all_thumbnails() -> None:
+    net = RetinexPlus()
+    low, thumbnails, more = torch.rand(2, 3, 16, 16), torch.rand(2, 3, 64, 64), torch.rand(2, 5, 3, 64, 64)
+    computed = PlusObjective(net)
+    alone = computed(low, low, thumbnails, thumbnails)
+    together = computed(low, low, thumbnails, thumbnails, more * 0.1, more)
+    assert {name for name in alone if alone[name] != together[name]} == {"exposure"}
 
 
 def test_a_made_thumbnail_is_in_the_light_of_its_patch() -> None:
@@ -147,7 +167,7 @@ def test_a_made_thumbnail_is_in_the_light_of_its_patch() -> None:
     generator = torch.Generator().manual_seed(1)
     lights = []
     for _ in range(20):
-        low, high, low_thumbnail, high_thumbnail = bank.patches(torch.arange(6), 80, generator)
+        low, high, low_thumbnail, high_thumbnail, *_ = bank.patches(torch.arange(6), 80, generator)
         torch.testing.assert_close(low_thumbnail.mean(dim=(2, 3)), low.mean(dim=(2, 3)), rtol=0.1, atol=0.02)
         torch.testing.assert_close(high_thumbnail, thumbnail(high))
         lights += (low.mean(dim=(1, 2, 3)) / high.mean(dim=(1, 2, 3))).tolist()

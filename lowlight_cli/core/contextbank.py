@@ -28,6 +28,8 @@ NOISE = -1.6, 0.4
 JPEG, QUALITY, BRIGHT = 0.4, (60, 96), 0.08
 """Share of the darkened patches that are JPEG-compressed, the range of the quality, and the light that they must have
 left: a darker one does not survive it."""
+MORE = 7
+"""Thumbnails that come with each patch besides its own: brightness is learned from pictures, and a patch is but one."""
 
 
 def draw_widely(count: int, generator: torch.Generator | None = None) -> Darkening:
@@ -54,6 +56,11 @@ def draw_widely(count: int, generator: torch.Generator | None = None) -> Darkeni
             for a, b, c in zip(untouched, like_lol, wide, strict=True)
         )
     )
+
+
+def picked(by: Darkening, which: Tensor | slice) -> Darkening:
+    """The parameters of some of the pictures."""
+    return Darkening(*(values[which] for values in by))
 
 
 def compressed(patch: Tensor, quality: int) -> Tensor:
@@ -83,21 +90,28 @@ class ContextBank(PairBank):
         self.grids = torch.cat([F.interpolate(high[None].to(device), GRID, mode="nearest-exact") for _, high in pairs])
 
     def patches(self, index: Tensor, size: int, generator: torch.Generator | None = None) -> tuple[Tensor, ...]:
-        """As those of a PairBank, then the thumbnails of low and high: two (B, 3, 64, 64)."""
+        """As those of a PairBank; the thumbnails of low and high, (B, 3, 64, 64); and thumbnails of ``MORE`` times as
+        many other pictures, (B, MORE, 3, 64, 64)."""
         crops = self.crops(index, size, generator)
         low, high = self.cut(crops, size)
-        low_thumbnail, high_thumbnail = self.low_thumbnails[index], self.high_thumbnails[index]
+        count, others = len(index), MORE * len(index)
+        others_index = torch.randint(len(self), (others,), generator=generator, device=self.device)
+        others_way = torch.randint(8, (others,), generator=generator, device=self.device)
+        seen, way = torch.cat([index, others_index]), torch.cat([crops.way, others_way])
+        low_thumbnails, high_thumbnails = self.low_thumbnails[seen], self.high_thumbnails[seen]
         if self.any_made:
-            by = draw_widely(len(index), generator)
-            made = self.made[index][:, None, None, None]
-            grid = self.grids[index].float() / 255
-            dark = darken(grid, by, generator, self.grid_radius(index))
-            low_thumbnail = torch.where(made, thumbnail(dark), low_thumbnail)
+            by = draw_widely(count + others, generator)
+            made = self.made[seen].nonzero().flatten()
+            grid = self.grids[seen[made]].float() / 255
+            dark = darken(grid, picked(by, made), generator, self.grid_radius(seen[made]))
+            low_thumbnails[made] = thumbnail(dark)
+            by = picked(by, slice(count))
             dark = darken(high, by, generator, self.radius(crops, size))
-            low = torch.where(made, dark, low)
-            self.compress(low, (by.light[:, 1] > BRIGHT) & (by.shot[:, 0] > 0) & made.flatten(), generator)
-        turned = [turn(x, crops.way) for x in (low_thumbnail, high_thumbnail)]
-        return low, high, *turned
+            made = self.made[index]
+            low = torch.where(made[:, None, None, None], dark, low)
+            self.compress(low, (by.light[:, 1] > BRIGHT) & (by.shot[:, 0] > 0) & made, generator)
+        turned = [turn(x, way) for x in (low_thumbnails, high_thumbnails)]
+        return low, high, *(x[:count] for x in turned), *(x[count:].unflatten(0, (count, MORE)) for x in turned)
 
     def compress(self, low: Tensor, candidates: Tensor, generator: torch.Generator | None) -> None:
         """Replace some of the ``candidates`` among patches by what a JPEG leaves of them."""

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from ..settings import LossWeights
 from . import losses
 from .events import Phase
+from .losses import Terms
 from .networks import Decomposition, Network, Restored, RetinexNet, RetinexPlus, exposed
 
 
@@ -23,7 +24,7 @@ class Objective(nn.Module):
         if net.enhance is not None:
             net.enhance.requires_grad_(phase != "decom")
 
-    def forward(self, low: Tensor, high: Tensor) -> losses.Terms:
+    def forward(self, low: Tensor, high: Tensor) -> Terms:
         """Terms by name for a batch of pairs, (B, 3, H, W) in [0, 1]; their sum is the loss."""
         with torch.autocast(low.device.type, torch.bfloat16, enabled=self.bf16):
             if self.phase == "enhance":
@@ -34,7 +35,7 @@ class Objective(nn.Module):
                 of_low, of_high = (Decomposition(*halves) for halves in zip(*(m.chunk(2) for m in maps), strict=True))
             relit = self.net.relight(*of_low) if self.phase != "decom" else None
         of_low, of_high = (Decomposition(*(m.float() for m in maps)) for maps in (of_low, of_high))
-        terms: losses.Terms = {}
+        terms: Terms = {}
         if self.phase != "enhance":
             terms |= losses.decomposition(low, high, of_low, of_high, self.weights)
         if relit is not None:
@@ -49,16 +50,19 @@ class PlusObjective(nn.Module):
         super().__init__()
         self.net, self.bf16 = net, bf16
 
-    def forward(self, low: Tensor, high: Tensor, low_thumbnail: Tensor, high_thumbnail: Tensor) -> losses.Terms:
-        """Terms by name for a batch of patches (B, 3, H, W) and the thumbnails of their pictures (B, 3, 64, 64)."""
+    def forward(self, low: Tensor, high: Tensor, low_thumbnail: Tensor, high_thumbnail: Tensor, *more: Tensor) -> Terms:
+        """Terms by name for a batch of patches (B, 3, H, W) and the thumbnails of their pictures (B, 3, 64, 64); and
+        perhaps those of more pictures, low and high, (B, M, 3, 64, 64)."""
         low = low.contiguous(memory_format=torch.channels_last)
-        context = self.net.context(low_thumbnail)
-        with torch.autocast(low.device.type, torch.bfloat16, enabled=self.bf16):
-            restored = self.net.restore(low, context)
-        restored = Restored(*(maps.float() for maps in restored))
-        return losses.restoration(high, restored) | losses.exposure(
-            exposed(low_thumbnail, restored.gain), high_thumbnail
+        dark, bright = (
+            torch.cat([own, *(others.flatten(0, 1) for others in more[side : side + 1])])
+            for side, own in enumerate((low_thumbnail, high_thumbnail))
         )
+        context = self.net.context(dark)
+        with torch.autocast(low.device.type, torch.bfloat16, enabled=self.bf16):
+            restored = self.net.restore(low, context[: len(low)])
+        restored = Restored(*(maps.float() for maps in restored))
+        return losses.restoration(high, restored) | losses.exposure(exposed(dark, self.net.gain(context)), bright)
 
 
 def objective(net: Network, phase: Phase, weights: LossWeights, *, bf16: bool = False) -> Objective | PlusObjective:

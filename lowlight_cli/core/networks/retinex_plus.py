@@ -196,9 +196,14 @@ class RetinexPlus(nn.Module):
         context: Tensor = self.globals(thumbnail)
         return context
 
+    @staticmethod
+    def gain(context: Tensor) -> Tensor:
+        """How much the exposure turns up each channel, (B, 3, 1, 1)."""
+        return context[:, :3, None, None].exp()
+
     def restore(self, image: Tensor, context: Tensor) -> Restored:
         """S, not clamped, and the light in it."""
-        exposure = context[:, :3, None, None].exp()
+        exposure = self.gain(context)
         bright = exposed(image, exposure)
         residual, gain, light = self.locals(image, bright, context[:, 3:])
         return Restored((bright + residual) * (1 + gain), light.sigmoid(), exposure)
