@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import safetensors
-from safetensors.torch import save_file
+import safetensors.torch
 
 from .errors import CheckpointError
 from .files import replacing
@@ -39,7 +38,7 @@ def save(net: Network, path: Path, about: Mapping[str, Any] | None = None) -> No
     header = {"architecture": type(net).__name__, "config": net.config, **(about or {})}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}
     with replacing(path) as partial:
-        save_file(tensors, partial, metadata={"lowlight": json.dumps(header)})
+        partial.write_bytes(safetensors.torch.save(tensors, {"lowlight": json.dumps(header)}))
 
 
 def load(model: str) -> tuple[Network, dict[str, Any]]:
