@@ -75,12 +75,19 @@ def test_a_failed_save_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.M
     checkpoints.save(RetinexNet(width=4), path)
     before = path.read_bytes()
 
-    def fail(_: object, partial: Path, **__: object) -> None:
-        partial.write_bytes(b"half")
+    def fail(partial: Path, _: bytes) -> None:
+        with partial.open("wb") as file:
+            file.write(b"half")
         raise OSError("disk full")
 
-    monkeypatch.setattr(checkpoints, "save_file", fail)
+    monkeypatch.setattr(Path, "write_bytes", fail)
     with pytest.raises(OSError, match="disk full"):
         checkpoints.save(RetinexNet(width=4), path)
     assert path.read_bytes() == before
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.safetensors"]
+
+
+def test_others_may_read_what_was_saved_as_they_may_any_new_file(tmp_path: Path) -> None:
+    checkpoints.save(RetinexNet(width=4), tmp_path / "a.safetensors")
+    (tmp_path / "b").touch()
+    assert (tmp_path / "a.safetensors").stat().st_mode == (tmp_path / "b").stat().st_mode
