@@ -1,0 +1,136 @@
+"""What each part of retinex-plus buys: short runs without it, judged on held-out scenes of LOL.
+
+    python experiments/ablation.py --data data --photos data/photos [--epochs 15] [ROW...]
+
+Every row is a run of its own in runs/ablation/ROW that goes on where it stopped; the table of all finished rows
+is written into RESULTS.md, between its two marks. All runs share seed, data and number of steps.
+"""
+
+import argparse
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import torch
+from four_ways import held_out, table
+from torch import Tensor
+
+from lowlight_cli.core import checkpoints, contextbank, engine, images, losses, metrics, tiling
+from lowlight_cli.core.events import Step
+from lowlight_cli.core.networks import RetinexPlus, retinex_plus, thumbnail
+from lowlight_cli.settings import TrainSettings
+
+RESULTS = Path(__file__).with_name("RESULTS.md")
+BEGIN, END = "<!-- written by experiments/ablation.py -->", "<!-- end of ablation -->"
+
+
+def without(*names: str) -> Callable[..., losses.Terms]:
+    """``losses.restoration`` less some of its terms."""
+    whole = losses.restoration
+
+    def restoration(*given: Any) -> losses.Terms:
+        return {name: value for name, value in whole(*given).items() if name not in names}
+
+    return restoration
+
+
+def blind(self: RetinexPlus, picture: Tensor) -> Tensor:
+    """The exposure, and a context of zeros."""
+    context = self.globals(picture)
+    return torch.cat([context[:, :3], torch.zeros_like(context[:, 3:])], dim=1)
+
+
+def fixed(self: RetinexPlus, picture: Tensor) -> Tensor:
+    """The context, under an exposure that leads every picture to the same mean."""
+    mean = picture.mean(dim=(1, 2, 3)).clamp(min=retinex_plus.DARKEST)
+    stops = torch.log(retinex_plus.MEAN / mean)[:, None].expand(-1, 3)
+    return torch.cat([stops, self.globals(picture)[:, 3:]], dim=1)
+
+
+class CropBank(contextbank.ContextBank):
+    """Takes the thumbnail from the patch instead of the whole picture, as if that were all there is."""
+
+    def patches(self, *given: Any) -> tuple[Tensor, ...]:
+        low, high, *_ = super().patches(*given)
+        return low, high, thumbnail(low), thumbnail(high)
+
+
+Row = tuple[str, dict[str, Any], list[Any]]
+ROWS: dict[str, Row] = {
+    "full": ("everything", {}, []),
+    "own": ("brightness from the patches' own pictures alone", {}, [patch.object(contextbank, "MORE", 0)]),
+    "crop": ("exposure and context from the patch", {}, [patch.object(engine, "ContextBank", CropBank)]),
+    "exposure": ("every picture to the same mean", {}, [patch.object(RetinexPlus, "context", fixed)]),
+    "context": ("no context in the local net", {}, [patch.object(RetinexPlus, "context", blind)]),
+    "ssim": ("no SSIM term", {}, [patch.object(losses, "restoration", without("ssim"))]),
+    "colour": ("no mean-colour term", {}, [patch.object(losses, "restoration", without("colour"))]),
+    "photos": ("LOL alone, for as many steps", {"dataset": ("lol",), "photos": None}, []),
+    "ema": ("no average of the weights", {"ema": 0.0}, []),
+}
+
+
+@contextmanager
+def all_of(patches: list[Any]) -> Iterator[None]:
+    """Within, the patches are in force."""
+    for each in patches:
+        each.start()
+    try:
+        yield
+    finally:
+        for each in patches:
+            each.stop()
+
+
+@torch.inference_mode()
+def judged(model: Path, pairs: Any) -> list[float]:
+    """Mean PSNR and SSIM (RGB) of the 8-bit result, and PSNR with GT mean."""
+    net, _ = checkpoints.load(str(model))
+    rows = []
+    for low, high in ((low[None].float() / 255, high[None].float() / 255) for low, high in pairs):
+        ours = images.quantised(tiling.run(net, low).enhanced[0])[None] / 255
+        scaled = metrics.gt_mean(ours, high)
+        rows.append([figure.item() for figure in (metrics.psnr(ours, high), metrics.ssim(ours, high))])
+        rows[-1].append(metrics.psnr(scaled, high).item())
+    return [float(value) for value in torch.tensor(rows, dtype=torch.double).mean(dim=0)]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("rows", nargs="*", default=list(ROWS))
+    parser.add_argument("--data", type=Path, default=Path("data"))
+    parser.add_argument("--photos", type=Path, default=Path("data/photos"))
+    parser.add_argument("--runs", type=Path, default=Path("runs/ablation"))
+    parser.add_argument("--epochs", type=int, default=15)
+    given = parser.parse_args()
+    pairs = held_out(given.data)
+    recipe = Path(__file__).with_name("retinex_plus.toml")
+    common = {"data": given.data, "photos": given.photos, "epochs": given.epochs, "validate_every": given.epochs}
+    figures = {}
+    for name, (_, options, patches) in ROWS.items():
+        last = given.runs / name / "last.safetensors"
+        with all_of(patches):
+            if name in given.rows:
+                how = TrainSettings.load(recipe, **common).model_dump() | options
+                if "photos" in options:  # half the pairs
+                    how["epochs"] = how["validate_every"] = round(given.epochs * 851 / 458)
+                for event in engine.train(TrainSettings.model_validate(how), given.runs / name):
+                    if isinstance(event, Step) and event.step % 100 == 0:
+                        print(name, event.step, round(event.loss, 4), flush=True)
+            if last.exists():
+                figures[name] = judged(last, pairs)
+    base = figures["full"]
+    lines = []
+    for name, (psnr, ssim, gt_mean) in figures.items():
+        away = f"{psnr - base[0]:+.2f} / {ssim - base[1]:+.4f}"
+        lines.append([ROWS[name][0], f"{psnr:.2f}", f"{ssim:.4f}", f"{gt_mean:.2f}", away])
+    text = table(["retinex-plus with", "PSNR dB", "SSIM RGB", "PSNR dB, GT mean", "against everything"], lines)
+    before, rest = RESULTS.read_text(encoding="utf-8").split(BEGIN)
+    after = rest.split(END)[1]
+    RESULTS.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}", encoding="utf-8")
+    print(RESULTS)
+
+
+if __name__ == "__main__":
+    main()
