@@ -142,14 +142,23 @@ def test_patches_come_with_the_thumbnails_of_their_pictures_turned_alike() -> No
     torch.testing.assert_close(high_thumbnail, thumbnail(high))
 
 
-def test_more_thumbnails_are_those_of_other_pictures() -> None:
+def test_more_thumbnails_show_other_pictures_or_parts_of_them() -> None:
     bank = contextbank.ContextBank(photographs(), [False] * 6)
-    *_, low, high = bank.patches(torch.arange(2), 16, torch.Generator().manual_seed(1))
-    assert low.shape == high.shape == (2, contextbank.MORE, 3, 64, 64)
+    *_, low, high = bank.patches(torch.arange(4), 16, torch.Generator().manual_seed(1))
+    assert low.shape == high.shape == (4, contextbank.MORE, 3, 64, 64)
+    means, whole = bank.high_thumbnails.mean(dim=(2, 3)), 0
     for dark, bright in zip(low.flatten(0, 1), high.flatten(0, 1), strict=True):
-        means = bank.high_thumbnails.mean(dim=(2, 3))
-        (number,) = torch.isclose(means, bright.mean(dim=(1, 2)), atol=1e-5).all(dim=1).nonzero().flatten()
-        torch.testing.assert_close(dark.mean(dim=(1, 2)), bank.low_thumbnails[number].mean(dim=(1, 2)))
+        torch.testing.assert_close(dark, bright / 8, rtol=0, atol=0.01)  # the same part, turned alike
+        whole += int(torch.isclose(means, bright.mean(dim=(1, 2)), atol=1e-5).all(dim=1).any())
+    assert 0.2 < whole / (4 * contextbank.MORE) < 0.8
+
+
+def test_parts_lie_within_the_picture() -> None:
+    where = contextbank.framed(500, torch.Generator().manual_seed(0), torch.device("cpu"))
+    assert where.abs().max() <= 1
+    sides = (where[:, 0, -1, 0] - where[:, 0, 0, 0]) / (2 * 63 / 64)
+    assert sides.min() == pytest.approx(0.5, abs=0.02)
+    assert (sides > 0.999).float().mean() == pytest.approx(0.5, abs=0.06)
 
 
 def test_the_exposure_is_learned_from_all_thumbnails() -> None:

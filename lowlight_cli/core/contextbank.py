@@ -10,6 +10,7 @@ from torch import Tensor
 
 from . import images
 from .networks import thumbnail
+from .networks.retinex_plus import THUMBNAIL
 from .pairbank import Crops, PairBank, symmetries
 from .synthesis import DARKEST, Darkening, darken, draw
 
@@ -30,6 +31,8 @@ JPEG, QUALITY, BRIGHT = 0.4, (60, 96), 0.08
 left: a darker one does not survive it."""
 MORE = 7
 """Thumbnails that come with each patch besides its own: brightness is learned from pictures, and a patch is but one."""
+PART = 0.5
+"""Smallest side of the part of a picture, against the whole, that such a thumbnail may show."""
 
 
 def draw_widely(count: int, generator: torch.Generator | None = None) -> Darkening:
@@ -91,7 +94,7 @@ class ContextBank(PairBank):
 
     def patches(self, index: Tensor, size: int, generator: torch.Generator | None = None) -> tuple[Tensor, ...]:
         """As those of a PairBank; the thumbnails of low and high, (B, 3, 64, 64); and thumbnails of ``MORE`` times as
-        many other pictures, (B, MORE, 3, 64, 64)."""
+        many other pictures, half of them of a part of the picture alone, (B, MORE, 3, 64, 64)."""
         crops = self.crops(index, size, generator)
         low, high = self.cut(crops, size)
         count, others = len(index), MORE * len(index)
@@ -111,7 +114,9 @@ class ContextBank(PairBank):
             low = torch.where(made[:, None, None, None], dark, low)
             self.compress(low, (by.light[:, 1] > BRIGHT) & (by.shot[:, 0] > 0) & made, generator)
         turned = [turn(x, way) for x in (low_thumbnails, high_thumbnails)]
-        return low, high, *(x[:count] for x in turned), *(x[count:].unflatten(0, (count, MORE)) for x in turned)
+        parts = framed(others, generator, self.device)
+        others_turned = [F.grid_sample(x[count:], parts, align_corners=False) for x in turned]
+        return low, high, *(x[:count] for x in turned), *(x.unflatten(0, (count, MORE)) for x in others_turned)
 
     def compress(self, low: Tensor, candidates: Tensor, generator: torch.Generator | None) -> None:
         """Replace some of the ``candidates`` among patches by what a JPEG leaves of them."""
@@ -134,6 +139,15 @@ class ContextBank(PairBank):
         height, width = (side[index].float()[:, None, None] for side in (self.height, self.width))
         y, x = axis[:, None] * height, axis * width
         return (y.square() + x.square()).sqrt() / (height.square() + width.square()).sqrt()
+
+
+def framed(count: int, generator: torch.Generator | None, device: torch.device) -> Tensor:
+    """Where to sample thumbnails so that they show a part: (count, 64, 64, 2) for ``grid_sample``. Half show all."""
+    chance, down, right = torch.rand(3, count, generator=generator, device=device)
+    side = 1 - (1 - PART) * (2 * chance - 1).clamp(min=0)
+    free, zero = 1 - side, torch.zeros_like(side)
+    rows = [side, zero, free * (2 * right - 1), zero, side, free * (2 * down - 1)]
+    return F.affine_grid(torch.stack(rows, dim=1).view(-1, 2, 3), [count, 1, THUMBNAIL, THUMBNAIL], align_corners=False)
 
 
 def turn(x: Tensor, way: Tensor) -> Tensor:
