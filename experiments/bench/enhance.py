@@ -27,8 +27,8 @@ from lowlight_cli.settings import DEFAULT_MODEL
 
 SIZES = {"400x600": (400, 600), "12MP": (3000, 4000), "48MP": (6000, 8000), "100MP": (8400, 12000)}
 FOLDER = 100
-PLAIN_BYTES = 2100
-"""Memory of the plain way for each pixel: not tried beyond what is free."""
+PLAIN = 2
+"""How many times the memory of the activations the plain way takes: it is not tried beyond what is free."""
 
 
 def scene(path: Path, height: int, width: int, seed: int = 0) -> None:
@@ -178,12 +178,15 @@ def main() -> None:
 
 def compared(case: str, scratch: Path, repeat: int, model: str) -> dict[str, Any]:
     """Both ways over one case, by turns; prints a line each."""
+    from lowlight_cli.core import checkpoints
+
     size = SIZES.get(case, SIZES["400x600"])
     for number in range(FOLDER if case == "folder" else 1):
         scene(scratch / case / f"{number:03}.jpg", *size, seed=number)
     megapixels = size[0] * size[1] / 1e6 * (FOLDER if case == "folder" else 1)
     free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    ways = ["lowlight"] if case == "start" or size[0] * size[1] * PLAIN_BYTES > free else ["plain", "lowlight"]
+    needed = size[0] * size[1] * PLAIN * checkpoints.load(model)[0].BYTES
+    ways = ["lowlight"] if case == "start" or needed > free else ["plain", "lowlight"]
     best: dict[str, dict[str, float]] = {}
     for _ in range(repeat):
         for way in ways:
