@@ -15,7 +15,6 @@ from lowlight_cli.core.enhancer import Enhancer, Steps
 from lowlight_cli.core.errors import LowlightError, PictureError
 from lowlight_cli.core.images import Picture
 from lowlight_cli.core.jobs import Job
-from lowlight_cli.core.picture import converted
 
 
 def dark(path: Path, seed: int = 0, size: tuple[int, int] = (40, 24)) -> Path:
@@ -155,17 +154,6 @@ def test_pictures_computed_together_come_out_as_alone(tmp_path: Path, tiny_model
     for job, samples in zip(todo, together, strict=False):
         alone = finish(enhancer.enhanced([images.read(job.source)]))[0].samples
         assert (alone.int() - samples.int()).abs().max() <= 1
-
-
-@pytest.mark.parametrize("dtype", [torch.uint8, torch.uint16])
-def test_results_written_over_the_pictures_are_the_same(tiny_model: Path, dtype: torch.dtype) -> None:
-    enhancer = Enhancer(str(tiny_model), "cpu", tile=64, precision="fp32")
-    low = (torch.rand(3, 150, 203, generator=torch.Generator().manual_seed(0)) * 50).to(torch.uint8)
-    picture = Picture(converted(low, dtype))
-    expected = finish(enhancer.enhanced([picture]))[0].samples.clone()
-    (spent,) = finish(enhancer.enhanced([picture], spend=True))
-    assert spent.samples.data_ptr() == picture.samples.data_ptr()
-    assert torch.equal(spent.samples.int(), expected.int())
 
 
 def done(picture: Picture) -> "batch.Future[tuple[Picture, float]]":

@@ -110,16 +110,3 @@ def test_tiles_fit_and_waste_little(height: int, width: int, pixels: int) -> Non
 
 def test_memory_too_small_for_any_tile_still_gives_the_smallest() -> None:
     assert tiling.fitting(3000, 4000, 100, halo=40, multiple=8) == (8, 8)
-
-
-@pytest.mark.parametrize("dtype", [torch.uint8, torch.uint16, torch.float32])
-@pytest.mark.parametrize(("tile", "halo"), [(16, 8), (16, 40), (8, 24), (200, 40)])
-def test_what_a_tile_sees_is_what_was_there_before_any_was_overwritten(
-    dtype: torch.dtype, tile: int, halo: int
-) -> None:
-    original = (noise(70, 50, torch.float32)[0] * 200).to(dtype)
-    picture = original.clone()
-    for box, seen, (part,) in tiling.views([picture], tiling.boxes(70, 50, tile), halo):
-        assert torch.equal(part.float(), seen.cut(original).float())
-        box.cut(picture).copy_(torch.zeros(1))
-    assert not picture.float().any()

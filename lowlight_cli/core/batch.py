@@ -75,20 +75,24 @@ def enhance(
 
     def compute(jobs: Sequence[Job], pictures: Sequence[Picture]) -> Steps[list[Computed]]:
         dtype = encoding.dtype(images.kind_of(jobs[0].targets[0]), pictures[0].samples.dtype)
-        before = [brightness(picture.samples) for picture in pictures]
-        previews = [preview(picture.samples) if len(jobs[0].targets) > 1 else None for picture in pictures]
-        results = yield from enhancer.enhanced(pictures, look, dtype=dtype, spend=True)
-        return [stored(*each) for each in zip(jobs, before, previews, results, strict=True)]
+        results = yield from enhancer.enhanced(pictures, look, dtype=dtype)
+        return [stored(*each) for each in zip(jobs, pictures, results, strict=True)]
 
-    def stored(job: Job, before: float, low: Tensor | None, result: Picture) -> Computed:
+    def stored(job: Job, picture: Picture, result: Picture) -> Computed:
+        columns = (
+            [("before", preview(picture.samples)), ("after", preview(result.samples))] if len(job.targets) > 1 else []
+        )
+
         def write() -> None:
-            if overwrite or not job.targets[0].exists():
-                images.write(job.targets[0], result, encoding)
-            if low is not None and (overwrite or not job.targets[1].exists()):
-                columns = [("before", low), ("after", preview(result.samples))]
-                images.save(panel(columns, width=PREVIEW), job.targets[1])
+            target, *compare = job.targets
+            if overwrite or not target.exists():
+                images.write(target, result, encoding)
+            for path in compare:
+                if overwrite or not path.exists():
+                    images.save(panel(columns, width=PREVIEW), path)
 
-        return Computed(result.size, before, brightness(result.samples), write)
+        before, after = (brightness(each.samples) for each in (picture, result))
+        return Computed(picture.size, before, after, write)
 
     return flow(jobs, compute, overwrite=overwrite, together=16 if enhancer.device.type == "cuda" else 1)
 

@@ -27,8 +27,8 @@ Steps: TypeAlias = Generator[float, None, Result]
 SAMPLED = 1024
 """Pixels along the shorter side that are enough to make a thumbnail of."""
 WORKSPACE = {"cpu": 300 << 20, "cuda": 6 << 30, "mps": 1 << 30}
-"""Bytes that one tile may take where memory is plenty, and 2 more for each pixel of the picture: in proportion to what
-that takes itself. Larger tiles compute less twice."""
+"""Bytes that one tile may take where memory is plenty, and 3 more for each pixel of the picture, as much as that takes
+itself. Larger tiles compute less twice."""
 AROUND = 110
 """Bytes of a tile's pixel besides the network's activations: the picture, its maps and the result, in floats."""
 
@@ -114,19 +114,14 @@ class Enhancer:
         return Retinex(*finish(self.decomposed(picture, Look(denoise=denoise), dtype=torch.float32))[:3])
 
     def enhanced(
-        self, pictures: Sequence[Picture], look: Look = PLAIN, *, dtype: torch.dtype | None = None, spend: bool = False
+        self, pictures: Sequence[Picture], look: Look = PLAIN, *, dtype: torch.dtype | None = None
     ) -> Steps[list[Picture]]:
-        """Enhance pictures of one size and type together, into ``dtype`` or their own.
-
-        To ``spend`` them is to write the results over them, as far as the type allows: half the memory.
-        """
+        """Enhance pictures of one size and type together, into ``dtype`` or their own."""
         looks = [look.suited(log_average(picture.samples)) for picture in pictures]
-        into = dtype or pictures[0].samples.dtype
-        spend = spend and into == pictures[0].samples.dtype
-        results = [picture.samples if spend else converted(picture.samples, into) for picture in pictures]
+        results = [converted(picture.samples, dtype or picture.samples.dtype) for picture in pictures]
         todo = [number for number, look in enumerate(looks) if look.strength > 0]
         profiles = [Profile.of(pictures[number].origin.icc) for number in todo]
-        bf16 = self._rough(into)
+        bf16 = self._rough(results[0].dtype)
         for tile in self._tiles([pictures[number].samples for number in todo], profiles, look.halo, bf16=bf16):
             maps = cleaned(tile.maps, look)
             for row, (number, profile) in enumerate(zip(todo, profiles, strict=True)):
@@ -165,9 +160,10 @@ class Enhancer:
         halo = ceil((self.net.HALO + halo) / self.net.MULTIPLE) * self.net.MULTIPLE
         context = self._context(given, profiles)
         boxes = list(tiling.boxes(height, width, self._tile_size(height, width, len(given), halo, bf16=bf16)))
-        for count, (box, seen, parts) in enumerate(tiling.views(given, boxes, halo), 1):
+        for count, box in enumerate(boxes, 1):
+            seen = box.grown(halo, height, width)
             with torch.inference_mode():
-                low = self._pixels(parts, profiles)
+                low = self._pixels([seen.cut(samples) for samples in given], profiles)
                 with self._turn, torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
                     maps = self._maps(low, context)
             yield Tile(box, seen, count / len(boxes), low, maps)
@@ -208,7 +204,7 @@ class Enhancer:
         if self.tile != "auto":
             side = ceil(self.tile / self.net.MULTIPLE) * self.net.MULTIPLE
             return side, side
-        wanted = WORKSPACE[self.device.type] + 2 * height * width * count
+        wanted = WORKSPACE[self.device.type] + 3 * height * width * count
         room = min(wanted, device.free_memory(self.device) // 2)
         pixels = int(room / (self.net.BYTES * (0.6 if bf16 else 1) + AROUND) / count)
         return tiling.fitting(height, width, pixels, halo=halo, multiple=self.net.MULTIPLE)

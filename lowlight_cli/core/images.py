@@ -97,12 +97,12 @@ def decoded(source: Path | io.BytesIO) -> Picture:
                 raise PictureError("16-bit colour of a rare layout: save it as RGB with interleaved channels")
             return from_image(image)
         upright(image)
-        origin, values = origin_of(image), np.zeros((image.height, image.width, len(image.getbands())), np.uint16)
-        for half, shift in ((image, 8), (again, 0)):
-            upright(half)
-            for rows, part in bands(half):
-                values[rows] |= part.astype(np.uint16) << shift
-            half.close()
+        origin, values = origin_of(image), array(image).astype(np.uint16)
+        image.close()
+        values <<= 8
+        upright(again)
+        for rows, part in bands(again):
+            values[rows] |= part
         return from_array(values, origin)
 
 

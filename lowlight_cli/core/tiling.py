@@ -5,11 +5,10 @@ picture is read from its thumbnail once and handed to every tile. So a tile that
 each side, and starts on a ``MULTIPLE``, computes exactly what the whole picture would: no blending, no seams.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from math import ceil
 from typing import NamedTuple
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -48,26 +47,6 @@ def boxes(height: int, width: int, tile: int | tuple[int, int]) -> Iterator[Box]
     for top in range(0, height, tall):
         for left in range(0, width, wide):
             yield Box(top, left, min(top + tall, height), min(left + wide, width))
-
-
-def views(pictures: Sequence[Tensor], boxes: Iterable[Box], halo: int) -> Iterator[tuple[Box, Box, list[Tensor]]]:
-    """Each box, the box that it sees with its halo, and what was there at the start in each (C, H, W) picture.
-
-    The boxes come row by row, as ``boxes`` yields them. Results may be written over the pictures on the way: what is
-    still to be seen has been copied, a row of boxes at a time.
-    """
-    height, width = pictures[0].shape[1:]
-    top = bottom = 0
-    strips = [picture[:, :0] for picture in pictures]
-    for box in boxes:
-        seen = box.grown(halo, height, width)
-        if box.left == 0:
-            strips = [
-                torch.cat([strip[:, seen.top - top :], picture[:, bottom : seen.bottom]], dim=1)
-                for strip, picture in zip(strips, pictures, strict=True)
-            ]
-            top, bottom = seen.top, seen.bottom
-        yield box, seen, [strip[:, :, seen.left : seen.right] for strip in strips]
 
 
 def fitting(height: int, width: int, pixels: int, *, halo: int, multiple: int) -> tuple[int, int]:
