@@ -27,8 +27,8 @@ Steps: TypeAlias = Generator[float, None, Result]
 SAMPLED = 1024
 """Pixels along the shorter side that are enough to make a thumbnail of."""
 WORKSPACE = {"cpu": 300 << 20, "cuda": 6 << 30, "mps": 1 << 30}
-"""Bytes that one tile may take where memory is plenty, and 3 more for each pixel of the picture, as much as that takes
-itself. Larger tiles compute less twice."""
+"""Bytes that one tile may take where memory is plenty, and 2 more for each pixel of the picture, in proportion to what
+that takes itself. Larger tiles compute less twice."""
 AROUND = 110
 """Bytes of a tile's pixel besides the network's activations: the picture, its maps and the result, in floats."""
 
@@ -204,7 +204,7 @@ class Enhancer:
         if self.tile != "auto":
             side = ceil(self.tile / self.net.MULTIPLE) * self.net.MULTIPLE
             return side, side
-        wanted = WORKSPACE[self.device.type] + 3 * height * width * count
+        wanted = WORKSPACE[self.device.type] + 2 * height * width * count
         room = min(wanted, device.free_memory(self.device) // 2)
         pixels = int(room / (self.net.BYTES * (0.6 if bf16 else 1) + AROUND) / count)
         return tiling.fitting(height, width, pixels, halo=halo, multiple=self.net.MULTIPLE)
