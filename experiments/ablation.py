@@ -14,15 +14,15 @@ from typing import Any
 from unittest.mock import patch
 
 import torch
-from four_ways import held_out, table
+from four_ways import insert, table
+from held_out import held_out
 from torch import Tensor
 
 from lowlight_cli.core import checkpoints, contextbank, engine, images, losses, metrics, tiling
 from lowlight_cli.core.events import Step
-from lowlight_cli.core.networks import RetinexPlus, retinex_plus, thumbnail
+from lowlight_cli.core.networks import retinex_plus, thumbnail
 from lowlight_cli.settings import TrainSettings
 
-RESULTS = Path(__file__).with_name("RESULTS.md")
 BEGIN, END = "<!-- written by experiments/ablation.py -->", "<!-- end of ablation -->"
 
 
@@ -36,17 +36,20 @@ def without(*names: str) -> Callable[..., losses.Terms]:
     return restoration
 
 
-def blind(self: RetinexPlus, picture: Tensor) -> Tensor:
+whole_context = retinex_plus.GlobalNet.forward
+
+
+def blind(self: retinex_plus.GlobalNet, picture: Tensor) -> Tensor:
     """The exposure, and a context of zeros."""
-    context = self.globals(picture)
+    context = whole_context(self, picture)
     return torch.cat([context[:, :3], torch.zeros_like(context[:, 3:])], dim=1)
 
 
-def fixed(self: RetinexPlus, picture: Tensor) -> Tensor:
+def fixed(self: retinex_plus.GlobalNet, picture: Tensor) -> Tensor:
     """The context, under an exposure that leads every picture to the same mean."""
     mean = picture.mean(dim=(1, 2, 3)).clamp(min=retinex_plus.DARKEST)
     stops = torch.log(retinex_plus.MEAN / mean)[:, None].expand(-1, 3)
-    return torch.cat([stops, self.globals(picture)[:, 3:]], dim=1)
+    return torch.cat([stops, whole_context(self, picture)[:, 3:]], dim=1)
 
 
 class CropBank(contextbank.ContextBank):
@@ -62,8 +65,8 @@ ROWS: dict[str, Row] = {
     "full": ("everything", {}, []),
     "own": ("brightness from the patches' own pictures alone", {}, [patch.object(contextbank, "MORE", 0)]),
     "crop": ("exposure and context from the patch", {}, [patch.object(engine, "ContextBank", CropBank)]),
-    "exposure": ("every picture to the same mean", {}, [patch.object(RetinexPlus, "context", fixed)]),
-    "context": ("no context in the local net", {}, [patch.object(RetinexPlus, "context", blind)]),
+    "exposure": ("every picture to the same mean", {}, [patch.object(retinex_plus.GlobalNet, "forward", fixed)]),
+    "context": ("no context in the local net", {}, [patch.object(retinex_plus.GlobalNet, "forward", blind)]),
     "ssim": ("no SSIM term", {}, [patch.object(losses, "restoration", without("ssim"))]),
     "colour": ("no mean-colour term", {}, [patch.object(losses, "restoration", without("colour"))]),
     "photos": ("LOL alone, for as many steps", {"dataset": ("lol",), "photos": None}, []),
@@ -104,7 +107,7 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=Path("runs/ablation"))
     parser.add_argument("--epochs", type=int, default=15)
     given = parser.parse_args()
-    pairs = held_out(given.data)
+    pairs = held_out(given.data).validation
     recipe = Path(__file__).with_name("retinex_plus.toml")
     common = {"data": given.data, "photos": given.photos, "epochs": given.epochs, "validate_every": given.epochs}
     figures = {}
@@ -126,10 +129,7 @@ def main() -> None:
         away = f"{psnr - base[0]:+.2f} / {ssim - base[1]:+.4f}"
         lines.append([ROWS[name][0], f"{psnr:.2f}", f"{ssim:.4f}", f"{gt_mean:.2f}", away])
     text = table(["retinex-plus with", "PSNR dB", "SSIM RGB", "PSNR dB, GT mean", "against everything"], lines)
-    before, rest = RESULTS.read_text(encoding="utf-8").split(BEGIN)
-    after = rest.split(END)[1]
-    RESULTS.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}", encoding="utf-8")
-    print(RESULTS)
+    insert(text, BEGIN, END)
 
 
 if __name__ == "__main__":

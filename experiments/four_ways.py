@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
-from readme_figures import FIGURES, SAMPLES, Columns, stack
+from held_out import held_out
+from readme_figures import SAMPLES, Columns, stack
 from torch import Tensor
 
 from lowlight_cli.core import datasets, images, losses, metrics
@@ -75,14 +76,6 @@ def apart(terms: Figures) -> tuple[float, float]:
     return sum(terms.values()) - relighting, relighting
 
 
-def held_out(data: Path) -> Pairs:
-    """The pairs of our485 that no run with the default seed trains on."""
-    settings = TrainSettings()
-    found = datasets.to_train_on(("lol",), data, None, settings.seed)
-    pictures, faults = zip(*datasets.examined(found), strict=True)
-    return datasets.split(found, pictures, faults, fraction=settings.validation, seed=settings.seed).validation
-
-
 def eval15(data: Path) -> Pairs:
     """LOL's test pairs."""
     return list(datasets.decoded(datasets.pairs(datasets.folder("lol", data, "test"))))
@@ -131,6 +124,14 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Markdown."""
     lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def insert(text: str, begin: str, end: str) -> None:
+    """Write ``text`` into RESULTS.md, between two marks, instead of what is there."""
+    before, rest = RESULTS.read_text(encoding="utf-8").split(begin)
+    after = rest.split(end)[1]
+    RESULTS.write_text(f"{before}{begin}\n\n{text}\n\n{end}{after}", encoding="utf-8")
+    print(RESULTS)
 
 
 def described(run: Run) -> str:
@@ -202,7 +203,6 @@ def pictures(enhancers: dict[str, Enhancer]) -> None:
         light.append([(f"I_hat {labels[name]}", maps[name].relit.clamp(0, 1)) for name in names])
     stack(bright, "four_ways.jpg", width=260)
     stack(light, "four_ways_light.jpg", width=260)
-    assert FIGURES.exists()
 
 
 def main() -> None:
@@ -215,7 +215,7 @@ def main() -> None:
     call: dict[str, Any] = {"capture_output": True, "text": True, "check": False}
     commit = given.commit or subprocess.run(["git", "rev-parse", "--short", "HEAD"], **call).stdout.strip()
     runs = [Run.read(folder) for folder in given.runs]
-    sets = {"held out": held_out(given.data), "eval15": eval15(given.data)}
+    sets = {"held out": held_out(given.data).validation, "eval15": eval15(given.data)}
     enhancers = {run.name: Enhancer(str(run.model)) for run in runs}
     found = {
         run.name: {name: measured(enhancers[run.name], pairs, run.settings.weights) for name, pairs in sets.items()}
@@ -223,13 +223,7 @@ def main() -> None:
     }
     pictures(enhancers)
     how = f"`make experiments`, commit {commit}, {given.hardware}, torch {torch.__version__}."
-    text = RESULTS.read_text(encoding="utf-8")
-    before, rest = text.split(BEGIN)
-    after = rest.split(END)[1]
-    RESULTS.write_text(
-        f"{before}{BEGIN}\n\n{how}\n\n{tables(runs, found, enhancers)}\n\n{END}{after}", encoding="utf-8"
-    )
-    print(RESULTS)
+    insert(f"{how}\n\n{tables(runs, found, enhancers)}", BEGIN, END)
 
 
 if __name__ == "__main__":

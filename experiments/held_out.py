@@ -16,12 +16,17 @@ from lowlight_cli.core.enhancer import Enhancer
 from lowlight_cli.settings import TrainSettings
 
 
+def held_out(data: Path) -> datasets.TrainingSet:
+    """LOL's training pairs as `lowlight train` splits them by default."""
+    settings = TrainSettings()
+    found = datasets.to_train_on(("lol",), data, None, settings.seed)
+    pictures, faults = zip(*datasets.examined(found), strict=True)
+    return datasets.split(found, pictures, faults, fraction=settings.validation, seed=settings.seed)
+
+
 def main() -> None:
     place, *models = sys.argv[1:]
-    settings = TrainSettings()
-    found = datasets.to_train_on(("lol",), Path(place), None, settings.seed)
-    pictures, faults = zip(*datasets.examined(found), strict=True)
-    split = datasets.split(found, pictures, faults, fraction=settings.validation, seed=settings.seed)
+    split = held_out(Path(place))
     print(f"{len(split.validation)} pairs: model, PSNR dB, SSIM RGB, PSNR dB with GT mean, worst")
     for model in models:
         enhancer = Enhancer(model)

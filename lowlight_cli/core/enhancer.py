@@ -167,6 +167,9 @@ class Enhancer:
                 with self._turn, torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
                     maps = self._maps(low, context)
             yield Tile(box, seen, count / len(boxes), low, maps)
+            del low, maps
+            if len(boxes) > 1:
+                device.give_back_memory()
 
     def _pixels(self, given: Sequence[Tensor], profiles: Sequence[Profile | None]) -> Tensor:
         """(C, H, W) samples of one shape as sRGB, (B, 3, H, W), on the device."""

@@ -54,11 +54,12 @@ class PlusObjective(nn.Module):
         """Terms by name for a batch of patches (B, 3, H, W) and the thumbnails of their pictures (B, 3, 64, 64); and
         perhaps those of more pictures, low and high, (B, M, 3, 64, 64)."""
         low = low.contiguous(memory_format=torch.channels_last)
-        dark, bright = (
-            torch.cat([own, *(others.flatten(0, 1) for others in more[side : side + 1])])
-            for side, own in enumerate((low_thumbnail, high_thumbnail))
-        )
-        context = self.net.context(dark)
+        dark, bright = low_thumbnail, high_thumbnail
+        if more:
+            dark, bright = (
+                torch.cat([own, others.flatten(0, 1)]) for own, others in zip((dark, bright), more, strict=True)
+            )
+        context = self.net.globals(dark)  # each by itself: averaging them is for use
         with torch.autocast(low.device.type, torch.bfloat16, enabled=self.bf16):
             restored = self.net.restore(low, context[: len(low)])
         restored = Restored(*(maps.float() for maps in restored))

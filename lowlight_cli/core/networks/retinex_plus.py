@@ -192,9 +192,14 @@ class RetinexPlus(nn.Module):
         self.locals = LocalNet(widths, depths, context)
 
     def context(self, thumbnail: Tensor) -> Tensor:
-        """What the local network is told about the whole picture, (B, 3 + K), from its (B, 3, 64, 64) thumbnail."""
-        context: Tensor = self.globals(thumbnail)
-        return context
+        """What the local network is told about the whole picture, (B, 3 + K), from its (B, 3, 64, 64) thumbnail.
+
+        The mean of what the thumbnail and its three mirror images say: on scenes not trained on, its exposure is nearer
+        the truth than any one's.
+        """
+        mirrored = torch.cat([thumbnail.flip(dims) for dims in ((), (2,), (3,), (2, 3))])
+        contexts: Tensor = self.globals(mirrored)
+        return contexts.unflatten(0, (4, -1)).mean(dim=0)
 
     @staticmethod
     def gain(context: Tensor) -> Tensor:
