@@ -29,6 +29,8 @@ SAMPLED = 1024
 WORKSPACE = {"cpu": 300 << 20, "cuda": 6 << 30, "mps": 1 << 30}
 """Bytes that one tile may take where memory is plenty, and 2 more for each pixel of the picture, in proportion to what
 that takes itself. Larger tiles compute less twice."""
+HUGE = 20_000_000
+"""Pixels of a picture from which on memory is given back after each tile, which costs some 5 % of the time."""
 AROUND = 110
 """Bytes of a tile's pixel besides the network's activations: the picture, its maps and the result, in floats."""
 
@@ -168,7 +170,7 @@ class Enhancer:
                     maps = self._maps(low, context)
             yield Tile(box, seen, count / len(boxes), low, maps)
             del low, maps
-            if len(boxes) > 1:
+            if height * width > HUGE:
                 device.give_back_memory()
 
     def _pixels(self, given: Sequence[Tensor], profiles: Sequence[Profile | None]) -> Tensor:
