@@ -30,7 +30,7 @@ WORKSPACE = {"cpu": 300 << 20, "cuda": 6 << 30, "mps": 1 << 30}
 """Bytes that one tile may take where memory is plenty, and 2 more for each pixel of the picture, in proportion to what
 that takes itself. Larger tiles compute less twice."""
 HUGE = 20_000_000
-"""Pixels of a picture from which on memory is given back after each tile, which costs some 5 % of the time."""
+"""Pixels of a picture from which on memory is given back after each tile, which takes time."""
 AROUND = 110
 """Bytes of a tile's pixel besides the network's activations: the picture, its maps and the result, in floats."""
 
@@ -169,7 +169,6 @@ class Enhancer:
                 with self._turn, torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
                     maps = self._maps(low, context)
             yield Tile(box, seen, count / len(boxes), low, maps)
-            del low, maps
             if height * width > HUGE:
                 device.give_back_memory()
 
