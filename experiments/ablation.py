@@ -3,10 +3,11 @@
     python experiments/ablation.py --data data --photos data/photos [--epochs 15] [ROW...]
 
 Every row is a run of its own in runs/ablation/ROW that goes on where it stopped; the table of all finished rows
-is written into RESULTS.md, between its two marks. All runs share seed, data and number of steps.
+is written into RESULTS.md, between its two marks. All runs share seed, data and number of steps; "full" comes first.
 """
 
 import argparse
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -99,6 +100,12 @@ def judged(model: Path, pairs: Any) -> list[float]:
     return [float(value) for value in torch.tensor(rows, dtype=torch.double).mean(dim=0)]
 
 
+def pairs_of(run: Path) -> int:
+    """How many pairs a run trains on."""
+    with (run / "events.jsonl").open() as events:
+        return int(json.loads(events.readline())["train_pairs"])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("rows", nargs="*", default=list(ROWS))
@@ -107,7 +114,8 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=Path("runs/ablation"))
     parser.add_argument("--epochs", type=int, default=15)
     given = parser.parse_args()
-    pairs = held_out(given.data).validation
+    lol = held_out(given.data)
+    pairs = lol.validation
     recipe = Path(__file__).with_name("retinex_plus.toml")
     common = {"data": given.data, "photos": given.photos, "epochs": given.epochs, "validate_every": given.epochs}
     figures = {}
@@ -116,13 +124,16 @@ def main() -> None:
         with all_of(patches):
             if name in given.rows:
                 how = TrainSettings.load(recipe, **common).model_dump() | options
-                if "photos" in options:  # half the pairs
-                    how["epochs"] = how["validate_every"] = round(given.epochs * 851 / 458)
+                if "photos" in options:
+                    fewer = pairs_of(given.runs / "full") / len(lol.train)
+                    how["epochs"] = how["validate_every"] = round(given.epochs * fewer)
                 for event in engine.train(TrainSettings.model_validate(how), given.runs / name):
                     if isinstance(event, Step) and event.step % 100 == 0:
                         print(name, event.step, round(event.loss, 4), flush=True)
             if last.exists():
                 figures[name] = judged(last, pairs)
+    if "full" not in figures:
+        raise SystemExit(f"{given.runs}: train the row full first")
     base = figures["full"]
     lines = []
     for name, (psnr, ssim, gt_mean) in figures.items():
