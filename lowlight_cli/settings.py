@@ -228,6 +228,7 @@ class EvaluateSettings(Settings):
     baseline: Annotated[tuple[Baseline, ...], BeforeValidator(comma_separated)] = described(
         (), "A classical method: input, gamma, histeq, clahe, lime; may be given several times."
     )
+    denoise: Literal["off", "light", "strong"] = described("off", "Smooth away the noise of dark places, models only.")
     lpips: bool = described(True, "Measure LPIPS too, where the extra metrics and its weights can be had.")
     niqe: Path | None = described(
         None, "Pristine model of NIQE, an .npz file with mean and covariance. Default: our own fit."

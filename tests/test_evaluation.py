@@ -126,6 +126,23 @@ def test_reflectances_of_low_and_high_are_compared(pair_folder: Path, tiny_model
     assert row.figures["reflectance_consistency"] == pytest.approx(expected, abs=1e-6)
 
 
+def test_denoising_is_measured_and_noted(pair_folder: Path, tiny_model: Path) -> None:
+    settings = EvaluateSettings(
+        dataset=str(pair_folder), model=(str(tiny_model),), baseline=("input",), denoise="light", lpips=False
+    )
+    *_, finished = evaluation.run(settings)
+    assert isinstance(finished, evaluation.Finished)
+    low, high = (side.float() / 255 for side in datasets.decode(datasets.pairs(pair_folder)[0]))
+    enhancer = Enhancer(str(tiny_model), "cpu")
+    expected = images.quantised(enhancer.enhance(low, denoise="light")) / 255
+    plain = images.quantised(enhancer.enhance(low)) / 255
+    model, baseline, _ = finished.report.results
+    assert model.rows[0].figures["psnr"] == pytest.approx(metrics.psnr(expected[None], high[None]).item(), abs=1e-4)
+    assert not torch.equal(expected, plain)
+    assert baseline.rows[0].figures["psnr"] == pytest.approx(metrics.psnr(low[None], high[None]).item(), abs=1e-4)
+    assert "models with --denoise light" in finished.report.notes
+
+
 def test_known_maps_are_scored(tmp_path: Path, tiny_model: Path) -> None:
     """The true maps of one picture are what the model itself says, of another they are something else."""
     enhancer = Enhancer(str(tiny_model), "cpu")

@@ -27,6 +27,7 @@ from .device import choose
 from .enhancer import Enhancer
 from .errors import LowlightError
 from .gallery import Gallery
+from .look import Denoise
 from .lpips import Lpips
 from .lpips import load as load_lpips
 from .networks import Network, Retinex
@@ -89,15 +90,27 @@ def labels(models: Sequence[str]) -> list[str]:
     return [stem if taken.count(stem) == 1 else model for stem, model in zip(stems, models, strict=True)]
 
 
-def systems(models: Sequence[str], baselines: Sequence[str], device_name: str) -> list[System]:
-    """The models by name or file, then the baselines by name; each once."""
+def systems(
+    models: Sequence[str], baselines: Sequence[str], device_name: str, denoise: Denoise = "off"
+) -> list[System]:
+    """The models by name or file, their reflectance denoised, then the baselines by name; each once."""
     models = list(dict.fromkeys(models))
-    found = []
-    for name, model in zip(labels(models), models, strict=True):
-        enhancer = Enhancer(model, device_name)
-        enhancer.enhance(torch.rand(3, 64, 64))  # the first pass pays for preparations that the clock is not to see
-        found.append(System(name, "model", enhancer.enhance, enhancer.decompose, enhancer.net, enhancer.about))
+    found = [of_model(name, model, device_name, denoise) for name, model in zip(labels(models), models, strict=True)]
     return found + [System(name, "baseline", BASELINES[name]) for name in dict.fromkeys(baselines)]
+
+
+def of_model(name: str, model: str, device_name: str, denoise: Denoise) -> System:
+    """A model, ready to be timed."""
+    enhancer = Enhancer(model, device_name)
+
+    def enhance(low: Tensor) -> Tensor:
+        return enhancer.enhance(low, denoise=denoise)
+
+    def decompose(low: Tensor) -> Retinex:
+        return enhancer.decompose(low, denoise=denoise)
+
+    enhance(torch.rand(3, 64, 64))  # the first pass pays for preparations that the clock is not to see
+    return System(name, "model", enhance, decompose, enhancer.net, enhancer.about)
 
 
 def result(system: System, pixels: Pixels) -> Result:
@@ -228,7 +241,9 @@ def tones(measured: Measured) -> Tensor:
 def run(settings: EvaluateSettings) -> Iterator[Progress | Finished]:
     """The whole of ``lowlight evaluate`` but for the reports: says how far it is, and ends with what it found."""
     notes: list[str] = []
-    by = systems(settings.model, settings.baseline, settings.device)
+    by = systems(settings.model, settings.baseline, settings.device, settings.denoise)
+    if settings.denoise != "off":
+        notes.append(f"models with --denoise {settings.denoise}")
     place = datasets.folder(settings.dataset, settings.data, "test" if settings.protocol == "official" else "train")
     found = samples(place)
     outputs.check(settings, {path.resolve() for sample in found for path in sample[1:] if path is not None})
