@@ -7,7 +7,6 @@ is written into RESULTS.md, between its two marks. All runs share seed, data and
 """
 
 import argparse
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -100,12 +99,6 @@ def judged(model: Path, pairs: Any) -> list[float]:
     return [float(value) for value in torch.tensor(rows, dtype=torch.double).mean(dim=0)]
 
 
-def pairs_of(run: Path) -> int:
-    """How many pairs a run trains on."""
-    with (run / "events.jsonl").open() as events:
-        return int(json.loads(events.readline())["train_pairs"])
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("rows", nargs="*", default=list(ROWS))
@@ -123,10 +116,11 @@ def main() -> None:
         last = given.runs / name / "last.safetensors"
         with all_of(patches):
             if name in given.rows:
-                how = TrainSettings.load(recipe, **common).model_dump() | options
+                whole = TrainSettings.load(recipe, **common)
+                how = whole.model_dump() | options
                 if "photos" in options:
-                    fewer = pairs_of(given.runs / "full") / len(lol.train)
-                    how["epochs"] = how["validate_every"] = round(given.epochs * fewer)
+                    more = len(held_out(given.data, whole).train) / len(lol.train)
+                    how["epochs"] = how["validate_every"] = round(given.epochs * more)
                 for event in engine.train(TrainSettings.model_validate(how), given.runs / name):
                     if isinstance(event, Step) and event.step % 100 == 0:
                         print(name, event.step, round(event.loss, 4), flush=True)

@@ -16,10 +16,10 @@ from lowlight_cli.core.enhancer import Enhancer
 from lowlight_cli.settings import TrainSettings
 
 
-def held_out(data: Path) -> datasets.TrainingSet:
-    """LOL's training pairs as `lowlight train` splits them by default."""
-    settings = TrainSettings()
-    found = datasets.to_train_on(("lol",), data, None, settings.seed)
+def held_out(data: Path, settings: TrainSettings | None = None) -> datasets.TrainingSet:
+    """The training pairs as `lowlight train` splits them: by default LOL's, with its own settings."""
+    settings = settings or TrainSettings()
+    found = datasets.to_train_on(settings.dataset, data, settings.photos, settings.seed)
     pictures, faults = zip(*datasets.examined(found), strict=True)
     return datasets.split(found, pictures, faults, fraction=settings.validation, seed=settings.seed)
 
