@@ -60,10 +60,17 @@ class CropBank(contextbank.ContextBank):
         return low, high, thumbnail(low), thumbnail(high)
 
 
+class OwnBank(contextbank.ContextBank):
+    """Gives no thumbnails but those of the patches' own pictures."""
+
+    def patches(self, *given: Any) -> tuple[Tensor, ...]:
+        return super().patches(*given)[:4]
+
+
 Row = tuple[str, dict[str, Any], list[Any]]
 ROWS: dict[str, Row] = {
     "full": ("everything", {}, []),
-    "own": ("brightness from the patches' own pictures alone", {}, [patch.object(contextbank, "MORE", 0)]),
+    "own": ("brightness from the patches' own pictures alone", {}, [patch.object(engine, "ContextBank", OwnBank)]),
     "crop": ("exposure and context from the patch", {}, [patch.object(engine, "ContextBank", CropBank)]),
     "exposure": ("every picture to the same mean", {}, [patch.object(retinex_plus.GlobalNet, "forward", fixed)]),
     "context": ("no context in the local net", {}, [patch.object(retinex_plus.GlobalNet, "forward", blind)]),
@@ -87,9 +94,11 @@ def all_of(patches: list[Any]) -> Iterator[None]:
 
 
 @torch.inference_mode()
-def judged(model: Path, pairs: Any) -> list[float]:
-    """Mean PSNR and SSIM (RGB) of the 8-bit result, and PSNR with GT mean."""
-    net, _ = checkpoints.load(str(model))
+def judged(model: Path, pairs: Any) -> list[float] | None:
+    """Mean PSNR and SSIM (RGB) of the 8-bit result, and PSNR with GT mean. None if the run is not at its end."""
+    net, about = checkpoints.load(str(model))
+    if about["epoch"] < about["settings"]["epochs"]:
+        return None
     rows = []
     for low, high in ((low[None].float() / 255, high[None].float() / 255) for low, high in pairs):
         ours = images.quantised(tiling.run(net, low).enhanced[0])[None] / 255
@@ -124,10 +133,10 @@ def main() -> None:
                 for event in engine.train(TrainSettings.model_validate(how), given.runs / name):
                     if isinstance(event, Step) and event.step % 100 == 0:
                         print(name, event.step, round(event.loss, 4), flush=True)
-            if last.exists():
-                figures[name] = judged(last, pairs)
+            if last.exists() and (row := judged(last, pairs)):
+                figures[name] = row
     if "full" not in figures:
-        raise SystemExit(f"{given.runs}: train the row full first")
+        raise SystemExit(f"{given.runs}: the row full is not finished")
     base = figures["full"]
     lines = []
     for name, (psnr, ssim, gt_mean) in figures.items():
