@@ -49,6 +49,7 @@ def tile_side(value: object) -> object:
 Names = Annotated[tuple[str, ...], BeforeValidator(comma_separated), Field(min_length=1)]
 Epochs = Annotated[tuple[NonNegativeInt, ...], BeforeValidator(comma_separated)]
 Tile = Annotated[Literal["auto", "off"] | int, BeforeValidator(tile_side)]
+Denoise = Literal["off", "light", "strong"]
 Device = Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")]
 
 
@@ -228,7 +229,7 @@ class EvaluateSettings(Settings):
     baseline: Annotated[tuple[Baseline, ...], BeforeValidator(comma_separated)] = described(
         (), "A classical method: input, gamma, histeq, clahe, lime; may be given several times."
     )
-    denoise: Literal["off", "light", "strong"] = described("off", "Smooth away the noise of dark places, models only.")
+    denoise: Denoise = described("off", "Smooth away the noise of dark places, models only.")
     lpips: bool = described(True, "Measure LPIPS too, where the extra metrics and its weights can be had.")
     niqe: Path | None = described(
         None, "Pristine model of NIQE, an .npz file with mean and covariance. Default: our own fit."
@@ -257,7 +258,7 @@ class PictureSettings(Settings):
     out: Path | None = described(None, "Where results go.")
     model: str = described(DEFAULT_MODEL, "Packaged model or .safetensors file.")
     overwrite: bool = described(False, "Replace results that exist; without it they are skipped.")
-    denoise: Literal["off", "light", "strong"] = described("off", "Smooth away the noise of dark places.")
+    denoise: Denoise = described("off", "Smooth away the noise of dark places.")
     dry_run: bool = described(False, "Say what would be done, and do nothing.")
     json_lines: bool = described(False, "Print one JSON object a picture.")
     device: Device = described("auto", "auto, cpu, cuda, cuda:N or mps.")

@@ -12,11 +12,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ..settings import DEFAULT_MODEL
+from ..settings import DEFAULT_MODEL, Denoise
 from . import checkpoints, device, images, tiling
 from .colour import Profile
 from .errors import LowlightError
-from .look import PLAIN, Denoise, Look, cleaned, rendered
+from .look import PLAIN, Look, cleaned, rendered
 from .networks import Retinex, RetinexPlus, thumbnail
 from .picture import Picture, converted, log_average, luma, quantised, scaled
 

@@ -20,14 +20,13 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from ..settings import EvaluateSettings, TrainSettings
+from ..settings import Denoise, EvaluateSettings, TrainSettings
 from . import datasets, images, metrics, outputs, tiling
 from .baselines import BASELINES
 from .device import choose
 from .enhancer import Enhancer
 from .errors import LowlightError
 from .gallery import Gallery
-from .look import Denoise
 from .lpips import Lpips
 from .lpips import load as load_lpips
 from .networks import Network, Retinex

@@ -1,15 +1,14 @@
 """From the maps of a network to the picture that people want: how strong, how clean, and what to leave alone."""
 
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import torch
 from torch import Tensor
 
+from ..settings import Denoise
 from . import denoise
 from .networks import Retinex
 
-Denoise = Literal["off", "light", "strong"]
 BRIGHT = (0.5, 0.9)
 """Light, or brightest channel, from which on highlights are protected, and from which on they are left alone."""
 WELL_EXPOSED = (0.20, 0.33)

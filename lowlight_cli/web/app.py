@@ -27,7 +27,7 @@ from ..core.look import Look
 from ..core.metadata import Origin
 from ..core.panel import panel
 from ..core.picture import Picture, brightness, converted, log_average, luma, quantised, scaled, to_image
-from ..settings import DEFAULT_MODEL, ServeSettings
+from ..settings import DEFAULT_MODEL, Denoise, ServeSettings
 from . import uploads
 from .desk import Desk, FullError, GoneError, TooLongError, Turn
 from .parts import MULTIPART, multipart
@@ -57,7 +57,7 @@ class DecomposeForm(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     model: str = ""
-    denoise: Literal["off", "light", "strong"] = "off"
+    denoise: Denoise = "off"
 
 
 class EnhanceForm(DecomposeForm):
