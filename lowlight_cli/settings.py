@@ -167,6 +167,12 @@ class TrainSettings(Settings):
     epochs: PositiveInt = described(100, "Passes over the pairs, in each phase.")
     batch: PositiveInt = described(16, "Patches a step.")
     patch: Annotated[int, Field(ge=16, multiple_of=8)] = described(48, "Side of a patch in px; the paper prints 96.")
+    mixup: Annotated[float, Field(ge=0, le=1)] = described(
+        0.0, "Share of the patches that are blended with another pair's; 0 is off."
+    )
+    tint: NonNegativeFloat = described(
+        0.0, "Vary both pictures of a pair alike in colour: deviation of the channels' gains; 0 is off."
+    )
     optimizer: Literal["adam", "adamw"] = described("adam", "Adam, or Adam with decoupled weight decay of 0.01.")
     lr: PositiveFloat = described(1e-3, "Learning rate at the start.")
     decom_lr: PositiveFloat | None = described(None, "The same for Decom-Net alone. Default: lr.")

@@ -107,6 +107,7 @@ def test_an_interrupted_run_ends_with_the_same_weights(saves: int, pair_folder: 
 
 
 FANCY = {"ema": 0.9, "clip": 0.5, "optimizer": "adamw", "scheduler": "plateau", "patience": 0, "validate_every": 1}
+FANCY |= {"mixup": 0.5, "tint": 0.1}
 
 
 @pytest.mark.parametrize("steps", [1, 3, 4, 6])

@@ -18,6 +18,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ..settings import TrainSettings
 from . import checkpoints, datasets, device, metrics, tiling
+from .augmentation import augmented
 from .contextbank import ContextBank
 from .errors import TrainingError
 from .events import Event, Finished, Phase, Pictured, Reading, Saved, Started, Step, Validated
@@ -170,6 +171,7 @@ class Session:
                 group["lr"] = group["initial_lr"] * fall(settings, self.epoch)
         learning = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
         batches = self.bank.epoch(settings.batch, settings.patch, self.generator)
+        batches = augmented(batches, settings.mixup, settings.tint, self.generator)
         for number, batch in enumerate(batches):
             if number < self.step_in_epoch:
                 continue  # a continued epoch draws again what it drew before the break
