@@ -85,6 +85,26 @@ def test_joint_moves_both_nets_and_the_loss_falls(pair_folder: Path, tmp_path: P
     assert {name.partition(".")[0] for name in weights(tmp_path / "run")} == {"decom", "enhance"}
 
 
+def test_the_best_model_is_that_of_the_highest_ssim(
+    pair_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though an earlier one has the higher PSNR; and a run that goes on still knows it."""
+    figures = iter([(20.0, 0.5), (19.0, 0.7), (21.0, 0.6), (22.0, 0.65)])
+
+    def validate(*_: object) -> dict[str, float]:
+        return dict(zip(("psnr", "ssim"), next(figures), strict=True))
+
+    monkeypatch.setattr(engine, "validate", validate)
+    how = settings(pair_folder, stage="joint", epochs=4, validate_every=1)
+    stream = engine.train(how, tmp_path / "run")
+    seen = list(itertools.takewhile(lambda event: not (isinstance(event, Saved) and event.epoch == 2), stream))
+    stream.close()
+    seen += events(engine.train(how, tmp_path / "run"))
+    assert [event.best for event in seen if isinstance(event, Validated)] == [True, True, False, False]
+    _, about = checkpoints.load(str(tmp_path / "run" / "best.safetensors"))
+    assert (about["epoch"], about["validation"]["ssim"]) == (2, 0.7)
+
+
 def test_the_same_seed_gives_the_same_weights(pair_folder: Path, tmp_path: Path) -> None:
     for name, seed in (("a", 3), ("b", 3), ("c", 4)):
         events(engine.train(settings(pair_folder, stage="joint", seed=seed), tmp_path / name))

@@ -208,9 +208,10 @@ class Session:
             figures = validate(self.result, self.phase, self.held_out, settings)
             if self.plateau is not None:
                 self.plateau.step(figures["loss"])
-            best = figures.get("psnr", -math.inf) > self.best
+            # by SSIM, as PSNR is most of all brightness, which a dark picture leaves to chance (experiments/RESULTS.md)
+            best = figures.get("ssim", -math.inf) > self.best
             if best:
-                self.best = figures["psnr"]
+                self.best = figures["ssim"]
                 if self.ranks.first:
                     about = {"phase": self.phase, "epoch": self.epoch, "validation": figures}
                     self.run.save_best(self.result, about)

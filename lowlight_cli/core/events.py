@@ -52,7 +52,7 @@ class Validated:
     epoch: int
     step: int
     figures: dict[str, float]
-    best: bool
+    best: bool  # the highest SSIM so far
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The folder of a training run: settings, the last and the best model, and the state to resume from."""
+"""The folder of a training run: settings, the last model and that of the best SSIM, and the state to resume from."""
 
 import json
 from collections.abc import Iterator, Mapping
