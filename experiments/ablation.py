@@ -19,7 +19,7 @@ from held_out import held_out
 from torch import Tensor
 
 from lowlight_cli.core import checkpoints, contextbank, engine, images, losses, metrics, tiling
-from lowlight_cli.core.events import Step
+from lowlight_cli.core.events import Saved
 from lowlight_cli.core.networks import retinex_plus, thumbnail
 from lowlight_cli.settings import TrainSettings
 
@@ -78,6 +78,7 @@ ROWS: dict[str, Row] = {
     "colour": ("no mean-colour term", {}, [patch.object(losses, "restoration", without("colour"))]),
     "photos": ("LOL alone, for as many steps", {"dataset": ("lol",), "photos": None}, []),
     "ema": ("no average of the weights", {"ema": 0.0}, []),
+    "mixed": ("mixup (0.5) and tints (0.1)", {"mixup": 0.5, "tint": 0.1}, []),
 }
 
 
@@ -131,8 +132,8 @@ def main() -> None:
                     more = len(held_out(given.data, whole).train) / len(lol.train)
                     how["epochs"] = how["validate_every"] = round(given.epochs * more)
                 for event in engine.train(TrainSettings.model_validate(how), given.runs / name):
-                    if isinstance(event, Step) and event.step % 100 == 0:
-                        print(name, event.step, round(event.loss, 4), flush=True)
+                    if isinstance(event, Saved):
+                        print(f"{name}: epoch {event.epoch + 1} of {how['epochs']}", flush=True)
             if last.exists() and (row := judged(last, pairs)):
                 figures[name] = row
     if "full" not in figures:
