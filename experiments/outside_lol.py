@@ -4,8 +4,8 @@
 
 PHOTOS must be pictures that training never saw. Each is darkened once, always alike: to a light drawn evenly in
 logarithms from 1/30 to 1/2, with noise, shifted white balance and vignetting. Prints the mean PSNR and SSIM (RGB) of
-each model's 8-bit result against the photograph; then how many of the untouched photographs come back bit for bit, and
-the PSNR against the input of the others.
+each model's 8-bit result against the photograph; then how many of the untouched photographs come back bit for bit, the
+PSNR against the input of the others, and the mean PSNR of all of them by the network alone, which spares nothing.
 """
 
 import sys
@@ -35,20 +35,21 @@ def main() -> None:
     place, *models = sys.argv[1:]
     paths = sorted(path for path in Path(place).iterdir() if path.suffix.lower() in images.SUFFIXES)
     enhancers = {model: Enhancer(model) for model in models}
-    found: dict[str, list[tuple[float, float, float]]] = {model: [] for model in ["input", *models]}
+    found: dict[str, list[tuple[float, float, float, float]]] = {model: [] for model in ["input", *models]}
     for path in paths:
         high = images.quantised(reduced(images.read(path).pixels)).float() / 255
         low = darkened(high, path.stem)
-        found["input"].append((*against(low, high), float("inf")))
+        found["input"].append((*against(low, high), torch.inf, torch.inf))
         for model, enhancer in enhancers.items():
             again = against(enhancer.enhance(high), high)[0]
-            found[model].append((*against(enhancer.enhance(low), high), again))
-    print(f"{len(paths)} photographs: model, PSNR dB, SSIM RGB; untouched: unchanged, mean dB and worst of the others")
+            alone = against(enhancer.decompose(high).enhanced, high)[0]
+            found[model].append((*against(enhancer.enhance(low), high), again, alone))
+    print(f"{len(paths)} photographs: model, PSNR dB, SSIM RGB; untouched: unchanged, mean and worst dB of others; net")
     for model, rows in found.items():
-        psnr, ssim, untouched = torch.tensor(rows, dtype=torch.double).unbind(1)
+        psnr, ssim, untouched, by_net = torch.tensor(rows, dtype=torch.double).unbind(1)
         changed = untouched[untouched.isfinite()]
         ours = f"{len(rows) - len(changed)}, {changed.mean():.2f}, {changed.amin():.2f}" if len(changed) else len(rows)
-        print(f"{model}  {psnr.mean():.2f}  {ssim.mean():.4f}; {ours}")
+        print(f"{model}  {psnr.mean():.2f}  {ssim.mean():.4f}; {ours}; {by_net.mean():.2f}")
 
 
 def against(result: torch.Tensor, truth: torch.Tensor) -> tuple[float, float]:
