@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import safetensors.torch
 import torch
+from torch.optim.swa_utils import AveragedModel
 
 from lowlight_cli.core import checkpoints, engine
 from lowlight_cli.core.errors import LowlightError
@@ -218,17 +219,28 @@ def test_each_net_has_its_rate_and_the_plateau_lowers_both(pair_folder: Path, tm
     assert steps[-1].rates["decom"] < 1e-6
 
 
-def test_the_average_is_what_is_saved(pair_folder: Path, tmp_path: Path) -> None:
-    """With a decay near 1 the average stays near the first step's weights while the net itself moves on."""
-    for name, ema in (("plain", 0.0), ("average", 0.999)):
-        events(engine.train(settings(pair_folder, stage="joint", epochs=8, lr=0.01, ema=ema), tmp_path / name))
-    torch.manual_seed(0)
-    start = RetinexNet(4).state_dict()
-    moved = {
-        name: sum((value - start[key]).abs().sum().item() for key, value in weights(tmp_path / name).items())
-        for name in ("plain", "average")
-    }
-    assert moved["average"] < 0.5 * moved["plain"]
+@pytest.mark.parametrize("decay", [0.5, 0.999])
+def test_the_average_is_what_is_saved(
+    decay: float, pair_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The saved weights are those of a naive average over all steps, whose decay grows with their number."""
+    seen: list[dict[str, torch.Tensor]] = []
+    update = AveragedModel.update_parameters
+
+    def watched(average: AveragedModel, net: torch.nn.Module) -> None:
+        seen.append({name: value.clone() for name, value in net.state_dict().items()})
+        update(average, net)
+
+    monkeypatch.setattr(AveragedModel, "update_parameters", watched)
+    events(engine.train(settings(pair_folder, stage="joint", epochs=8, lr=0.01, ema=decay), tmp_path / "run"))
+    average, *others = seen
+    for number, current in enumerate(others, start=1):
+        kept = min(decay, (1 + number) / (10 + number))
+        average = {name: kept * value + (1 - kept) * current[name] for name, value in average.items()}
+    assert len(seen) == 8
+    for name, value in weights(tmp_path / "run").items():
+        torch.testing.assert_close(value, average[name])
+        assert not torch.equal(value, seen[-1][name])
 
 
 def test_clipping_bounds_the_first_step_of_plain_descent(pair_folder: Path, tmp_path: Path) -> None:

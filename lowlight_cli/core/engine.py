@@ -6,7 +6,7 @@ share of each batch; gradients are averaged, so that the result is that of one p
 
 import math
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.lr_scheduler import ReduceLROnPlateau
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from ..settings import TrainSettings
 from . import checkpoints, datasets, device, metrics, tiling
@@ -37,6 +37,7 @@ PHASES: dict[str, tuple[Phase, ...]] = {
 }
 REPORT_EVERY = 10  # steps; reading a loss makes a GPU wait, so read rarely
 SHOWN = 3  # held-out pairs in the picture grids
+Tensors = tuple[Tensor, ...] | list[Tensor]
 
 
 def train(settings: TrainSettings, run_dir: Path) -> Generator[Event]:
@@ -83,6 +84,22 @@ def train(settings: TrainSettings, run_dir: Path) -> Generator[Event]:
             ) from error
         raise
     yield Finished(str(run.best if run.best.exists() else run.last), time.monotonic() - began)
+
+
+def moving_average(decay: float) -> Callable[[Tensors, Tensors, Tensor | int], None]:
+    """The update of an exponential moving average of weights that has seen n steps before this one.
+
+    The decay grows as (1 + n) / (10 + n) up to ``decay``, so that a short run is not held to its first weights
+    (https://www.tensorflow.org/api_docs/python/tf/train/ExponentialMovingAverage, ``num_updates``).
+    """
+
+    @torch.no_grad()
+    def update(averages: Tensors, current: Tensors, seen: Tensor | int) -> None:
+        kept = torch.as_tensor((1 + seen) / (10 + seen)).clamp(max=decay)  # a tensor: reading it would make a GPU wait
+        torch._foreach_mul_(averages, kept)
+        torch._foreach_add_(averages, torch._foreach_mul(current, 1 - kept))
+
+    return update
 
 
 class Session:
@@ -133,9 +150,7 @@ class Session:
             if settings.scheduler == "plateau"
             else None
         )
-        self.average = (
-            AveragedModel(self.net, multi_avg_fn=get_ema_multi_avg_fn(settings.ema)) if settings.ema else None
-        )
+        self.average = AveragedModel(self.net, multi_avg_fn=moving_average(settings.ema)) if settings.ema else None
         self.epoch_start = self.generator.get_state()
         self.step_in_epoch = 0
 
