@@ -19,7 +19,9 @@ def main() -> None:
     loaded = [checkpoints.load(model) for model in models]
     states = [net.state_dict() for net, _ in loaded]
     net, header = loaded[0]
-    net.load_state_dict({name: torch.stack([state[name].double() for state in states]).mean(dim=0) for name in states[0]})
+    net.load_state_dict(
+        {name: torch.stack([state[name].double() for state in states]).mean(dim=0) for name in states[0]}
+    )
     epochs = [about.get("epoch") for _, about in loaded]
     checkpoints.save(net, Path(out), {**header, "epoch": epochs})
     print(out)
