@@ -236,6 +236,9 @@ class EvaluateSettings(Settings):
         (), "A classical method: input, gamma, histeq, clahe, lime; may be given several times."
     )
     denoise: Denoise = described("off", "Smooth away the noise of dark places, models only.")
+    ensemble: bool = described(
+        False, "Average the answers to 8 turned and mirrored copies: a little better, at 8 times the time, models only."
+    )
     lpips: bool = described(True, "Measure LPIPS too, where the extra metrics and its weights can be had.")
     niqe: Path | None = described(
         None, "Pristine model of NIQE, an .npz file with mean and covariance. Default: our own fit."
@@ -265,6 +268,9 @@ class PictureSettings(Settings):
     model: str = described(DEFAULT_MODEL, "Packaged model or .safetensors file.")
     overwrite: bool = described(False, "Replace results that exist; without it they are skipped.")
     denoise: Denoise = described("off", "Smooth away the noise of dark places.")
+    ensemble: bool = described(
+        False, "Average the answers to 8 turned and mirrored copies: a little better, at 8 times the time."
+    )
     dry_run: bool = described(False, "Say what would be done, and do nothing.")
     json_lines: bool = described(False, "Print one JSON object a picture.")
     device: Device = described("auto", "auto, cpu, cuda, cuda:N or mps.")

@@ -1,5 +1,6 @@
 """The Enhancer against the bare network, and as a library."""
 
+import itertools
 import threading
 from pathlib import Path
 
@@ -11,7 +12,9 @@ from PIL import Image
 from lowlight_cli import Enhancer
 from lowlight_cli.core import checkpoints, images
 from lowlight_cli.core.errors import LowlightError, PictureError
-from lowlight_cli.core.networks import RetinexNet
+from lowlight_cli.core.networks import Network, RetinexNet, RetinexPlus
+
+SMALL = {RetinexNet: {"width": 4}, RetinexPlus: {"widths": (4, 6), "depths": (1, 1), "context": 4}}
 
 
 @pytest.fixture(scope="module")
@@ -44,13 +47,35 @@ def test_enhance_is_the_network_clamped(enhancer: Enhancer, net: RetinexNet) -> 
     torch.testing.assert_close(enhancer.enhance(dark()), expected, rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("tile", [64, "auto", "off"])
-def test_tiling_does_not_show(enhancer: Enhancer, model: str, tile: int | str) -> None:
-    tiled = Enhancer(model, "cpu", tile=tile, precision="fp32")
+@pytest.mark.parametrize("ensemble", [False, True])
+@pytest.mark.parametrize("tile", [64, "auto"])
+def test_tiling_does_not_show(model: str, tile: int | str, ensemble: bool) -> None:
+    tiled = Enhancer(model, "cpu", tile=tile, precision="fp32", ensemble=ensemble)
+    whole = Enhancer(model, "cpu", tile="off", precision="fp32", ensemble=ensemble)
     pixels = dark(150, 203)
-    torch.testing.assert_close(tiled.enhance(pixels), enhancer.enhance(pixels), rtol=0, atol=1e-6)
-    for ours, truth in zip(tiled.decompose(pixels), enhancer.decompose(pixels), strict=True):
+    torch.testing.assert_close(tiled.enhance(pixels), whole.enhance(pixels), rtol=0, atol=1e-6)
+    for ours, truth in zip(tiled.decompose(pixels), whole.decompose(pixels), strict=True):
         torch.testing.assert_close(ours, truth, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("network", [RetinexNet, RetinexPlus])
+def test_an_ensemble_is_the_mean_over_the_turned_and_mirrored_copies(network: type[Network], tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    net, path = network(**SMALL[network]), tmp_path / "net.safetensors"
+    for parameter in net.parameters():  # as drawn, RetinexPlus changes nothing
+        torch.nn.init.normal_(parameter, std=0.2)
+    checkpoints.save(net, path)
+    alone, ensemble = (Enhancer(str(path), "cpu", precision="fp32", ensemble=which) for which in (False, True))
+    pixels = dark().movedim(0, -1).numpy()
+    answers = []
+    for turns, mirrored in itertools.product(range(4), (False, True)):
+        copy = np.rot90(pixels, turns)[:, :: -1 if mirrored else 1]
+        maps = [part.movedim(0, -1).numpy() for part in alone.decompose(np.ascontiguousarray(copy))]
+        answers.append([np.rot90(part[:, :: -1 if mirrored else 1], -turns) for part in maps])
+    for number, part in enumerate(ensemble.decompose(pixels)):
+        found = part.movedim(0, -1).numpy()
+        np.testing.assert_allclose(found, np.mean([maps[number] for maps in answers], axis=0), rtol=0, atol=1e-6)
+        assert np.abs(found - answers[0][number]).max() > 1e-4
 
 
 def test_little_memory_means_small_tiles(model: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -81,6 +81,20 @@ def test_two_models_stand_side_by_side(lowlight: Lowlight, pair_folder: Path, ti
         assert f"{model['mean']['psnr']:.2f}" in out
 
 
+def test_an_ensemble_is_said_and_counted(
+    lowlight: Lowlight, pair_folder: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    report = tmp_path / "figures.json"
+    found = []
+    for more in ([], ["--ensemble"]):
+        code, out, err = lowlight("evaluate", "--dataset", pair_folder, "-m", tiny_model, "--json", report, *more)
+        assert code == 0
+        found += json.loads(report.read_text())["models"]
+    assert "models with --ensemble" in out + err
+    assert found[1]["multiply_adds_per_pixel"] == pytest.approx(8 * found[0]["multiply_adds_per_pixel"], rel=1e-3)
+    assert found[1]["mean"]["psnr"] != found[0]["mean"]["psnr"]
+
+
 def test_a_missing_data_set_is_one_line_with_the_remedy(lowlight: Lowlight, tiny_model: Path, tmp_path: Path) -> None:
     code, out, err = lowlight("evaluate", "--dataset", "lol", "--data", tmp_path, "--model", tiny_model)
     assert (code, out) == (1, "")

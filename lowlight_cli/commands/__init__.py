@@ -31,7 +31,9 @@ def started(settings: PictureSettings) -> "Enhancer":
 
     if settings.threads:
         torch.set_num_threads(settings.threads)
-    return Enhancer(settings.model, settings.device, precision=settings.precision, tile=settings.tile)
+    return Enhancer(
+        settings.model, settings.device, precision=settings.precision, tile=settings.tile, ensemble=settings.ensemble
+    )
 
 
 def own_share(todo: "list[Job]", settings: PictureSettings) -> "list[Job]":

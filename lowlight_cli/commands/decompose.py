@@ -16,6 +16,7 @@ def decompose(
     model: Annotated[str | None, option(DecomposeSettings, "model", "--model", "-m")] = None,
     overwrite: Annotated[bool | None, option(DecomposeSettings, "overwrite", "--overwrite/--skip-existing")] = None,
     denoise: Annotated[str | None, option(DecomposeSettings, "denoise")] = None,
+    ensemble: Annotated[bool | None, option(DecomposeSettings, "ensemble", "--ensemble")] = None,
     dry_run: Annotated[bool | None, option(DecomposeSettings, "dry_run", "--dry-run")] = None,
     json_lines: Annotated[bool | None, option(DecomposeSettings, "json_lines", "--json")] = None,
     device: Annotated[str | None, option(DecomposeSettings, "device")] = None,

@@ -26,6 +26,7 @@ def enhance(
     overwrite: Annotated[bool | None, option(EnhanceSettings, "overwrite", "--overwrite/--skip-existing")] = None,
     strength: Annotated[float | None, option(EnhanceSettings, "strength", panel=LOOK)] = None,
     denoise: Annotated[str | None, option(EnhanceSettings, "denoise", panel=LOOK)] = None,
+    ensemble: Annotated[bool | None, option(EnhanceSettings, "ensemble", "--ensemble", panel=LOOK)] = None,
     protect_highlights: Annotated[
         bool | None, option(EnhanceSettings, "protect_highlights", "--protect-highlights", panel=LOOK)
     ] = None,

@@ -33,6 +33,8 @@ HUGE = 20_000_000
 """Pixels of a picture from which on memory is given back after each tile, which takes time."""
 AROUND = 110
 """Bytes of a tile's pixel besides the network's activations: the picture, its maps and the result, in floats."""
+TURNS = 8
+"""The ways to lay a rectangle on its own grid: four quarter turns, each also mirrored."""
 
 
 class Tile(NamedTuple):
@@ -55,7 +57,8 @@ class Enhancer:
 
     ``precision`` is the network's arithmetic: ``fp32``, ``bf16``, or ``auto``, which is bf16 where that is fast and the
     result is 8 bit. ``tile`` is the side in px of the parts in which large pictures are computed, ``auto`` by free
-    memory, or ``off``; the result does not depend on it.
+    memory, or ``off``; the result does not depend on it. ``ensemble`` averages the maps over the 8 turned and mirrored
+    copies of the picture, at 8 times the time (Lim et al., CVPR Workshops 2017, arXiv:1707.02921, section 3.3).
     One Enhancer may serve several threads: they take turns, tile by tile.
 
     >>> Enhancer().enhance(torch.zeros(3, 20, 30)).shape
@@ -69,6 +72,7 @@ class Enhancer:
         *,
         precision: Literal["auto", "fp32", "bf16"] = "auto",
         tile: int | Literal["auto", "off"] = "auto",
+        ensemble: bool = False,
     ) -> None:
         torch.set_flush_denormal(True)
         self.device = device.choose(device_name)
@@ -77,6 +81,7 @@ class Enhancer:
         self.name = Path(model).stem
         self.precision = precision
         self.tile = tile
+        self.passes = TURNS if ensemble else 1
         self._turn = threading.Lock()
 
     @property
@@ -160,14 +165,14 @@ class Enhancer:
             return
         height, width = given[0].shape[1:]
         halo = ceil((self.net.HALO + halo) / self.net.MULTIPLE) * self.net.MULTIPLE
-        context = self._context(given, profiles)
+        contexts = self._contexts(given, profiles)
         boxes = list(tiling.boxes(height, width, self._tile_size(height, width, len(given), halo, bf16=bf16)))
         for count, box in enumerate(boxes, 1):
             seen = box.grown(halo, height, width)
             with torch.inference_mode():
                 low = self._pixels([seen.cut(samples) for samples in given], profiles)
                 with self._turn, torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
-                    maps = self._maps(low, context)
+                    maps = self._maps(low, contexts)
             yield Tile(box, seen, count / len(boxes), low, maps)
             if height * width > HUGE:
                 device.give_back_memory()
@@ -180,26 +185,32 @@ class Enhancer:
             parts.append(part if profile is None else profile.to_srgb(part))
         return torch.stack(parts)
 
-    def _context(self, given: Sequence[Tensor], profiles: Sequence[Profile | None]) -> tuple[Tensor, ...]:
-        """What the network must know about the whole pictures, if anything; of large ones every few pixels will do."""
+    def _contexts(self, given: Sequence[Tensor], profiles: Sequence[Profile | None]) -> list[tuple[Tensor, ...]]:
+        """What the network must know about the whole pictures in each pass, if anything; of large ones every few pixels
+        will do."""
         if not isinstance(self.net, RetinexPlus):
-            return ()
+            return [()] * self.passes
         step = max(min(given[0].shape[1:]) // SAMPLED, 1)
         with torch.inference_mode():
             whole = self._pixels([samples[:, ::step, ::step] for samples in given], profiles)
-            return (self.net.context(thumbnail(whole.clamp(0, 1))),)
+            small = thumbnail(whole.clamp(0, 1))
+            return [(self.net.context(turned(small, turn)),) for turn in range(self.passes)]
 
-    def _maps(self, low: Tensor, context: tuple[Tensor, ...]) -> Retinex:
-        """The network's answer to (B, 3, h, w)."""
+    def _maps(self, low: Tensor, contexts: list[tuple[Tensor, ...]]) -> Retinex:
+        """The network's answer to (B, 3, h, w), or the mean of its answers."""
         height, width = low.shape[-2:]
-        image = tiling.padded(low.clamp(0, 1), self.net.MULTIPLE).contiguous(memory_format=torch.channels_last)
+        image = tiling.padded(low.clamp(0, 1), self.net.MULTIPLE)
+        found: list[Tensor] = []
         try:
-            found = self.net(image, *context)
+            for turn, context in enumerate(contexts):
+                answer = self.net(turned(image, turn).contiguous(memory_format=torch.channels_last), *context)
+                parts = [turned_back(part, turn).float() for part in answer]
+                found = [total.add_(part) for total, part in zip(found, parts, strict=True)] if found else parts
         except RuntimeError as error:
             if device.out_of_memory(error):
                 raise LowlightError(f"not enough memory for {height}x{width} px at once: use --tile 256") from error
             raise
-        return Retinex(*(part[..., :height, :width].float() for part in found))
+        return Retinex(*(part[..., :height, :width] / self.passes for part in found))
 
     def _tile_size(self, height: int, width: int, count: int, halo: int, *, bf16: bool) -> tuple[int, int]:
         """Height and width of the parts to compute."""
@@ -212,6 +223,18 @@ class Enhancer:
         room = min(wanted, device.free_memory(self.device) // 2)
         pixels = int(room / (self.net.BYTES * (0.6 if bf16 else 1) + AROUND) / count)
         return tiling.fitting(height, width, pixels, halo=halo, multiple=self.net.MULTIPLE)
+
+
+def turned(image: Tensor, turn: int) -> Tensor:
+    """(..., H, W) by ``turn`` % 4 quarter turns; from 4 on also mirrored."""
+    image = torch.rot90(image, turn % 4, dims=(-2, -1)) if turn % 4 else image
+    return image.flip(-1) if turn >= 4 else image
+
+
+def turned_back(image: Tensor, turn: int) -> Tensor:
+    """What ``turned`` was given."""
+    image = image.flip(-1) if turn >= 4 else image
+    return torch.rot90(image, -turn % 4, dims=(-2, -1)) if turn % 4 else image
 
 
 def finish(steps: Steps[Result]) -> Result:

@@ -70,6 +70,7 @@ class System:
     enhance: Callable[[Tensor], Tensor]
     decompose: Callable[[Tensor], Retinex] | None = None
     net: Network | None = None
+    passes: int = 1  # of the network over each picture
     about: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -90,17 +91,24 @@ def labels(models: Sequence[str]) -> list[str]:
 
 
 def systems(
-    models: Sequence[str], baselines: Sequence[str], device_name: str, denoise: Denoise = "off"
+    models: Sequence[str],
+    baselines: Sequence[str],
+    device_name: str,
+    denoise: Denoise = "off",
+    *,
+    ensemble: bool = False,
 ) -> list[System]:
     """The models by name or file, their reflectance denoised, then the baselines by name; each once."""
     models = list(dict.fromkeys(models))
-    found = [of_model(name, model, device_name, denoise) for name, model in zip(labels(models), models, strict=True)]
+    found = [
+        of_model(name, Enhancer(model, device_name, ensemble=ensemble), denoise)
+        for name, model in zip(labels(models), models, strict=True)
+    ]
     return found + [System(name, "baseline", BASELINES[name]) for name in dict.fromkeys(baselines)]
 
 
-def of_model(name: str, model: str, device_name: str, denoise: Denoise) -> System:
+def of_model(name: str, enhancer: Enhancer, denoise: Denoise) -> System:
     """A model, ready to be timed."""
-    enhancer = Enhancer(model, device_name)
 
     def enhance(low: Tensor) -> Tensor:
         return enhancer.enhance(low, denoise=denoise)
@@ -109,7 +117,7 @@ def of_model(name: str, model: str, device_name: str, denoise: Denoise) -> Syste
         return enhancer.decompose(low, denoise=denoise)
 
     enhance(torch.rand(3, 64, 64))  # the first pass pays for preparations that the clock is not to see
-    return System(name, "model", enhance, decompose, enhancer.net, enhancer.about)
+    return System(name, "model", enhance, decompose, enhancer.net, enhancer.passes, enhancer.about)
 
 
 def result(system: System, pixels: Pixels) -> Result:
@@ -121,7 +129,7 @@ def result(system: System, pixels: Pixels) -> Result:
         system.name,
         system.kind,
         parameters=sum(parameter.numel() for parameter in system.net.parameters()),
-        multiply_adds_per_pixel=round(multiply_adds(system.net, height, width) / (height * width)),
+        multiply_adds_per_pixel=round(system.passes * multiply_adds(system.net, height, width) / (height * width)),
     )
 
 
@@ -240,9 +248,11 @@ def tones(measured: Measured) -> Tensor:
 def run(settings: EvaluateSettings) -> Iterator[Progress | Finished]:
     """The whole of ``lowlight evaluate`` but for the reports: says how far it is, and ends with what it found."""
     notes: list[str] = []
-    by = systems(settings.model, settings.baseline, settings.device, settings.denoise)
+    by = systems(settings.model, settings.baseline, settings.device, settings.denoise, ensemble=settings.ensemble)
     if settings.denoise != "off":
         notes.append(f"models with --denoise {settings.denoise}")
+    if settings.ensemble:
+        notes.append("models with --ensemble")
     place = datasets.folder(settings.dataset, settings.data, "test" if settings.protocol == "official" else "train")
     found = samples(place)
     outputs.check(settings, {path.resolve() for sample in found for path in sample[1:] if path is not None})
