@@ -97,7 +97,9 @@ def environment(settings: type[Settings], variables: Mapping[str, str] = os.envi
 
 
 class LossWeights(BaseModel):
-    """Weights of the loss terms, as in the authors' code; the paper prints 0.001 for equal_r and 1 for smooth_relit."""
+    """Weights of the loss terms, as in the authors' code; the paper prints 0.001 for equal_r and 1 for smooth_relit.
+
+    The last is retinex-plus's own, whose other terms stand in ``losses.restoration``."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -106,6 +108,7 @@ class LossWeights(BaseModel):
     smooth: NonNegativeFloat = 0.1
     smooth_relit: NonNegativeFloat = 3.0
     ssim: NonNegativeFloat = 0.0
+    ssim_restored: NonNegativeFloat = 0.2
 
 
 def described(default: Any, description: str) -> Any:

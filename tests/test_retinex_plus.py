@@ -11,7 +11,7 @@ from lowlight_cli.core.errors import TrainingError
 from lowlight_cli.core.events import Saved, Started, Step, Validated
 from lowlight_cli.core.networks import Restored, RetinexNet, RetinexPlus, exposed, thumbnail
 from lowlight_cli.core.objective import PlusObjective
-from lowlight_cli.settings import TrainSettings
+from lowlight_cli.settings import LossWeights, TrainSettings
 
 
 def small_net(seed: int = 0) -> RetinexPlus:
@@ -173,7 +173,7 @@ def test_parts_lie_within_the_picture() -> None:
 def test_the_exposure_is_learned_from_all_thumbnails() -> None:
     net = RetinexPlus()
     low, thumbnails, more = torch.rand(2, 3, 16, 16), torch.rand(2, 3, 64, 64), torch.rand(2, 5, 3, 64, 64)
-    computed = PlusObjective(net)
+    computed = PlusObjective(net, LossWeights())
     alone = computed(low, low, thumbnails, thumbnails)
     together = computed(low, low, thumbnails, thumbnails, more * 0.1, more)
     assert {name for name in alone if alone[name] != together[name]} == {"exposure"}
@@ -206,13 +206,16 @@ def test_restoration_is_least_for_the_truth() -> None:
     high = noise(32, 32)
     light = high.amax(dim=1, keepdim=True)
     gain = torch.ones(1, 3, 1, 1)
-    best = losses.restoration(high, Restored(high, light, gain))
+    weights = LossWeights()
+    best = losses.restoration(high, Restored(high, light, gain), weights)
     for name in ("pixel", "ssim", "colour", "light"):
         assert best[name].item() == pytest.approx(0, abs=1e-6)
-    worse = losses.restoration(high, Restored(high + 0.1, light, gain))
+    worse = losses.restoration(high, Restored(high + 0.1, light, gain), weights)
+    heavier = losses.restoration(high, Restored(high + 0.1, light, gain), LossWeights(ssim_restored=0.5))
+    assert heavier["ssim"].item() == pytest.approx(2.5 * worse["ssim"].item(), rel=1e-4)
     assert worse["pixel"].item() == pytest.approx(0.1, abs=1e-6)
     assert worse["colour"].item() == pytest.approx(0.03, abs=1e-6)
-    below, above = (losses.restoration(high, Restored(high, light + by, gain))["light"] for by in (-0.1, 0.1))
+    below, above = (losses.restoration(high, Restored(high, light + by, gain), weights)["light"] for by in (-0.1, 0.1))
     assert below.item() == pytest.approx(3 * above.item(), rel=1e-4)
 
 

@@ -199,7 +199,7 @@ class Enhancer:
     def _maps(self, low: Tensor, contexts: list[tuple[Tensor, ...]]) -> Retinex:
         """The network's answer to (B, 3, h, w), or the mean of its answers."""
         height, width = low.shape[-2:]
-        image = tiling.padded(low.clamp(0, 1), self.net.MULTIPLE)
+        image = tiling.padded(low.clamp(0, 1), self.net.MULTIPLE).contiguous(memory_format=torch.channels_last)
         found: list[Tensor] = []
         try:
             for turn, context in enumerate(contexts):
@@ -210,7 +210,7 @@ class Enhancer:
             if device.out_of_memory(error):
                 raise LowlightError(f"not enough memory for {height}x{width} px at once: use --tile 256") from error
             raise
-        return Retinex(*(part[..., :height, :width] / self.passes for part in found))
+        return Retinex(*(total[..., :height, :width].div_(self.passes) for total in found))
 
     def _tile_size(self, height: int, width: int, count: int, halo: int, *, bf16: bool) -> tuple[int, int]:
         """Height and width of the parts to compute."""

@@ -62,7 +62,7 @@ def relighting(high: Tensor, reflectance: Tensor, relit: Tensor, by: LossWeights
     return terms
 
 
-def restoration(high: Tensor, restored: Restored) -> Terms:
+def restoration(high: Tensor, restored: Restored, by: LossWeights) -> Terms:
     """What RetinexPlus minimises for patches: S should be ``high`` (B, 3, H, W), in pixels, structure and mean colour.
 
     The light should be smooth and just cover the brightest channel: to lie below costs thrice what lying above does.
@@ -71,7 +71,7 @@ def restoration(high: Tensor, restored: Restored) -> Terms:
     above = light - high.amax(dim=1, keepdim=True)
     return {
         "pixel": (enhanced - high).abs().mean(),
-        "ssim": 0.2 * (1 - metrics.similarity(enhanced, high)).mean(),
+        "ssim": by.ssim_restored * (1 - metrics.similarity(enhanced, high)).mean(),
         "colour": 0.3 * (enhanced.mean(dim=(2, 3)) - high.mean(dim=(2, 3))).abs().mean(),
         "light": 0.1 * (above.relu() + 3 * (-above).relu()).mean(),
         "smooth": 1.0 * smoothness(light, high),

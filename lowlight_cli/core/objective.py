@@ -46,9 +46,9 @@ class Objective(nn.Module):
 class PlusObjective(nn.Module):
     """The loss terms of RetinexPlus."""
 
-    def __init__(self, net: RetinexPlus, *, bf16: bool = False) -> None:
+    def __init__(self, net: RetinexPlus, weights: LossWeights, *, bf16: bool = False) -> None:
         super().__init__()
-        self.net, self.bf16 = net, bf16
+        self.net, self.weights, self.bf16 = net, weights, bf16
 
     def forward(self, low: Tensor, high: Tensor, low_thumbnail: Tensor, high_thumbnail: Tensor, *more: Tensor) -> Terms:
         """Terms by name for a batch of patches (B, 3, H, W) and the thumbnails of their pictures (B, 3, 64, 64); and
@@ -63,11 +63,12 @@ class PlusObjective(nn.Module):
         with torch.autocast(low.device.type, torch.bfloat16, enabled=self.bf16):
             restored = self.net.restore(low, context[: len(low)])
         restored = Restored(*(maps.float() for maps in restored))
-        return losses.restoration(high, restored) | losses.exposure(exposed(dark, self.net.gain(context)), bright)
+        terms = losses.restoration(high, restored, self.weights)
+        return terms | losses.exposure(exposed(dark, self.net.gain(context)), bright)
 
 
 def objective(net: Network, phase: Phase, weights: LossWeights, *, bf16: bool = False) -> Objective | PlusObjective:
     """The objective of ``net`` in ``phase``."""
     if isinstance(net, RetinexPlus):
-        return PlusObjective(net, bf16=bf16)
+        return PlusObjective(net, weights, bf16=bf16)
     return Objective(net, phase, weights, bf16=bf16)
