@@ -167,6 +167,9 @@ class TrainSettings(Settings):
     width: PositiveInt = described(64, "Channels of both nets; 64 is the paper's.")
     upsampling: Literal["resize", "transposed"] = described("resize", "How Enhance-Net goes back up to full size.")
     ignore_enhance_net: bool = described(False, "Stage joint only: no Enhance-Net, I_hat is 1.")
+    light_scale: Annotated[int, Field(ge=1, le=16)] = described(
+        1, "Enhance-Net sees 1/N of the resolution, and so N times as far; the authors' is 1."
+    )
     epochs: PositiveInt = described(100, "Passes over the pairs, in each phase.")
     batch: PositiveInt = described(16, "Patches a step.")
     patch: Annotated[int, Field(ge=16, multiple_of=8)] = described(48, "Side of a patch in px; the paper prints 96.")
@@ -208,6 +211,8 @@ class TrainSettings(Settings):
             raise ValueError("photos become the synthetic data set: add --dataset synthetic")
         if self.ignore_enhance_net and self.stage != "joint":
             raise ValueError("ignore_enhance_net is a way of joint training: use it with --stage joint")
+        if self.patch % (8 * self.light_scale):
+            raise ValueError(f"light_scale {self.light_scale} needs a patch of a multiple of {8 * self.light_scale} px")
         if self.scheduler == "plateau" and not self.validation:
             raise ValueError("scheduler plateau watches the validation loss: use --validation above 0")
         return self

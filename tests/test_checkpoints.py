@@ -26,7 +26,7 @@ def test_the_header_is_json_without_torch(tmp_path: Path) -> None:
     checkpoints.save(RetinexNet(width=4, upsampling="transposed"), tmp_path / "a.safetensors")
     with safetensors.safe_open(tmp_path / "a.safetensors", framework="np") as file:
         config = json.loads(file.metadata()["lowlight"])["config"]
-    assert config == {"width": 4, "upsampling": "transposed", "ignore_enhance_net": False}
+    assert config == {"width": 4, "upsampling": "transposed", "ignore_enhance_net": False, "light_scale": 1}
 
 
 def test_tiny_weights_become_zero(tmp_path: Path) -> None:

@@ -48,6 +48,34 @@ def test_halo_covers_the_receptive_field(upsampling: Upsampling) -> None:
     assert net.HALO % net.MULTIPLE == 0
 
 
+@pytest.mark.parametrize("scale", [2, 8])
+def test_halo_covers_what_a_small_enhance_net_sees(scale: int) -> None:
+    """It sees ``scale`` times as far; a change is felt in all of a cell, so the least lucky place of four is tried."""
+    torch.manual_seed(0)
+    net = RetinexNet(width=4, light_scale=scale).double()
+    side = 4 * net.HALO
+    reach = 0
+    for place in (side // 2, side // 2 + scale - 1, side // 2 + net.MULTIPLE // 2, side // 2 + net.MULTIPLE - 1):
+        image = torch.rand(1, 3, side, side, dtype=torch.double)
+        with torch.no_grad():
+            before = net(image).relit
+            image[..., place, place] += 0.5
+            after = net(image).relit
+        reach = max(reach, int(((before != after)[0, 0].nonzero() - place).abs().max()))
+    assert 20 * scale <= reach <= net.HALO
+    assert net.HALO % net.MULTIPLE == 0
+
+
+def test_light_of_an_even_decomposition_does_not_depend_on_the_scale() -> None:
+    """Far from the border, an Enhance-Net that sees one value everywhere says one value, at any resolution."""
+    torch.manual_seed(0)
+    full, small = (RetinexNet(width=4, light_scale=scale) for scale in (1, 4))
+    small.load_state_dict(full.state_dict())
+    maps = torch.full((1, 3, 512, 512), 0.6), torch.full((1, 1, 512, 512), 0.2)
+    lights = [net.relight(*maps)[..., 224:288, 224:288] for net in (full, small)]
+    torch.testing.assert_close(*lights)
+
+
 def test_the_same_seed_gives_the_same_net() -> None:
     nets = []
     for _ in range(2):

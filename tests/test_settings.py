@@ -57,6 +57,7 @@ def test_json_settings_of_a_run_can_be_replayed(tmp_path: Path) -> None:
         ("[weights]\nmutal = 1", "mutal"),
         ('device = "gpu"', "device"),
         ("ignore_enhance_net = true", "--stage joint"),
+        ("light_scale = 8", "multiple of 64"),
         ('scheduler = "plateau"\nvalidation = 0', "--validation above 0"),
         ("dataset = []", "at least 1"),
     ],

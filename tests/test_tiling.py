@@ -57,11 +57,23 @@ def test_tiled_equals_whole(height: int, width: int, tile: int, dtype: torch.dty
         torch.testing.assert_close(ours, truth, rtol=0, atol=tolerance)
 
 
+@pytest.mark.parametrize("scale", [2, 8])
+@torch.inference_mode()
+def test_tiled_equals_whole_where_enhance_net_sees_less_resolution(scale: int) -> None:
+    torch.manual_seed(0)
+    net = RetinexNet(width=4, light_scale=scale).double().eval()
+    image = noise(6 * net.HALO, 5 * net.HALO + 13, torch.float64)
+    whole = tiling.run(net, image, tile=None)
+    assert whole.relit.std() > 1e-4
+    for ours, truth in zip(tiling.run(net, image, tile=2 * net.MULTIPLE), whole, strict=True):
+        torch.testing.assert_close(ours, truth, rtol=0, atol=1e-14)
+
+
 @torch.inference_mode()
 def test_a_smaller_halo_would_show(monkeypatch: pytest.MonkeyPatch) -> None:
     net, image = WholeNumbers().eval(), (noise(96, 136, torch.float64) * 255).round()
     whole = tiling.run(net, image, tile=None)
-    monkeypatch.setattr(WholeNumbers, "HALO", 24)
+    monkeypatch.setattr(net, "HALO", 24)
     assert not torch.equal(tiling.run(net, image, tile=48).relit, whole.relit)
 
 

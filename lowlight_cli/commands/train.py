@@ -30,6 +30,7 @@ def train(
     ignore_enhance_net: Annotated[
         bool | None, option(TrainSettings, "ignore_enhance_net", "--ignore-enhance-net/--with-enhance-net")
     ] = None,
+    light_scale: Annotated[int | None, option(TrainSettings, "light_scale")] = None,
     epochs: Annotated[int | None, option(TrainSettings, "epochs")] = None,
     batch: Annotated[int | None, option(TrainSettings, "batch")] = None,
     patch: Annotated[int | None, option(TrainSettings, "patch")] = None,
@@ -75,6 +76,7 @@ def train(
         init=init,
         upsampling=upsampling,
         ignore_enhance_net=ignore_enhance_net,
+        light_scale=light_scale,
         epochs=epochs,
         batch=batch,
         patch=patch,

@@ -114,8 +114,8 @@ class Session:
         bank = ContextBank if settings.network == "retinex-plus" else SynthesisBank
         self.bank = bank(data.train, data.made, place)
         if self.bank.smallest_side < settings.patch:
-            side = self.bank.smallest_side
-            raise TrainingError(f"the smallest picture has {side} px a side: use --patch {side // 8 * 8}")
+            side, step = self.bank.smallest_side, 8 * settings.light_scale
+            raise TrainingError(f"the smallest picture has {side} px a side: use --patch {side // step * step}")
         self.held_out = PairBank(data.validation, place) if data.validation else None
         self.held_out_names = data.validation_names
         self.steps_an_epoch = max(len(self.bank) // settings.batch, 1)
@@ -281,7 +281,12 @@ def network(settings: TrainSettings) -> Network:
                 raise TrainingError(f"{settings.init} is no retinex-plus of {plus.config}")
             plus.load_state_dict(given.state_dict())
         return plus
-    fresh = RetinexNet(settings.width, settings.upsampling, ignore_enhance_net=settings.ignore_enhance_net)
+    fresh = RetinexNet(
+        settings.width,
+        settings.upsampling,
+        ignore_enhance_net=settings.ignore_enhance_net,
+        light_scale=settings.light_scale,
+    )
     if settings.init is None:
         return fresh
     given, _ = checkpoints.load(settings.init)

@@ -4,6 +4,7 @@ Paper: Wei, Wang, Yang, Liu, "Deep Retinex Decomposition for Low-Light Enhanceme
 Layers, padding and activations follow the authors' TensorFlow graph, not the paper, where the two differ.
 """
 
+from math import ceil
 from typing import Literal, NamedTuple
 
 import torch
@@ -32,6 +33,11 @@ class Retinex(NamedTuple):
 
 
 Upsampling = Literal["resize", "transposed"]
+
+HALVED = 8
+"""Enhance-Net halves three times."""
+DECOM_REACH, ENHANCE_REACH = 10, 24
+"""Receptive radii of the nets in pixels of their own input; Enhance-Net's with one for linear resizing of I_hat."""
 
 
 class DecomNet(nn.Module):
@@ -95,19 +101,34 @@ class EnhanceNet(nn.Module):
 class RetinexNet(nn.Module):
     """Decom-Net and Enhance-Net: (B, 3, H, W) in [0, 1] to R, I and I_hat. Sides are multiples of ``MULTIPLE``.
 
-    With ``ignore_enhance_net`` there is no Enhance-Net and I_hat is 1: the enhanced picture is the reflectance.
+    With ``ignore_enhance_net`` there is no Enhance-Net and I_hat is 1: the enhanced picture is the reflectance. With a
+    ``light_scale`` above 1 Enhance-Net sees R and I at that fraction of the resolution, and so that many times as far;
+    I_hat, which is smooth, is brought back to full size linearly. The authors' is 1.
     """
 
-    MULTIPLE = 8
-    """Both sides of an input must be a multiple of this many pixels."""
-    HALO = 40
-    """Context in px that a tile needs on each side: the receptive radius, 33, rounded up to ``MULTIPLE``."""
     BYTES = 1100
     """Memory that the activations take for each pixel, in float32."""
 
-    def __init__(self, width: int = 64, upsampling: Upsampling = "resize", *, ignore_enhance_net: bool = False) -> None:
+    def __init__(
+        self,
+        width: int = 64,
+        upsampling: Upsampling = "resize",
+        *,
+        ignore_enhance_net: bool = False,
+        light_scale: int = 1,
+    ) -> None:
         super().__init__()
-        self.config = {"width": width, "upsampling": upsampling, "ignore_enhance_net": ignore_enhance_net}
+        self.config = {
+            "width": width,
+            "upsampling": upsampling,
+            "ignore_enhance_net": ignore_enhance_net,
+            "light_scale": light_scale,
+        }
+        self.light_scale = light_scale
+        self.MULTIPLE = HALVED * light_scale
+        """Both sides of an input must be a multiple of this many pixels."""
+        self.HALO = ceil((DECOM_REACH + ENHANCE_REACH * light_scale) / self.MULTIPLE) * self.MULTIPLE
+        """Context in px that a tile needs on each side: the receptive radius, rounded up to ``MULTIPLE``."""
         self.decom = DecomNet(width)
         self.enhance = None if ignore_enhance_net else EnhanceNet(width, upsampling)
         self.apply(glorot)
@@ -116,8 +137,12 @@ class RetinexNet(nn.Module):
         """I_hat, (B, 1, H, W), of a decomposition."""
         if self.enhance is None:
             return torch.ones_like(illumination)
-        relit: Tensor = self.enhance(reflectance, illumination)
-        return relit
+        if self.light_scale == 1:
+            relit: Tensor = self.enhance(reflectance, illumination)
+            return relit
+        small: Tensor = self.enhance(*(F.avg_pool2d(part, self.light_scale) for part in (reflectance, illumination)))
+        precise = small.to(torch.promote_types(small.dtype, torch.float32))  # bf16 would show as bands in the light
+        return F.interpolate(precise, scale_factor=float(self.light_scale), mode="bilinear", align_corners=False)
 
     def forward(self, image: Tensor) -> Retinex:
         reflectance, illumination = self.decom(image)
