@@ -3,7 +3,7 @@
     python experiments/far_light.py OUT.safetensors --data data [--init retinexnet-best] [--light-scale 16]
 
 `lowlight train --stage enhance --init MODEL --light-scale N` learns the same from patches, at full size. Here the maps
-of every picture are computed once and reduced by N, so that an epoch over LOL takes two seconds. Half of the batches
+of every picture are computed once and reduced by N, so that an epoch over LOL takes a few seconds. Half of the batches
 see parts of the pictures, at least half as high and wide. The pairs are split as `lowlight train` splits them; last
 comes what the result, the average of the weights, does on the held-out ones.
 """
@@ -20,7 +20,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from lowlight_cli.core import checkpoints, device, losses, metrics, tiling
 from lowlight_cli.core.engine import moving_average
-from lowlight_cli.core.networks import RetinexNet
+from lowlight_cli.core.networks import Decomposition, RetinexNet
 from lowlight_cli.core.picture import quantised
 from lowlight_cli.settings import TrainSettings
 
@@ -47,12 +47,12 @@ def reduced(net: RetinexNet, low: Tensor, high: Tensor) -> Maps:
     image, truth = (tiling.padded(picture[None].float() / 255, net.MULTIPLE) for picture in (low, high))
     with torch.autocast("cpu", torch.bfloat16, enabled=device.fast_bf16(torch.device("cpu"))):
         reflectance, illumination = net.decom(image.contiguous(memory_format=torch.channels_last))
-    small = [F.avg_pool2d(part.float(), net.light_scale) for part in (reflectance, illumination, truth)]
-    return small[0], small[1], small[2]
+    small = net.reduced(Decomposition(reflectance.float(), illumination.float()))
+    return small[:, :3], small[:, 3:], F.avg_pool2d(truth, net.light_scale)
 
 
 def varied(maps: Maps, generator: torch.Generator) -> Maps:
-    """Mirrored at random, and every other time a part; sides are multiples of 8, as Enhance-Net needs them."""
+    """Mirrored at random, and every other time a part."""
     for side in (2, 3):
         if torch.rand((), generator=generator) < 0.5:
             maps = tuple(part.flip(side) for part in maps)
@@ -60,7 +60,7 @@ def varied(maps: Maps, generator: torch.Generator) -> Maps:
         share = 0.5 + 0.5 * float(torch.rand((), generator=generator))
         for side in (2, 3):
             whole = maps[0].shape[side]
-            length = max(round(whole * share / 8), 1) * 8
+            length = round(whole * share)
             start = int(torch.randint(whole - length + 1, (), generator=generator))
             maps = tuple(part.narrow(side, start, length) for part in maps)
     return maps
@@ -81,7 +81,8 @@ def trained(net: RetinexNet, maps: Maps, epochs: int, seed: int) -> AveragedMode
         for index in torch.randperm(len(maps[0]), generator=generator).split(BATCH)[:steps_an_epoch]:
             reflectance, illumination, high = varied((maps[0][index], maps[1][index], maps[2][index]), generator)
             with torch.autocast("cpu", torch.bfloat16, enabled=device.fast_bf16(torch.device("cpu"))):
-                light = enhance(reflectance.contiguous(memory_format=torch.channels_last), illumination).float()
+                small = torch.cat([reflectance, illumination], dim=1).contiguous(memory_format=torch.channels_last)
+                light = net.small_light(small)
             loss = (reflectance * light - high).abs().mean()
             loss = loss + SMOOTH / net.light_scale * losses.smoothness(light, reflectance)
             optimizer.zero_grad()

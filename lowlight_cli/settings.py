@@ -168,7 +168,7 @@ class TrainSettings(Settings):
     upsampling: Literal["resize", "transposed"] = described("resize", "How Enhance-Net goes back up to full size.")
     ignore_enhance_net: bool = described(False, "Stage joint only: no Enhance-Net, I_hat is 1.")
     light_scale: Annotated[int, Field(ge=1, le=16)] = described(
-        1, "Enhance-Net sees 1/N of the resolution, and so N times as far; the authors' is 1."
+        1, "Enhance-Net sees 1/N of the resolution, and so N times as far; 1, 2, 4, 8 or 16. The authors' is 1."
     )
     epochs: PositiveInt = described(100, "Passes over the pairs, in each phase.")
     batch: PositiveInt = described(16, "Patches a step.")
@@ -211,8 +211,14 @@ class TrainSettings(Settings):
             raise ValueError("photos become the synthetic data set: add --dataset synthetic")
         if self.ignore_enhance_net and self.stage != "joint":
             raise ValueError("ignore_enhance_net is a way of joint training: use it with --stage joint")
-        if self.patch % (8 * self.light_scale):
-            raise ValueError(f"light_scale {self.light_scale} needs a patch of a multiple of {8 * self.light_scale} px")
+        if self.light_scale.bit_count() != 1:
+            raise ValueError(
+                f"light_scale halves the resolution so many times: use 1, 2, 4, 8 or 16, not {self.light_scale}"
+            )
+        if self.patch % self.light_scale:
+            raise ValueError(f"light_scale {self.light_scale} needs a patch of a multiple of {self.light_scale} px")
+        if self.light_scale > 1 and self.ignore_enhance_net:
+            raise ValueError("light_scale is Enhance-Net's: leave out ignore_enhance_net")
         if self.scheduler == "plateau" and not self.validation:
             raise ValueError("scheduler plateau watches the validation loss: use --validation above 0")
         return self

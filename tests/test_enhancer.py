@@ -48,14 +48,31 @@ def test_enhance_is_the_network_clamped(enhancer: Enhancer, net: RetinexNet) -> 
 
 
 @pytest.mark.parametrize("ensemble", [False, True])
+@pytest.mark.parametrize("light_scale", [1, 4, 16])
 @pytest.mark.parametrize("tile", [64, "auto"])
-def test_tiling_does_not_show(model: str, tile: int | str, ensemble: bool) -> None:
+def test_tiling_does_not_show(
+    net: RetinexNet, tile: int | str, light_scale: int, ensemble: bool, tmp_path: Path
+) -> None:
+    far = RetinexNet(width=4, light_scale=light_scale)
+    far.load_state_dict(net.state_dict())
+    checkpoints.save(far, tmp_path / "far.safetensors")
+    model = str(tmp_path / "far.safetensors")
     tiled = Enhancer(model, "cpu", tile=tile, precision="fp32", ensemble=ensemble)
     whole = Enhancer(model, "cpu", tile="off", precision="fp32", ensemble=ensemble)
     pixels = dark(150, 203)
     torch.testing.assert_close(tiled.enhance(pixels), whole.enhance(pixels), rtol=0, atol=1e-6)
     for ours, truth in zip(tiled.decompose(pixels), whole.decompose(pixels), strict=True):
         torch.testing.assert_close(ours, truth, rtol=0, atol=1e-6)
+
+
+@torch.inference_mode()
+def test_light_from_afar_is_the_networks(net: RetinexNet, tmp_path: Path) -> None:
+    far = RetinexNet(width=4, light_scale=8)
+    far.load_state_dict(net.state_dict())
+    checkpoints.save(far, tmp_path / "far.safetensors")
+    found = Enhancer(str(tmp_path / "far.safetensors"), "cpu", tile=64, precision="fp32").decompose(dark(152, 200))
+    for ours, truth in zip(found, far(dark(152, 200)[None]), strict=True):
+        torch.testing.assert_close(ours, truth[0], rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("network", [RetinexNet, RetinexPlus])

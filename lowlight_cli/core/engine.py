@@ -114,7 +114,7 @@ class Session:
         bank = ContextBank if settings.network == "retinex-plus" else SynthesisBank
         self.bank = bank(data.train, data.made, place)
         if self.bank.smallest_side < settings.patch:
-            side, step = self.bank.smallest_side, 8 * settings.light_scale
+            side, step = self.bank.smallest_side, max(8, settings.light_scale)
             raise TrainingError(f"the smallest picture has {side} px a side: use --patch {side // step * step}")
         self.held_out = PairBank(data.validation, place) if data.validation else None
         self.held_out_names = data.validation_names

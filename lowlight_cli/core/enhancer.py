@@ -1,7 +1,8 @@
 """Enhancer: a trained model on a device, ready for pictures of any size. The one place where pictures meet networks."""
 
 import threading
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from math import ceil
 from pathlib import Path
@@ -17,7 +18,7 @@ from . import checkpoints, device, images, tiling
 from .colour import Profile
 from .errors import LowlightError
 from .look import PLAIN, Look, cleaned, rendered
-from .networks import Retinex, RetinexPlus, thumbnail
+from .networks import Retinex, RetinexNet, RetinexPlus, thumbnail
 from .picture import Picture, converted, log_average, luma, quantised, scaled
 
 Kind = TypeVar("Kind", Image.Image, np.ndarray, Tensor)
@@ -165,14 +166,16 @@ class Enhancer:
             return
         height, width = given[0].shape[1:]
         halo = ceil((self.net.HALO + halo) / self.net.MULTIPLE) * self.net.MULTIPLE
+        size = self._tile_size(height, width, len(given), halo, bf16=bf16)
         contexts = self._contexts(given, profiles)
-        boxes = list(tiling.boxes(height, width, self._tile_size(height, width, len(given), halo, bf16=bf16)))
+        lights = self._lights(given, profiles, size, bf16=bf16)
+        boxes = list(tiling.boxes(height, width, size))
         for count, box in enumerate(boxes, 1):
             seen = box.grown(halo, height, width)
             with torch.inference_mode():
                 low = self._pixels([seen.cut(samples) for samples in given], profiles)
-                with self._turn, torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
-                    maps = self._maps(low, contexts)
+                with self._turn, self._computing(*low.shape[-2:], bf16=bf16):
+                    maps = self._maps(low, [(light(seen),) for light in lights] or contexts)
             yield Tile(box, seen, count / len(boxes), low, maps)
             if height * width > HUGE:
                 device.give_back_memory()
@@ -196,21 +199,53 @@ class Enhancer:
             small = thumbnail(whole.clamp(0, 1))
             return [(self.net.context(turned(small, turn)),) for turn in range(self.passes)]
 
+    def _lights(
+        self, given: Sequence[Tensor], profiles: Sequence[Profile | None], size: tuple[int, int], *, bf16: bool
+    ) -> list[Callable[[tiling.Box], Tensor]]:
+        """What gives a tile its I_hat in each pass, where Enhance-Net sees less resolution and farther than a tile."""
+        net = self.net
+        if not isinstance(net, RetinexNet) or net.light_scale == 1:
+            return []
+        height, width = given[0].shape[1:]
+
+        def seen_from_afar(turn: int) -> Callable[[tiling.Box], Tensor]:
+            def small(seen: tiling.Box) -> Tensor:
+                low = self._pixels([seen.cut(samples) for samples in given], profiles)
+                image = turned(tiling.padded(low.clamp(0, 1), net.MULTIPLE), turn)
+                with self._turn, self._computing(*low.shape[-2:], bf16=bf16):
+                    return turned_back(
+                        net.reduced(net.decom(image.contiguous(memory_format=torch.channels_last))), turn
+                    )
+
+            whole = turned(tiling.small_maps(net, height, width, size, small), turn)
+            with self._turn, self._computing(height, width, bf16=bf16):
+                light = turned_back(net.small_light(whole), turn)
+            return lambda seen: turned(tiling.part_of_light(net, light, seen), turn)
+
+        with torch.inference_mode():
+            return [seen_from_afar(turn) for turn in range(self.passes)]
+
     def _maps(self, low: Tensor, contexts: list[tuple[Tensor, ...]]) -> Retinex:
         """The network's answer to (B, 3, h, w), or the mean of its answers."""
         height, width = low.shape[-2:]
         image = tiling.padded(low.clamp(0, 1), self.net.MULTIPLE).contiguous(memory_format=torch.channels_last)
         found: list[Tensor] = []
+        for turn, context in enumerate(contexts):
+            answer = self.net(turned(image, turn).contiguous(memory_format=torch.channels_last), *context)
+            parts = [turned_back(part, turn).float() for part in answer]
+            found = [total.add_(part) for total, part in zip(found, parts, strict=True)] if found else parts
+        return Retinex(*(total[..., :height, :width].div_(self.passes) for total in found))
+
+    @contextmanager
+    def _computing(self, height: int, width: int, *, bf16: bool) -> Iterator[None]:
+        """In the right precision; memory that runs out at ``height`` and ``width`` px is one line."""
         try:
-            for turn, context in enumerate(contexts):
-                answer = self.net(turned(image, turn).contiguous(memory_format=torch.channels_last), *context)
-                parts = [turned_back(part, turn).float() for part in answer]
-                found = [total.add_(part) for total, part in zip(found, parts, strict=True)] if found else parts
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
+                yield
         except RuntimeError as error:
             if device.out_of_memory(error):
                 raise LowlightError(f"not enough memory for {height}x{width} px at once: use --tile 256") from error
             raise
-        return Retinex(*(total[..., :height, :width].div_(self.passes) for total in found))
 
     def _tile_size(self, height: int, width: int, count: int, halo: int, *, bf16: bool) -> tuple[int, int]:
         """Height and width of the parts to compute."""

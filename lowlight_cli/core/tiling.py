@@ -1,18 +1,20 @@
 """Exact tiling: the same pixels as one pass over the whole picture, in bounded memory.
 
 The networks are convolutions without normalisation or pooling over the image; what they must know about the whole
-picture is read from its thumbnail once and handed to every tile. So a tile that sees ``HALO`` px more on
+picture is read from its thumbnail once and handed to every tile; so is a light that was computed from less resolution,
+and thus from afar. So a tile that sees ``HALO`` px more on
 each side, and starts on a ``MULTIPLE``, computes exactly what the whole picture would: no blending, no seams.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from math import ceil
 from typing import NamedTuple
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .networks import Network, Retinex, RetinexPlus, thumbnail
+from .networks import Network, Retinex, RetinexNet, RetinexPlus, thumbnail
 
 TILE = 512
 """Side of a tile in px where nothing else is asked for."""
@@ -39,6 +41,10 @@ class Box(NamedTuple):
         """This box of (..., H, W), where ``origin`` is the picture position, top and left, of x's first pixel."""
         above, before = origin
         return x[..., self.top - above : self.bottom - above, self.left - before : self.right - before]
+
+    def reduced(self, scale: int) -> "Box":
+        """The cells of ``scale`` px a side that this box touches; it begins with a whole one."""
+        return Box(*(ceil(edge / scale) for edge in self))
 
 
 def boxes(height: int, width: int, tile: int | tuple[int, int]) -> Iterator[Box]:
@@ -80,13 +86,55 @@ def padded(image: Tensor, multiple: int) -> Tensor:
     return F.pad(image, (0, right, 0, down), mode=mode)
 
 
+def small_maps(
+    net: RetinexNet, height: int, width: int, tile: int | tuple[int, int], small: Callable[[Box], Tensor]
+) -> Tensor:
+    """What Enhance-Net sees of a whole picture, ``small`` giving that of any part (``RetinexNet.reduced``)."""
+    rows = []
+    for box in boxes(height, width, tile):
+        seen = box.grown(net.HALO, height, width)
+        origin = seen.top // net.light_scale, seen.left // net.light_scale
+        part = box.reduced(net.light_scale).cut(small(seen), origin)
+        if box.left == 0:
+            rows.append([part])
+        else:
+            rows[-1].append(part)
+    return torch.cat([torch.cat(row, dim=3) for row in rows], dim=2)
+
+
+def part_of_light(net: RetinexNet, whole: Tensor, seen: Box) -> Tensor:
+    """I_hat of a part, padded to the net's multiple, from ``net.small_light`` of the whole picture."""
+    cells = seen.reduced(net.light_scale)
+    around = cells.grown(1, *whole.shape[-2:])  # linear resizing looks one cell farther
+    enlarged = net.enlarged(around.cut(whole))
+    scaled = Box(*(edge * net.light_scale for edge in cells))
+    return scaled.cut(enlarged, origin=(around.top * net.light_scale, around.left * net.light_scale))
+
+
+def besides(net: Network, image: Tensor, tile: int) -> Callable[[Box], tuple[Tensor, ...]]:
+    """What the net must be told of (B, 3, H, W) besides the pixels of a part of it."""
+    if isinstance(net, RetinexPlus):
+        context = (net.context(thumbnail(image)),)
+        return lambda seen: context
+    if net.light_scale == 1:
+        return lambda seen: ()
+    height, width = image.shape[-2:]
+
+    def small(seen: Box) -> Tensor:
+        return net.reduced(net.decom(padded(seen.cut(image), net.MULTIPLE)))
+
+    light = net.small_light(small_maps(net, height, width, tile, small))
+    return lambda seen: (part_of_light(net, light, seen),)
+
+
 def run(net: Network, image: Tensor, *, tile: int | None = TILE) -> Retinex:
     """The maps of (B, 3, H, W) of any size, in [0, 1]. ``tile`` is a multiple of the net's; None means one pass."""
     height, width = image.shape[-2:]
-    context = (net.context(thumbnail(image)),) if isinstance(net, RetinexPlus) else ()
+    side = tile or max(height, width)
+    told = besides(net, image, side)
     result = Retinex(*(image.new_empty(len(image), channels, height, width) for channels in (3, 1, 1)))
-    for box in boxes(height, width, tile or max(height, width)):
+    for box in boxes(height, width, side):
         seen = box.grown(net.HALO, height, width)
-        for whole, part in zip(result, net(padded(seen.cut(image), net.MULTIPLE), *context), strict=True):
+        for whole, part in zip(result, net(padded(seen.cut(image), net.MULTIPLE), *told(seen)), strict=True):
             box.cut(whole).copy_(box.cut(part, origin=(seen.top, seen.left)))
     return result

@@ -36,8 +36,8 @@ Upsampling = Literal["resize", "transposed"]
 
 HALVED = 8
 """Enhance-Net halves three times."""
-DECOM_REACH, ENHANCE_REACH = 10, 24
-"""Receptive radii of the nets in pixels of their own input; Enhance-Net's with one for linear resizing of I_hat."""
+DECOM_REACH, ENHANCE_REACH = 10, 23
+"""Receptive radii of both nets in px."""
 
 
 class DecomNet(nn.Module):
@@ -125,10 +125,12 @@ class RetinexNet(nn.Module):
             "light_scale": light_scale,
         }
         self.light_scale = light_scale
-        self.MULTIPLE = HALVED * light_scale
+        self.MULTIPLE = HALVED if light_scale == 1 else light_scale
         """Both sides of an input must be a multiple of this many pixels."""
-        self.HALO = ceil((DECOM_REACH + ENHANCE_REACH * light_scale) / self.MULTIPLE) * self.MULTIPLE
-        """Context in px that a tile needs on each side: the receptive radius, rounded up to ``MULTIPLE``."""
+        reach = DECOM_REACH + (ENHANCE_REACH if light_scale == 1 else 0)
+        self.HALO = ceil(reach / self.MULTIPLE) * self.MULTIPLE
+        """Context in px that a tile needs on each side: the receptive radius, rounded up to ``MULTIPLE``; where
+        Enhance-Net sees less resolution, Decom-Net's, as tiles are then given their I_hat."""
         self.decom = DecomNet(width)
         self.enhance = None if ignore_enhance_net else EnhanceNet(width, upsampling)
         self.apply(glorot)
@@ -140,13 +142,30 @@ class RetinexNet(nn.Module):
         if self.light_scale == 1:
             relit: Tensor = self.enhance(reflectance, illumination)
             return relit
-        small: Tensor = self.enhance(*(F.avg_pool2d(part, self.light_scale) for part in (reflectance, illumination)))
-        precise = small.to(torch.promote_types(small.dtype, torch.float32))  # bf16 would show as bands in the light
-        return F.interpolate(precise, scale_factor=float(self.light_scale), mode="bilinear", align_corners=False)
+        return self.enlarged(self.small_light(self.reduced(Decomposition(reflectance, illumination))))
 
-    def forward(self, image: Tensor) -> Retinex:
+    def reduced(self, maps: Decomposition) -> Tensor:
+        """What Enhance-Net sees of R and I: (B, 4, H / ``light_scale``, W / ``light_scale``)."""
+        return F.avg_pool2d(torch.cat(maps, dim=1), self.light_scale)
+
+    def small_light(self, small: Tensor) -> Tensor:
+        """I_hat at the scale of ``reduced``, of whole pictures."""
+        assert self.enhance is not None
+        height, width = small.shape[-2:]
+        grown = F.pad(small, (0, -width % HALVED, 0, -height % HALVED), mode="replicate")
+        relit: Tensor = self.enhance(grown[:, :3], grown[:, 3:])
+        relit = relit[..., :height, :width]
+        return relit.to(torch.promote_types(relit.dtype, torch.float32))  # bf16 would show as bands when enlarged
+
+    def enlarged(self, light: Tensor) -> Tensor:
+        """``small_light`` at full size."""
+        return F.interpolate(light, scale_factor=float(self.light_scale), mode="bilinear", align_corners=False)
+
+    def forward(self, image: Tensor, relit: Tensor | None = None) -> Retinex:
+        """The maps of a picture; of a part of one, I_hat may be given."""
         reflectance, illumination = self.decom(image)
-        return Retinex(reflectance, illumination, self.relight(reflectance, illumination))
+        relit = self.relight(reflectance, illumination) if relit is None else relit
+        return Retinex(reflectance, illumination, relit)
 
 
 def glorot(layer: nn.Module) -> None:
