@@ -115,7 +115,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("data"))
     parser.add_argument("--init", default="retinexnet-best")
     parser.add_argument("--light-scale", type=int, default=16)
-    parser.add_argument("--epochs", type=int, default=120)
+    parser.add_argument("--epochs", type=int, default=150)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     split = held_out(args.data, TrainSettings(seed=args.seed))
