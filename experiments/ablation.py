@@ -52,19 +52,25 @@ def fixed(self: retinex_plus.GlobalNet, picture: Tensor) -> Tensor:
     return torch.cat([stops, whole_context(self, picture)[:, 3:]], dim=1)
 
 
+def unseen(self: retinex_plus.SceneNet, picture: Tensor, *_: Tensor) -> Tensor:
+    """No scene: maps of zeros."""
+    side = picture.shape[-1] // 2
+    return picture.new_zeros(len(picture), self.head.out_channels, side, side)
+
+
 class CropBank(contextbank.ContextBank):
     """Takes the thumbnail from the patch instead of the whole picture, as if that were all there is."""
 
     def patches(self, *given: Any) -> tuple[Tensor, ...]:
         low, high, *_ = super().patches(*given)
-        return low, high, thumbnail(low), thumbnail(high)
+        return low, high, thumbnail(low), thumbnail(high), low.new_tensor([[0, 0, 1, 1]]).expand(len(low), 4)
 
 
 class OwnBank(contextbank.ContextBank):
     """Gives no thumbnails but those of the patches' own pictures."""
 
     def patches(self, *given: Any) -> tuple[Tensor, ...]:
-        return super().patches(*given)[:4]
+        return super().patches(*given)[:5]
 
 
 Row = tuple[str, dict[str, Any], list[Any]]
@@ -74,6 +80,7 @@ ROWS: dict[str, Row] = {
     "crop": ("exposure and context from the patch", {}, [patch.object(engine, "ContextBank", CropBank)]),
     "exposure": ("every picture to the same mean", {}, [patch.object(retinex_plus.GlobalNet, "forward", fixed)]),
     "context": ("no context in the local net", {}, [patch.object(retinex_plus.GlobalNet, "forward", blind)]),
+    "scene": ("no scene in the local net", {}, [patch.object(retinex_plus.SceneNet, "forward", unseen)]),
     "ssim": ("no SSIM term", {}, [patch.object(losses, "restoration", without("ssim"))]),
     "colour": ("no mean-colour term", {}, [patch.object(losses, "restoration", without("colour"))]),
     "photos": ("LOL alone, for as many steps", {"dataset": ("lol",), "photos": None}, []),

@@ -61,10 +61,14 @@ def test_nothing_asked_nothing_drawn() -> None:
 
 def test_batches_keep_their_shapes_with_and_without_further_thumbnails() -> None:
     patches, thumbnails, more = pictures(4), pictures(4, 16), pictures(12, 16).unflatten(0, (4, 3))
-    short, long = (patches, patches), (patches, patches, thumbnails, thumbnails, more, more)
+    frame = torch.rand(4, 4)
+    short, long = (patches, patches), (patches, patches, thumbnails, thumbnails, frame, more, more)
     for batch in (short, long):
         (found,) = augmented([batch], 1.0, 0.2, drawn())
         assert [part.shape for part in found] == [part.shape for part in batch]
+        if batch is long:
+            assert found[4] is frame
+            found = (*found[:4], *found[5:])
         for low, high in zip(found[::2], found[1::2], strict=True):  # equal pairs stay equal: both change alike
             assert torch.equal(low, high)
         assert not torch.equal(found[0], batch[0])

@@ -14,7 +14,10 @@ from lowlight_cli.core import checkpoints, images
 from lowlight_cli.core.errors import LowlightError, PictureError
 from lowlight_cli.core.networks import Network, RetinexNet, RetinexPlus
 
-SMALL = {RetinexNet: {"width": 4}, RetinexPlus: {"widths": (4, 6), "depths": (1, 1), "context": 4}}
+SMALL = {
+    RetinexNet: {"width": 4},
+    RetinexPlus: {"widths": (4, 6), "depths": (1, 1), "context": 4, "scene_widths": (4, 6), "scene_depths": (1, 1)},
+}
 
 
 @pytest.fixture(scope="module")

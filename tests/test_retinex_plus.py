@@ -9,18 +9,24 @@ from lowlight_cli import Enhancer
 from lowlight_cli.core import checkpoints, contextbank, engine, losses, tiling
 from lowlight_cli.core.errors import TrainingError
 from lowlight_cli.core.events import Saved, Started, Step, Validated
-from lowlight_cli.core.networks import Restored, RetinexNet, RetinexPlus, exposed, thumbnail
+from lowlight_cli.core.networks import Context, Restored, RetinexNet, RetinexPlus, exposed, thumbnail
+from lowlight_cli.core.networks.retinex_plus import sampled
 from lowlight_cli.core.objective import PlusObjective
 from lowlight_cli.settings import LossWeights, TrainSettings
 
 
-def small_net(seed: int = 0) -> RetinexPlus:
+def small_net(seed: int = 4) -> RetinexPlus:
     """A net that does something: as drawn, its blocks are the identity."""
     torch.manual_seed(seed)
-    net = RetinexPlus(widths=(4, 4, 4, 4), context=6)
+    net = RetinexPlus(widths=(4, 4, 4, 4), context=6, scene_widths=(4, 6), scene_depths=(1, 1), scene_maps=2)
     for parameter in net.parameters():
         torch.nn.init.normal_(parameter, std=0.2)
+    torch.nn.init.normal_(net.scenes.head.weight, std=0.02)
     return net.eval()
+
+
+def told(net: RetinexPlus, image: torch.Tensor) -> Context:
+    return tiling.spread(net, net.context(thumbnail(image)), *image.shape[-2:])
 
 
 def noise(height: int, width: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
@@ -46,8 +52,8 @@ def test_tiled_equals_whole(height: int, width: int, tile: int, dtype: torch.dty
 @torch.inference_mode()
 def test_the_halo_is_needed_and_enough() -> None:
     """What changes at an output pixel reaches as far as the halo, counted from tiles that start on a multiple."""
-    net, image = small_net(seed=1).double(), noise(48, 400, torch.float64)
-    context = net.context(thumbnail(image))
+    net, image = small_net().double(), noise(48, 400, torch.float64)
+    context = told(net, image)
     before = net.restore(image, context).enhanced
     start = 208
 
@@ -64,7 +70,7 @@ def test_the_halo_is_needed_and_enough() -> None:
 @torch.inference_mode()
 def test_maps_are_a_retinex_model_of_the_enhanced_picture() -> None:
     net, image = small_net(), noise(48, 64)
-    context = net.context(thumbnail(image))
+    context = told(net, image)
     found, restored = net(image, context), net.restore(image, context)
     assert found.reflectance.shape == image.shape
     assert found.illumination.shape == found.relit.shape == (1, 1, 48, 64)
@@ -87,9 +93,11 @@ def test_as_drawn_it_turns_a_dark_picture_up_to_a_mean_of_two_fifths() -> None:
 def test_a_mirrored_picture_is_told_the_same() -> None:
     net, image = small_net(), noise(64, 64)
     context = net.context(thumbnail(image))
-    assert not torch.allclose(net.globals(thumbnail(image)), context, rtol=0.01)
+    for alone, mean in zip(net.overview(thumbnail(image)), context, strict=True):
+        assert not torch.allclose(alone, mean, rtol=0.01)
     for dims in ((2,), (3,), (2, 3)):
-        torch.testing.assert_close(net.context(thumbnail(image.flip(dims))), context)
+        found = net.context(thumbnail(image.flip(dims)))
+        torch.testing.assert_close(found._replace(scene=found.scene.flip(dims)), context)
 
 
 @torch.inference_mode()
@@ -151,6 +159,41 @@ def test_patches_come_with_the_thumbnails_of_their_pictures_turned_alike() -> No
     torch.testing.assert_close(high_thumbnail, thumbnail(high))
 
 
+def test_a_patch_s_frame_is_where_it_lies_in_its_turned_thumbnail() -> None:
+    generator = torch.Generator().manual_seed(3)
+    coarse = torch.rand(8, 3, 7, 9, generator=generator)
+    highs = (torch.nn.functional.interpolate(coarse, (160, 240), mode="bicubic").clamp(0, 1) * 255).byte()
+    bank = contextbank.ContextBank([(high // 8, high) for high in highs], [False] * 8)
+    ways = set()
+    for _ in range(8):
+        index = torch.randperm(8, generator=generator)
+        before = generator.get_state()
+        _, high, _, high_thumbnail, frame, *_ = bank.patches(index, 80, generator)
+        generator.set_state(before)
+        ways |= set(bank.crops(index, 80, generator).way.tolist())
+        found = sampled(high_thumbnail, frame, (20, 20))
+        torch.testing.assert_close(found, torch.nn.functional.avg_pool2d(high, 4), rtol=0, atol=0.08)
+    assert ways == set(range(8))
+
+
+@torch.inference_mode()
+def test_a_frame_s_part_of_the_maps() -> None:
+    """Against a naive reading: linear between the centres of cells, the edge repeated beyond them."""
+    maps = torch.rand(1, 2, 6, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    top, left, bottom, right = 0.1, 0.3, 0.9, 1.2
+    found = sampled(maps, torch.tensor([[top, left, bottom, right]], dtype=torch.float64), (4, 3))
+    for row in range(4):
+        for column in range(3):
+            y = (top + (bottom - top) * (row + 0.5) / 4) * 6 - 0.5
+            x = (left + (right - left) * (column + 0.5) / 3) * 5 - 0.5
+            y, x = min(max(y, 0.0), 5.0), min(max(x, 0.0), 4.0)
+            above, before = min(int(y), 4), min(int(x), 3)
+            down, across = y - above, x - before
+            corners = maps[0, :, above : above + 2, before : before + 2]
+            weights = torch.tensor([[1 - down], [down]]) * torch.tensor([[1 - across, across]])
+            torch.testing.assert_close(found[0, :, row, column], (corners * weights).sum(dim=(1, 2)))
+
+
 def test_more_thumbnails_show_other_pictures_or_parts_of_them() -> None:
     bank = contextbank.ContextBank(photographs(), [False] * 6)
     *_, low, high = bank.patches(torch.arange(4), 16, torch.Generator().manual_seed(1))
@@ -170,13 +213,14 @@ def test_parts_lie_within_the_picture() -> None:
     assert (sides > 0.999).float().mean() == pytest.approx(0.5, abs=0.06)
 
 
-def test_the_exposure_is_learned_from_all_thumbnails() -> None:
+def test_exposure_and_scene_are_learned_from_all_thumbnails() -> None:
     net = RetinexPlus()
     low, thumbnails, more = torch.rand(2, 3, 16, 16), torch.rand(2, 3, 64, 64), torch.rand(2, 5, 3, 64, 64)
+    frame = torch.tensor([[0.1, 0.2, 0.5, 0.6], [0.0, 0.5, 0.4, 0.9]])
     computed = PlusObjective(net, LossWeights())
-    alone = computed(low, low, thumbnails, thumbnails)
-    together = computed(low, low, thumbnails, thumbnails, more * 0.1, more)
-    assert {name for name in alone if alone[name] != together[name]} == {"exposure"}
+    alone = computed(low, low, thumbnails, thumbnails, frame)
+    together = computed(low, low, thumbnails, thumbnails, frame, more * 0.1, more)
+    assert {name for name in alone if alone[name] != together[name]} == {"exposure", "scene"}
 
 
 def test_a_made_thumbnail_is_in_the_light_of_its_patch() -> None:
@@ -234,7 +278,7 @@ def test_an_interrupted_run_ends_with_the_same_weights(pair_folder: Path, tmp_pa
     assert (started.train_pairs, started.validation_pairs) == (6 + 8, 2)  # photographs are not held out
     steps = [event for event in whole if isinstance(event, Step)]
     assert {event.phase for event in steps} == {"plus"}
-    assert set(steps[0].terms) == {"pixel", "ssim", "colour", "light", "smooth", "exposure"}
+    assert set(steps[0].terms) == {"pixel", "ssim", "colour", "light", "smooth", "exposure", "scene"}
     (validated,) = (event for event in whole if isinstance(event, Validated))
     assert validated.best and set(validated.figures) == {"loss", "psnr", "ssim", "relit_mean"}
     stream = engine.train(how, tmp_path / "broken")

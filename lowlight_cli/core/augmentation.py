@@ -16,11 +16,11 @@ def augmented(
     batches: Iterable[Batch], mixup: float, tint: float, generator: torch.Generator | None = None
 ) -> Iterator[Batch]:
     """The batches of a bank, tinted and blended: patches and their thumbnails alike, and any further thumbnails,
-    (B, M, 3, S, S), alike among themselves."""
+    (B, M, 3, S, S), alike among themselves. Where the patches lie in their thumbnails, between the two, is left."""
     for batch in batches:
-        groups = batch[:4], [part.flatten(0, 1) for part in batch[4:]]
+        groups = batch[:4], [part.flatten(0, 1) for part in batch[5:]]
         own, further = (varied(group, mixup, tint, generator) for group in groups)
-        yield *own, *(part.unflatten(0, (len(batch[0]), -1)) for part in further)
+        yield *own, *batch[4:5], *(part.unflatten(0, (len(batch[0]), -1)) for part in further)
 
 
 def varied(

@@ -93,10 +93,12 @@ class ContextBank(PairBank):
         self.grids = torch.cat([F.interpolate(high[None].to(device), GRID, mode="nearest-exact") for _, high in pairs])
 
     def patches(self, index: Tensor, size: int, generator: torch.Generator | None = None) -> tuple[Tensor, ...]:
-        """As those of a PairBank; the thumbnails of low and high, (B, 3, 64, 64); and thumbnails of ``MORE`` times as
+        """As those of a PairBank; the thumbnails of low and high, (B, 3, 64, 64), and where in these the patches lie,
+        (B, 4), as ``RetinexPlus.within`` has it; and thumbnails of ``MORE`` times as
         many other pictures, half of them of a part of the picture alone, (B, MORE, 3, 64, 64)."""
         crops = self.crops(index, size, generator)
         low, high = self.cut(crops, size)
+        frame = self.frame(crops, size)
         count, others = len(index), MORE * len(index)
         others_index = torch.randint(len(self), (others,), generator=generator, device=self.device)
         others_way = torch.randint(8, (others,), generator=generator, device=self.device)
@@ -116,7 +118,7 @@ class ContextBank(PairBank):
         turned = [turn(x, way) for x in (low_thumbnails, high_thumbnails)]
         parts = framed(others, generator, self.device)
         others_turned = [F.grid_sample(x[count:], parts, align_corners=False) for x in turned]
-        return low, high, *(x[:count] for x in turned), *(x.unflatten(0, (count, MORE)) for x in others_turned)
+        return low, high, *(x[:count] for x in turned), frame, *(x.unflatten(0, (count, MORE)) for x in others_turned)
 
     def compress(self, low: Tensor, candidates: Tensor, generator: torch.Generator | None) -> None:
         """Replace some of the ``candidates`` among patches by what a JPEG leaves of them."""
@@ -124,6 +126,19 @@ class ContextBank(PairBank):
         quality = (QUALITY[0] + (QUALITY[1] - QUALITY[0]) * place).long()
         for row in ((chance < JPEG) & candidates.cpu()).nonzero().flatten().tolist():
             low[row] = compressed(low[row], int(quality[row]))
+
+    def frame(self, crops: Crops, size: int) -> Tensor:
+        """Top, left, bottom and right of the patches in their turned pictures, as shares of these' sides, (B, 4)."""
+        _, top, left, way = crops
+        height, width = self.height[crops.picture], self.width[crops.picture]
+        edges = torch.stack([top / height, left / width, (top + size) / height, (left + size) / width], dim=1)
+        down, right = turned_axes(self.device)  # from the middle of the turned picture, in the picture's own axes
+        middle = (edges[:, :2] + edges[:, 2:]) / 2 - 0.5
+        half = (edges[:, 2:] - edges[:, :2]) / 2
+        axes = torch.stack([down[way], right[way]], dim=1).to(middle)  # (B, 2, 2)
+        middle = (axes @ middle[:, :, None])[:, :, 0] + 0.5
+        half = (axes.abs() @ half[:, :, None])[:, :, 0]
+        return torch.cat([middle - half, middle + half], dim=1)
 
     def radius(self, crops: Crops, size: int) -> Tensor:
         """How far each pixel of the patches lies from the middle of its photograph, (B, size, size); corners at 1."""
@@ -148,6 +163,13 @@ def framed(count: int, generator: torch.Generator | None, device: torch.device) 
     free, zero = 1 - side, torch.zeros_like(side)
     rows = [side, zero, free * (2 * right - 1), zero, side, free * (2 * down - 1)]
     return F.affine_grid(torch.stack(rows, dim=1).view(-1, 2, 3), [count, 1, THUMBNAIL, THUMBNAIL], align_corners=False)
+
+
+def turned_axes(device: torch.device) -> tuple[Tensor, Tensor]:
+    """What one step down, and one to the right, in a picture turned each of the 8 ways is in the picture itself: rows
+    and columns, (8, 2) each."""
+    place = torch.stack(symmetries(2, device), dim=3)  # (8, 2, 2, 2): where the turned pixel comes from
+    return place[:, 1, 0] - place[:, 0, 0], place[:, 0, 1] - place[:, 0, 0]
 
 
 def turn(x: Tensor, way: Tensor) -> Tensor:

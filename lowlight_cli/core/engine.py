@@ -317,7 +317,8 @@ def validate(net: Network, phase: Phase, bank: PairBank, settings: TrainSettings
         low, high = bank.pair(index)
         seen = [tiling.padded(picture, net.MULTIPLE) for picture in (low, high)]
         if isinstance(net, RetinexPlus):
-            seen += [thumbnail(picture) for picture in (low, high)]
+            frame = [0, 0, *(grown / side for grown, side in zip(seen[0].shape[-2:], low.shape[-2:], strict=True))]
+            seen += [*(thumbnail(picture) for picture in (low, high)), low.new_tensor([frame])]
         row = {"loss": sum(value.item() for value in computed(*seen).values())}
         if phase != "decom":
             found = tiling.run(net, low)

@@ -18,7 +18,7 @@ from . import checkpoints, device, images, tiling
 from .colour import Profile
 from .errors import LowlightError
 from .look import PLAIN, Look, cleaned, rendered
-from .networks import Retinex, RetinexNet, RetinexPlus, thumbnail
+from .networks import Context, Retinex, RetinexNet, RetinexPlus, thumbnail
 from .picture import Picture, converted, log_average, luma, quantised, scaled
 
 Kind = TypeVar("Kind", Image.Image, np.ndarray, Tensor)
@@ -167,15 +167,14 @@ class Enhancer:
         height, width = given[0].shape[1:]
         halo = ceil((self.net.HALO + halo) / self.net.MULTIPLE) * self.net.MULTIPLE
         size = self._tile_size(height, width, len(given), halo, bf16=bf16)
-        contexts = self._contexts(given, profiles)
-        lights = self._lights(given, profiles, size, bf16=bf16)
+        told = self._contexts(given, profiles) or self._lights(given, profiles, size, bf16=bf16)
         boxes = list(tiling.boxes(height, width, size))
         for count, box in enumerate(boxes, 1):
             seen = box.grown(halo, height, width)
             with torch.inference_mode():
                 low = self._pixels([seen.cut(samples) for samples in given], profiles)
                 with self._turn, self._computing(*low.shape[-2:], bf16=bf16):
-                    maps = self._maps(low, [(light(seen),) for light in lights] or contexts)
+                    maps = self._maps(low, [(tell(seen),) for tell in told] or [()] * self.passes)
             yield Tile(box, seen, count / len(boxes), low, maps)
             if height * width > HUGE:
                 device.give_back_memory()
@@ -188,16 +187,32 @@ class Enhancer:
             parts.append(part if profile is None else profile.to_srgb(part))
         return torch.stack(parts)
 
-    def _contexts(self, given: Sequence[Tensor], profiles: Sequence[Profile | None]) -> list[tuple[Tensor, ...]]:
-        """What the network must know about the whole pictures in each pass, if anything; of large ones every few pixels
-        will do."""
-        if not isinstance(self.net, RetinexPlus):
-            return [()] * self.passes
-        step = max(min(given[0].shape[1:]) // SAMPLED, 1)
+    def _contexts(
+        self, given: Sequence[Tensor], profiles: Sequence[Profile | None]
+    ) -> list[Callable[[tiling.Box], Context]]:
+        """What tells a tile in each pass what RetinexPlus must know of the whole pictures; of large ones every few
+        pixels will do."""
+        net = self.net
+        if not isinstance(net, RetinexPlus):
+            return []
+        height, width = given[0].shape[1:]
+        step = max(min(height, width) // SAMPLED, 1)
+
+        def seen_in(turn: int) -> Callable[[tiling.Box], Context]:
+            context = net.context(turned(small, turn))
+            context = context._replace(scene=turned_back(context.scene, turn))
+            context = tiling.spread(net, context, height, width)
+
+            def tell(seen: tiling.Box) -> Context:
+                part = tiling.part_of_context(net, context, seen)
+                return part._replace(scene=turned(part.scene, turn))
+
+            return tell
+
         with torch.inference_mode():
             whole = self._pixels([samples[:, ::step, ::step] for samples in given], profiles)
             small = thumbnail(whole.clamp(0, 1))
-            return [(self.net.context(turned(small, turn)),) for turn in range(self.passes)]
+            return [seen_in(turn) for turn in range(self.passes)]
 
     def _lights(
         self, given: Sequence[Tensor], profiles: Sequence[Profile | None], size: tuple[int, int], *, bf16: bool
@@ -225,13 +240,13 @@ class Enhancer:
         with torch.inference_mode():
             return [seen_from_afar(turn) for turn in range(self.passes)]
 
-    def _maps(self, low: Tensor, contexts: list[tuple[Tensor, ...]]) -> Retinex:
+    def _maps(self, low: Tensor, told: Sequence[tuple[Tensor | Context, ...]]) -> Retinex:
         """The network's answer to (B, 3, h, w), or the mean of its answers."""
         height, width = low.shape[-2:]
         image = tiling.padded(low.clamp(0, 1), self.net.MULTIPLE).contiguous(memory_format=torch.channels_last)
         found: list[Tensor] = []
-        for turn, context in enumerate(contexts):
-            answer = self.net(turned(image, turn).contiguous(memory_format=torch.channels_last), *context)
+        for turn, besides in enumerate(told):
+            answer = self.net(turned(image, turn).contiguous(memory_format=torch.channels_last), *besides)
             parts = [turned_back(part, turn).float() for part in answer]
             found = [total.add_(part) for total, part in zip(found, parts, strict=True)] if found else parts
         return Retinex(*(total[..., :height, :width].div_(self.passes) for total in found))

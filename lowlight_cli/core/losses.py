@@ -83,3 +83,8 @@ def exposure(exposed: Tensor, high: Tensor) -> Terms:
     and, in logarithms, the mean of each channel."""
     ours, truth = (picture.mean(dim=(2, 3)).clamp(min=1 / 255).log() for picture in (exposed, high))
     return {"exposure": 0.1 * (exposed - high).abs().mean() + 0.5 * (ours - truth).abs().mean()}
+
+
+def scene(maps: Tensor, high: Tensor) -> Terms:
+    """The small pictures (B, 3, 32, 32) that a scene's maps begin with should be those of ``high`` (B, 3, 64, 64)."""
+    return {"scene": 0.5 * (maps - F.avg_pool2d(high, 2)).abs().mean()}

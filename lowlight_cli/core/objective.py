@@ -11,7 +11,7 @@ from ..settings import LossWeights
 from . import losses
 from .events import Phase
 from .losses import Terms
-from .networks import Decomposition, Network, Restored, RetinexNet, RetinexPlus, exposed
+from .networks import Context, Decomposition, Network, Restored, RetinexNet, RetinexPlus, exposed
 
 
 class Objective(nn.Module):
@@ -50,21 +50,26 @@ class PlusObjective(nn.Module):
         super().__init__()
         self.net, self.weights, self.bf16 = net, weights, bf16
 
-    def forward(self, low: Tensor, high: Tensor, low_thumbnail: Tensor, high_thumbnail: Tensor, *more: Tensor) -> Terms:
-        """Terms by name for a batch of patches (B, 3, H, W) and the thumbnails of their pictures (B, 3, 64, 64); and
-        perhaps those of more pictures, low and high, (B, M, 3, 64, 64)."""
+    def forward(
+        self, low: Tensor, high: Tensor, low_thumbnail: Tensor, high_thumbnail: Tensor, frame: Tensor, *more: Tensor
+    ) -> Terms:
+        """Terms by name for a batch of patches (B, 3, H, W), the thumbnails of their pictures (B, 3, 64, 64) and where
+        in these they lie (B, 4), as ``RetinexPlus.within`` has it; and perhaps thumbnails of more pictures, low and
+        high, (B, M, 3, 64, 64)."""
         low = low.contiguous(memory_format=torch.channels_last)
         dark, bright = low_thumbnail, high_thumbnail
         if more:
             dark, bright = (
                 torch.cat([own, others.flatten(0, 1)]) for own, others in zip((dark, bright), more, strict=True)
             )
-        context = self.net.globals(dark)  # each by itself: averaging them is for use
+        context = self.net.overview(dark)  # each by itself: averaging them is for use
+        own = Context(*(part[: len(low)] for part in context))
         with torch.autocast(low.device.type, torch.bfloat16, enabled=self.bf16):
-            restored = self.net.restore(low, context[: len(low)])
+            restored = self.net.restore(low, self.net.within(own, frame, low.shape[-2:]))
         restored = Restored(*(maps.float() for maps in restored))
         terms = losses.restoration(high, restored, self.weights)
-        return terms | losses.exposure(exposed(dark, self.net.gain(context)), bright)
+        terms |= losses.exposure(exposed(dark, self.net.gain(context)), bright)
+        return terms | losses.scene(context.scene[:, :3], bright)
 
 
 def objective(net: Network, phase: Phase, weights: LossWeights, *, bf16: bool = False) -> Objective | PlusObjective:

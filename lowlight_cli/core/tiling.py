@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .networks import Network, Retinex, RetinexNet, RetinexPlus, thumbnail
+from .networks import Context, Network, Retinex, RetinexNet, RetinexPlus, thumbnail
 
 TILE = 512
 """Side of a tile in px where nothing else is asked for."""
@@ -41,6 +41,11 @@ class Box(NamedTuple):
         """This box of (..., H, W), where ``origin`` is the picture position, top and left, of x's first pixel."""
         above, before = origin
         return x[..., self.top - above : self.bottom - above, self.left - before : self.right - before]
+
+    def padded(self, multiple: int) -> "Box":
+        """This box, grown at the bottom and right until both sides are multiples."""
+        height, width = self.bottom - self.top, self.right - self.left
+        return self._replace(bottom=self.bottom + -height % multiple, right=self.right + -width % multiple)
 
     def reduced(self, scale: int) -> "Box":
         """The cells of ``scale`` px a side that this box touches; it begins with a whole one."""
@@ -111,14 +116,27 @@ def part_of_light(net: RetinexNet, whole: Tensor, seen: Box) -> Tensor:
     return scaled.cut(enlarged, origin=(around.top * net.light_scale, around.left * net.light_scale))
 
 
-def besides(net: Network, image: Tensor, tile: int) -> Callable[[Box], tuple[Tensor, ...]]:
+def spread(net: RetinexPlus, context: Context, height: int, width: int) -> Context:
+    """The context of pictures of ``height`` and ``width``, padded to the net's multiple, with a cell of its scene for
+    each of the net's coarsest pixels."""
+    box = Box(0, 0, height, width).padded(net.MULTIPLE)
+    frame = context.scene.new_tensor([0, 0, box.bottom / height, box.right / width])
+    return net.within(context, frame.expand(len(context.scene), 4), box[2:])
+
+
+def part_of_context(net: RetinexPlus, whole: Context, seen: Box) -> Context:
+    """What the net is told of a part, padded to its multiple, from the ``spread`` context."""
+    return whole._replace(scene=seen.padded(net.MULTIPLE).reduced(net.stride).cut(whole.scene))
+
+
+def besides(net: Network, image: Tensor, tile: int) -> Callable[[Box], tuple[Tensor | Context, ...]]:
     """What the net must be told of (B, 3, H, W) besides the pixels of a part of it."""
+    height, width = image.shape[-2:]
     if isinstance(net, RetinexPlus):
-        context = (net.context(thumbnail(image)),)
-        return lambda seen: context
+        context = spread(net, net.context(thumbnail(image)), height, width)
+        return lambda seen: (part_of_context(net, context, seen),)
     if net.light_scale == 1:
         return lambda seen: ()
-    height, width = image.shape[-2:]
 
     def small(seen: Box) -> Tensor:
         return net.reduced(net.decom(padded(seen.cut(image), net.MULTIPLE)))

@@ -28,6 +28,14 @@ KNEE = 0.6
 """Below this, exposed values are in proportion to the picture's; above, a shoulder leads the brightest to 1."""
 
 
+class Context(NamedTuple):
+    """What the local network is told about whole pictures."""
+
+    exposure: Tensor  # (B, 3), the logarithm of the gain of each channel
+    vector: Tensor  # (B, K)
+    scene: Tensor  # (B, 3 + S, h, w): the pictures enhanced, small and blurred, and S further maps
+
+
 class Restored(NamedTuple):
     """What the local network makes of a picture."""
 
@@ -50,6 +58,19 @@ def exposed(image: Tensor, gain: Tensor) -> Tensor:
     reach = ((gain - KNEE) / (1 - KNEE)).clamp(min=1.0)
     over = ((scaled - KNEE) / (1 - KNEE)).clamp(min=0.0)
     return scaled.clamp(max=KNEE) + (1 - KNEE) * over / (1 + over * (1 - 1 / reach))
+
+
+def sampled(maps: Tensor, frame: Tensor, size: Sequence[int]) -> Tensor:
+    """The part of (B, C, h, w) maps of whole pictures that lies in a frame, at another size, (B, C, *size).
+
+    ``frame`` (B, 4) is top, left, bottom and right as shares of the picture's sides. Linear; beyond the picture, its
+    edge.
+    """
+    top, left, bottom, right = frame.to(maps).unbind(1)
+    zero = torch.zeros_like(top)
+    rows = [right - left, zero, left + right - 1, zero, bottom - top, top + bottom - 1]
+    grid = F.affine_grid(torch.stack(rows, dim=1).view(-1, 2, 3), [len(frame), 1, *size], align_corners=False)
+    return F.grid_sample(maps, grid, padding_mode="border", align_corners=False)
 
 
 class PixelNorm(nn.LayerNorm):
@@ -132,13 +153,11 @@ class GlobalNet(nn.Module):
         return torch.cat([stops + overall + balance, self.vector(hidden)], dim=1)
 
 
-class LocalNet(nn.Module):
-    """A picture, the same exposed, and the context to S's residual and gain and the smooth light."""
+class UNet(nn.Module):
+    """Stages of blocks that halve the resolution, then double it again, with skips added."""
 
     def __init__(self, widths: Sequence[int], depths: Sequence[int], context: int) -> None:
         super().__init__()
-        first, *_, last = widths
-        self.stem = nn.Conv2d(6 * 4, first, 3, padding=1)
         self.encoder, self.decoder = nn.ModuleList(), nn.ModuleList()
         self.down, self.up = nn.ModuleList(), nn.ModuleList()
         for width, wider, depth in zip(widths, widths[1:], depths, strict=False):
@@ -146,21 +165,55 @@ class LocalNet(nn.Module):
             self.down.append(nn.Conv2d(width, wider, 2, stride=2))
             self.up.append(nn.Conv2d(wider, 4 * width, 1))
             self.decoder.append(Stage(width, depth, context))
-        self.middle = Stage(last, depths[-1], context)
-        self.head = nn.Conv2d(first, 4 * (3 + 1), 3, padding=1)
-        self.light = nn.Conv2d(first, 1, 3, padding=1)
-        for layer in (self.head, self.light):
-            zeroed(layer)
+        self.middle = Stage(widths[-1], depths[-1], context)
 
-    def forward(self, image: Tensor, bright: Tensor, context: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        x = self.stem(F.pixel_unshuffle(torch.cat([image, bright], dim=1), 2))
+    def processed(self, x: Tensor, context: Tensor, told: Tensor | None = None) -> Tensor:
+        """(B, widths[0], H, W) to the same shape under a context vector (B, K); ``told`` is added to what reaches the
+        middle."""
         skips = []
         for stage, down in zip(self.encoder, self.down, strict=True):
             skips.append(stage(x, context))
             x = down(skips[-1])
-        x = self.middle(x, context)
+        x = self.middle(x if told is None else x + told, context)
         for stage, up in zip(reversed(self.decoder), reversed(self.up), strict=True):
             x = stage(F.pixel_shuffle(up(x), 2) + skips.pop(), context)
+        return x
+
+
+class SceneNet(UNet):
+    """A thumbnail, the same exposed, and the context's vector to maps of the scene, (B, 3 + ``maps``, 32, 32).
+
+    They begin with the picture enhanced, small and blurred. Nothing in them is too far away to be seen from anywhere
+    else in the picture, as it is for the local network.
+    """
+
+    def __init__(self, widths: Sequence[int], depths: Sequence[int], context: int, maps: int) -> None:
+        super().__init__(widths, depths, context)
+        self.stem = nn.Conv2d(6, widths[0], 3, stride=2, padding=1)
+        self.head = nn.Conv2d(widths[0], 3 + maps, 3, padding=1)
+
+    def forward(self, picture: Tensor, bright: Tensor, vector: Tensor) -> Tensor:
+        x = self.processed(self.stem(torch.cat([picture, bright], dim=1)), vector)
+        change, further = self.head(x).split([3, self.head.out_channels - 3], dim=1)
+        return torch.cat([F.avg_pool2d(bright, 2) + change, further], dim=1)
+
+
+class LocalNet(UNet):
+    """A picture, the same exposed, and the context to S's residual and gain and the smooth light."""
+
+    def __init__(self, widths: Sequence[int], depths: Sequence[int], context: int, scene: int) -> None:
+        super().__init__(widths, depths, context)
+        first, *_, last = widths
+        self.stem = nn.Conv2d(6 * 4, first, 3, padding=1)
+        self.told = nn.Conv2d(scene, last, 1)
+        self.head = nn.Conv2d(first, 4 * (3 + 1), 3, padding=1)
+        self.light = nn.Conv2d(first, 1, 3, padding=1)
+        for layer in (self.told, self.head, self.light):
+            zeroed(layer)
+
+    def forward(self, image: Tensor, bright: Tensor, context: Context) -> tuple[Tensor, Tensor, Tensor]:
+        x = self.stem(F.pixel_unshuffle(torch.cat([image, bright], dim=1), 2))
+        x = self.processed(x, context.vector, self.told(context.scene))
         residual, gain = F.pixel_shuffle(self.head(x), 2).split([3, 1], dim=1)
         light = F.interpolate(self.light(x.detach()), scale_factor=2, mode="bilinear", align_corners=False)
         return residual, gain, light
@@ -175,7 +228,7 @@ class RetinexPlus(nn.Module):
 
     MULTIPLE = 16
     """Both sides of an input must be a multiple of this many pixels."""
-    HALO = 128
+    HALO = 96
     """Context in px that a tile needs on each side: the receptive radius rounded up to ``MULTIPLE``."""
     BYTES = 400
     """Memory that the activations take for each pixel, in float32."""
@@ -183,37 +236,61 @@ class RetinexPlus(nn.Module):
     def __init__(
         self,
         widths: Sequence[int] = (24, 40, 64, 80),
-        depths: Sequence[int] = (2, 2, 2, 4),
+        depths: Sequence[int] = (2, 2, 2, 2),
         context: int = 32,
+        scene_widths: Sequence[int] = (24, 36, 48),
+        scene_depths: Sequence[int] = (1, 1, 2),
+        scene_maps: int = 13,
     ) -> None:
         super().__init__()
-        self.config = {"widths": list(widths), "depths": list(depths), "context": context}
+        self.config = {
+            "widths": list(widths),
+            "depths": list(depths),
+            "context": context,
+            "scene_widths": list(scene_widths),
+            "scene_depths": list(scene_depths),
+            "scene_maps": scene_maps,
+        }
         self.globals = GlobalNet(32, context)
-        self.locals = LocalNet(widths, depths, context)
+        self.scenes = SceneNet(scene_widths, scene_depths, context, scene_maps)
+        self.locals = LocalNet(widths, depths, context, 3 + scene_maps)
+        self.stride = 2 ** len(widths)
 
-    def context(self, thumbnail: Tensor) -> Tensor:
-        """What the local network is told about the whole picture, (B, 3 + K), from its (B, 3, 64, 64) thumbnail.
+    def overview(self, thumbnail: Tensor) -> Context:
+        """What the (B, 3, 64, 64) thumbnail of whole pictures tells about each, as it is."""
+        told = self.globals(thumbnail)
+        exposure, vector = told.split([3, told.shape[1] - 3], dim=1)
+        bright = exposed(thumbnail, exposure[:, :, None, None].exp())
+        return Context(exposure, vector, self.scenes(thumbnail, bright, vector))
+
+    def context(self, thumbnail: Tensor) -> Context:
+        """What the local network is told about whole pictures, from their (B, 3, 64, 64) thumbnail.
 
         The mean of what the thumbnail and its three mirror images say: on scenes not trained on, its exposure is nearer
         the truth than any one's.
         """
-        mirrored = torch.cat([thumbnail.flip(dims) for dims in ((), (2,), (3,), (2, 3))])
-        contexts: Tensor = self.globals(mirrored)
-        return contexts.unflatten(0, (4, -1)).mean(dim=0)
+        ways = ((), (2,), (3,), (2, 3))
+        exposure, vector, scene = self.overview(torch.cat([thumbnail.flip(way) for way in ways]))
+        scene = torch.cat([part.flip(way) for part, way in zip(scene.chunk(4), ways, strict=True)])
+        return Context(*(each.unflatten(0, (4, -1)).mean(dim=0) for each in (exposure, vector, scene)))
+
+    def within(self, context: Context, frame: Tensor, size: Sequence[int]) -> Context:
+        """The same for the parts of these pictures in ``frame`` (B, 4), as ``sampled`` has it, that are ``size`` px."""
+        return context._replace(scene=sampled(context.scene, frame, [side // self.stride for side in size]))
 
     @staticmethod
-    def gain(context: Tensor) -> Tensor:
+    def gain(context: Context) -> Tensor:
         """How much the exposure turns up each channel, (B, 3, 1, 1)."""
-        return context[:, :3, None, None].exp()
+        return context.exposure[:, :, None, None].exp()
 
-    def restore(self, image: Tensor, context: Tensor) -> Restored:
-        """S, not clamped, and the light in it."""
+    def restore(self, image: Tensor, context: Context) -> Restored:
+        """S, not clamped, and the light in it; the context is the part's own (``within``)."""
         exposure = self.gain(context)
         bright = exposed(image, exposure)
-        residual, gain, light = self.locals(image, bright, context[:, 3:])
+        residual, gain, light = self.locals(image, bright, context)
         return Restored((bright + residual) * (1 + gain), light.sigmoid(), exposure)
 
-    def forward(self, image: Tensor, context: Tensor) -> Retinex:
+    def forward(self, image: Tensor, context: Context) -> Retinex:
         restored = self.restore(image, context)
         enhanced = restored.enhanced.clamp(0, 1)
         relit = torch.maximum(restored.light, enhanced.amax(dim=1, keepdim=True))
