@@ -57,11 +57,7 @@ experiments: .venv/.dev  ## Train RetinexNet in four ways and compare them, DATA
 retinex-plus: .venv/.dev  ## Train the default model from nothing, DATA=data PHOTOS=data/photos; goes on where it stopped
 	$(BIN)/lowlight train --config experiments/retinex_plus.toml --data $(DATA) --photos $(PHOTOS) --run-dir runs/retinex-plus
 	$(BIN)/lowlight train --config experiments/retinex_plus_lol.toml --data $(DATA) --run-dir runs/retinex-plus-lol
-	$(BIN)/lowlight train --config experiments/retinex_plus_long.toml --data $(DATA) --run-dir runs/retinex-plus-long
-	$(BIN)/python experiments/average.py runs/retinex-plus-long.safetensors runs/retinex-plus-long/best.safetensors \
-		runs/retinex-plus-long/last.safetensors
-	$(BIN)/lowlight train --config experiments/retinex_plus_both.toml --data $(DATA) --photos $(PHOTOS) \
-		--init runs/retinex-plus-long.safetensors --run-dir runs/retinex-plus-both
+	$(BIN)/lowlight train --config experiments/retinex_plus_both.toml --data $(DATA) --photos $(PHOTOS) --run-dir runs/retinex-plus-both
 
 golden: .venv/.dev  ## Rewrite tests/golden from the TensorFlow reference, REFERENCE=file.npz
 	PYTHONPATH=tests $(BIN)/python experiments/golden.py $(REFERENCE)
