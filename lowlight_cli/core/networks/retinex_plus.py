@@ -1,8 +1,9 @@
 """RetinexPlus: a small U-Net of gated blocks that restores a dark photograph, still as reflectance times light.
 
-What concerns the whole picture (how much to turn the light up, its colour, what kind of picture it is) is read once
-from a thumbnail and handed to the local network as a context. No layer looks at statistics of the pixels it is given,
-so that a tile computes what the whole picture would.
+What concerns the whole picture (how much to turn the light up, its colour, what kind of picture it is, what is where in
+it) is read once from a thumbnail and handed to the local network as a context: gains, a vector, and maps of the scene,
+of which a tile gets its part. No layer looks at statistics of the pixels it is given, so that a tile computes what the
+whole picture would.
 
 The gated depthwise blocks follow Chen et al., "Simple Baselines for Image Restoration", ECCV 2022 (arXiv:2204.04676),
 with the context in place of their channel attention; the modulation is FiLM (Perez et al., AAAI 2018,
@@ -183,8 +184,8 @@ class UNet(nn.Module):
 class SceneNet(UNet):
     """A thumbnail, the same exposed, and the context's vector to maps of the scene, (B, 3 + ``maps``, 32, 32).
 
-    They begin with the picture enhanced, small and blurred. Nothing in them is too far away to be seen from anywhere
-    else in the picture, as it is for the local network.
+    They begin with the picture enhanced, small and blurred. At this size every place sees the whole picture, which at
+    full size none does.
     """
 
     def __init__(self, widths: Sequence[int], depths: Sequence[int], context: int, maps: int) -> None:
