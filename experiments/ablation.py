@@ -81,6 +81,7 @@ ROWS: dict[str, Row] = {
     "exposure": ("every picture to the same mean", {}, [patch.object(retinex_plus.GlobalNet, "forward", fixed)]),
     "context": ("no context in the local net", {}, [patch.object(retinex_plus.GlobalNet, "forward", blind)]),
     "scene": ("no scene in the local net", {}, [patch.object(retinex_plus.SceneNet, "forward", unseen)]),
+    "unguided": ("a scene that need not show the truth, small", {}, [patch.object(losses, "scene", lambda *_: {})]),
     "ssim": ("no SSIM term", {}, [patch.object(losses, "restoration", without("ssim"))]),
     "colour": ("no mean-colour term", {}, [patch.object(losses, "restoration", without("colour"))]),
     "photos": ("LOL alone, for as many steps", {"dataset": ("lol",), "photos": None}, []),
