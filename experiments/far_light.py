@@ -22,7 +22,6 @@ from lowlight_cli.core import checkpoints, device, losses, metrics, tiling
 from lowlight_cli.core.engine import moving_average
 from lowlight_cli.core.networks import Decomposition, RetinexNet
 from lowlight_cli.core.picture import quantised
-from lowlight_cli.settings import TrainSettings
 
 BATCH, RATE, CLIP, DECAY = 8, 1e-3, 1.0, 0.995
 SMOOTH = 0.7
@@ -118,7 +117,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=150)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
-    split = held_out(args.data, TrainSettings(seed=args.seed))
+    split = held_out(args.data)
     torch.manual_seed(args.seed)
     net = network(args.init, args.light_scale)
     maps = [torch.cat(parts) for parts in zip(*(reduced(net, *pair) for pair in split.train), strict=True)]

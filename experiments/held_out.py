@@ -1,4 +1,4 @@
-"""How models do on LOL's held-out scenes: those of our485 that no run with the default seed trains on.
+"""How models do on LOL's held-out scenes: those of our485 that no run of lowlight train learns from by default.
 
     python experiments/held_out.py DATA MODEL...
 
@@ -21,7 +21,7 @@ def held_out(data: Path, settings: TrainSettings | None = None) -> datasets.Trai
     settings = settings or TrainSettings()
     found = datasets.to_train_on(settings.dataset, data, settings.photos, settings.seed)
     pictures, faults = zip(*datasets.examined(found), strict=True)
-    return datasets.split(found, pictures, faults, fraction=settings.validation, seed=settings.seed)
+    return datasets.split(found, pictures, faults, fraction=settings.validation)
 
 
 def main() -> None:

@@ -192,7 +192,7 @@ class TrainSettings(Settings):
     ema: Annotated[float, Field(ge=0, lt=1)] = described(0.0, "Decay of the moving average of the weights; 0 is off.")
     clip: NonNegativeFloat = described(0.0, "Largest norm of a step's gradient; 0 is off.")
     weights: LossWeights = described(LossWeights(), "Weights of the loss terms.")
-    seed: NonNegativeInt = described(0, "Seed of initial weights, held-out scenes, order and crops.")
+    seed: NonNegativeInt = described(0, "Seed of initial weights, order and crops.")
     validation: Annotated[float, Field(ge=0, le=0.5)] = described(0.05, "Share of the pairs held out, as whole scenes.")
     validate_every: PositiveInt = described(10, "Epochs between validations.")
     checkpoint_every: PositiveInt = described(5, "Epochs between checkpoints.")

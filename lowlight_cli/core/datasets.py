@@ -218,11 +218,15 @@ def fault(pair: Pair | Photo, picture: PixelPair) -> str | None:
     return None
 
 
-def held_out(scene_of: Sequence[int], fraction: float, seed: int) -> set[int]:
-    """Indices of whole scenes, drawn at random until they make up ``fraction`` of the pictures."""
+def held_out(scene_of: Sequence[int], fraction: float) -> set[int]:
+    """Indices of whole scenes, in a random order, until they make up ``fraction`` of the pictures.
+
+    The order is the same whatever the seed of a run, so that models of any seed can be compared on these scenes, and
+    averaged; a larger fraction adds to a smaller one.
+    """
     wanted = fraction * len(scene_of)
     names = sorted(set(scene_of))
-    order = torch.randperm(len(names), generator=torch.Generator().manual_seed(seed)).tolist()
+    order = torch.randperm(len(names), generator=torch.Generator().manual_seed(0)).tolist()
     taken: set[int] = set()
     for name in (names[i] for i in order):
         if len(taken) >= wanted:
@@ -247,7 +251,6 @@ def split(
     faults: Sequence[str | None],
     *,
     fraction: float,
-    seed: int,
 ) -> TrainingSet:
     """Leave out pairs with a fault and hold out whole scenes, ``fraction`` of the pairs, for validation."""
     kept = [index for index, reason in enumerate(faults) if reason is None]
@@ -255,7 +258,7 @@ def split(
         raise DatasetError(f"none of {len(found)} pairs is fit to train on; the first: {faults[0]}")
     real = [index for index in kept if isinstance(found[index], Pair)] or kept  # synthesised pairs judge nothing
     scene_of = likeness.scenes(pictures[index].high for index in real)
-    judged = {real[place] for place in held_out(scene_of, fraction, seed)}
+    judged = {real[place] for place in held_out(scene_of, fraction)}
     if len(judged) == len(kept):
         raise DatasetError(f"all {len(kept)} pairs show one scene, none is left to train on: use --validation 0")
     learned = [index for index in kept if index not in judged]

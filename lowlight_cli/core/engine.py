@@ -60,7 +60,7 @@ def train(settings: TrainSettings, run_dir: Path) -> Generator[Event]:
         pictures.append(picture)
         faults.append(None if settings.keep_flagged else reason)
         yield Reading(len(pictures), len(found))
-    data = datasets.split(found, pictures, faults, fraction=settings.validation, seed=settings.seed)
+    data = datasets.split(found, pictures, faults, fraction=settings.validation)
     try:
         session = Session(settings, data, run, place, ranks)
         if state is not None:

@@ -50,10 +50,10 @@ def samples(place: Path) -> list[Sample]:
     ]
 
 
-def held_out_scenes(found: Sequence[Sample], fraction: float, seed: int) -> Iterator[Sample | int]:
+def held_out_scenes(found: Sequence[Sample], fraction: float) -> Iterator[Sample | int]:
     """Decode all pairs, yielding how many are done; then those of the scenes that training holds out.
 
-    They are the ones that ``lowlight train`` with the same ``fraction`` and ``seed`` never learns from.
+    They are the ones that ``lowlight train`` with the same ``fraction`` never learns from.
     """
     pairs = [datasets.Pair(sample.name, *paired(sample)) for sample in found]
     pictures, faults = [], []
@@ -61,7 +61,7 @@ def held_out_scenes(found: Sequence[Sample], fraction: float, seed: int) -> Iter
         pictures.append(picture)
         faults.append(fault)
         yield len(pictures)
-    names = set(datasets.split(pairs, pictures, faults, fraction=fraction, seed=seed).validation_names)
+    names = set(datasets.split(pairs, pictures, faults, fraction=fraction).validation_names)
     yield from (sample for sample in found if sample.name in names)
 
 
