@@ -1,5 +1,6 @@
 """Synthesised low light: the light it leaves, the noise it adds, and that seeds decide everything."""
 
+import pytest
 import torch
 
 from lowlight_cli.core import synthesis
@@ -8,7 +9,13 @@ from lowlight_cli.core.synthesis import Darkening, SynthesisBank
 
 
 def by(
-    light: float = 0.1, contrast: float = 1.0, vignette: float = 0.0, shot: float = 0.0, read: float = 0.0
+    light: float = 0.1,
+    contrast: float = 1.0,
+    vignette: float = 0.0,
+    shot: float = 0.0,
+    read: float = 0.0,
+    shade: tuple[float, ...] = (0.0,) * 6,
+    deepening: float = 0.0,
 ) -> Darkening:
     return Darkening(
         light=torch.full((1, 3), light),
@@ -16,6 +23,8 @@ def by(
         vignette=torch.tensor([vignette]),
         shot=torch.full((1, 3), shot),
         read=torch.full((1, 3), read),
+        shade=torch.tensor([shade]),
+        deepening=torch.tensor([deepening]),
     )
 
 
@@ -53,12 +62,42 @@ def test_vignette_darkens_corners_only() -> None:
     assert torch.allclose(low[0, :, 0, 0], full * 0.64, atol=5e-3)
 
 
-def test_patch_is_vignetted_as_its_photograph() -> None:
+@pytest.mark.parametrize(
+    ("way", "lit", "dark"),
+    [
+        ((1.0, 50.0, 0.0, 0.0, 2.0, 0.0), (20, 5), (20, 55)),  # beyond the middle, to the right
+        ((1.0, 50.0, 0.0, -3.0, 0.0, 0.0), (35, 30), (5, 30)),  # the upper half
+        ((1.0, 50.0, 0.0, 0.5, 0.0, 1.0), (38, 30), (2, 30)),  # far from a lamp at the bottom
+    ],
+)
+def test_shade_lies_beyond_an_edge_or_around_a_lamp(
+    way: tuple[float, ...], lit: tuple[int, int], dark: tuple[int, int]
+) -> None:
+    low = synthesis.linear(synthesis.darken(torch.full((1, 3, 41, 61), 0.9), by(light=1.0, shade=way)))
+    full = synthesis.linear(torch.tensor(0.9))
+    assert torch.allclose(low[0, :, *lit], full, atol=5e-3)
+    assert torch.allclose(low[0, :, *dark], full * torch.tensor(-1.0).exp(), atol=5e-3)
+
+
+def test_deepened_shadows_keep_their_colour() -> None:
+    colours = torch.rand(1, 3, 4, 4, generator=torch.Generator().manual_seed(0)) * 0.6 + 0.4
+    scene = synthesis.linear(colours)
+    low = synthesis.linear(synthesis.darken(colours, by(light=1.0, deepening=0.5)))
+    share = low / scene
+    torch.testing.assert_close(share, share.mean(dim=1, keepdim=True).expand(-1, 3, -1, -1), rtol=0.03, atol=0)
+    luminance = (scene * torch.tensor([0.2126, 0.7152, 0.0722])[:, None, None]).sum(dim=1, keepdim=True)
+    torch.testing.assert_close(share.mean(dim=1, keepdim=True), luminance.sqrt(), rtol=0.03, atol=0)
+
+
+@pytest.mark.parametrize("lamp", [0.0, 1.0])
+def test_patch_is_vignetted_and_shaded_as_its_photograph(lamp: float) -> None:
     high = torch.rand(1, 3, 40, 60, generator=torch.Generator().manual_seed(0))
-    radius = synthesis.radii(16, 16, torch.tensor([3]), torch.tensor([40]), frame=(40, 60))
-    whole = synthesis.darken(high, by(vignette=0.5))
-    patch = synthesis.darken(high[..., 3:19, 40:56], by(vignette=0.5), radius=radius)
+    place = synthesis.places(16, 16, torch.tensor([3]), torch.tensor([40]), frame=(40, 60))
+    how = by(vignette=0.5, shade=(1.5, 5.0, 0.1, 0.3, 0.4, lamp), deepening=0.4)
+    whole = synthesis.darken(high, how)
+    patch = synthesis.darken(high[..., 3:19, 40:56], how, place=place)
     assert torch.equal(patch, whole[..., 3:19, 40:56])
+    assert not torch.equal(whole, synthesis.darken(high, by(vignette=0.5, deepening=0.4)))
 
 
 def test_seed_decides() -> None:

@@ -12,14 +12,17 @@ from . import images
 from .networks import thumbnail
 from .networks.retinex_plus import THUMBNAIL
 from .pairbank import Crops, PairBank, symmetries
-from .synthesis import DARKEST, Darkening, darken, draw
+from .synthesis import DARKEST, Darkening, darken, draw, unevenly
 
 GRID = 128
 """Side of the grid of single pixels that stands for a whole photograph while it is darkened."""
 UNTOUCHED = 0.15
 """Share of the photographs that are not darkened at all: a well-lit picture should come back as it is."""
-LIKE_LOL = 0.35
-"""Share of those that are darkened as LOL's pictures are; the others have any light from 1/40 to nearly all."""
+LIKE_LOL = 0.25
+"""Share of those that are darkened as LOL's pictures are."""
+UNEVEN, UNEVEN_LIGHT = 0.3, 0.4
+"""Share of those whose light is uneven; the others have any light from 1/40 to nearly all, these, where they are not in
+the shade, that to the power of 0.4."""
 LIGHT = -3.7, -0.05
 """Range of the natural logarithm of the light that the others have left."""
 BALANCE = 0.15
@@ -41,24 +44,20 @@ def draw_widely(count: int, generator: torch.Generator | None = None) -> Darkeni
     kind, light, noise = torch.rand(3, count, generator=generator, device=like_lol.light.device)
     balance = BALANCE * torch.randn(count, 3, generator=generator, device=light.device)
     balance[:, 1] = 0  # green is the reference
-    exposure = LIGHT[0] + (LIGHT[1] - LIGHT[0]) * light[:, None]
+    exposure = (LIGHT[0] + (LIGHT[1] - LIGHT[0]) * light)[:, None]
     level = (NOISE[0] + (NOISE[1] - NOISE[0]) * noise[:, None]).exp()
     wide = like_lol._replace(
         light=(exposure + balance).clamp(DARKEST, 0).exp(),
         shot=like_lol.shot * level.square(),
         read=like_lol.read * level,
     )
+    partly = wide._replace(light=(UNEVEN_LIGHT * exposure + balance).clamp(DARKEST, 0).exp())
     untouched = Darkening(*(torch.zeros_like(values) for values in like_lol))
     untouched = untouched._replace(light=torch.ones_like(like_lol.light), contrast=torch.ones_like(like_lol.contrast))
-    first, second = kind < UNTOUCHED, kind < UNTOUCHED + (1 - UNTOUCHED) * LIKE_LOL
-    return Darkening(
-        *(
-            torch.where(
-                first.view(-1, *[1] * (a.dim() - 1)), a, torch.where(second.view(-1, *[1] * (b.dim() - 1)), b, c)
-            )
-            for a, b, c in zip(untouched, like_lol, wide, strict=True)
-        )
-    )
+    shares = kind.new_tensor([UNTOUCHED, LIKE_LOL, UNEVEN]).cumsum(0)
+    kinds = zip(untouched, like_lol, unevenly(partly, generator), wide, strict=True)
+    which = torch.bucketize(kind, shares, right=True), torch.arange(count, device=kind.device)
+    return Darkening(*(torch.stack(values)[which] for values in kinds))
 
 
 def picked(by: Darkening, which: Tensor | slice) -> Darkening:
@@ -108,10 +107,10 @@ class ContextBank(PairBank):
             by = draw_widely(count + others, generator)
             made = self.made[seen].nonzero().flatten()
             grid = self.grids[seen[made]].float() / 255
-            dark = darken(grid, picked(by, made), generator, self.grid_radius(seen[made]))
+            dark = darken(grid, picked(by, made), generator, self.grid_place(seen[made]))
             low_thumbnails[made] = thumbnail(dark)
             by = picked(by, slice(count))
-            dark = darken(high, by, generator, self.radius(crops, size))
+            dark = darken(high, by, generator, self.place(crops, size))
             made = self.made[index]
             low = torch.where(made[:, None, None, None], dark, low)
             self.compress(low, (by.light[:, 1] > BRIGHT) & (by.shot[:, 0] > 0) & made, generator)
@@ -140,20 +139,20 @@ class ContextBank(PairBank):
         half = (axes.abs() @ half[:, :, None])[:, :, 0]
         return torch.cat([middle - half, middle + half], dim=1)
 
-    def radius(self, crops: Crops, size: int) -> Tensor:
-        """How far each pixel of the patches lies from the middle of its photograph, (B, size, size); corners at 1."""
+    def place(self, crops: Crops, size: int) -> Tensor:
+        """Where in its photograph each pixel of the patches lies, (B, 2, size, size), as ``places`` has it."""
         rows, cols = symmetries(size, self.device)
-        height, width = (side[crops.picture][:, None, None] for side in (self.height, self.width))
+        height, width = (side[crops.picture][:, None, None].float() for side in (self.height, self.width))
         y = crops.top[:, None, None] + rows[crops.way] + 0.5 - height / 2
         x = crops.left[:, None, None] + cols[crops.way] + 0.5 - width / 2
-        return (y.square() + x.square()).sqrt() / ((height.square() + width.square()).sqrt() / 2)
+        return torch.stack([y, x], dim=1) / (torch.hypot(height, width)[:, None] / 2)
 
-    def grid_radius(self, index: Tensor) -> Tensor:
-        """The same for the grids, (B, GRID, GRID)."""
+    def grid_place(self, index: Tensor) -> Tensor:
+        """The same for the grids, (B, 2, GRID, GRID)."""
         axis = (torch.arange(GRID, device=self.device) + 0.5) / GRID * 2 - 1
         height, width = (side[index].float()[:, None, None] for side in (self.height, self.width))
-        y, x = axis[:, None] * height, axis * width
-        return (y.square() + x.square()).sqrt() / (height.square() + width.square()).sqrt()
+        y, x = torch.broadcast_tensors(axis[:, None] * height, axis * width)
+        return torch.stack([y, x], dim=1) / torch.hypot(height, width)[:, None]
 
 
 def framed(count: int, generator: torch.Generator | None, device: torch.device) -> Tensor:

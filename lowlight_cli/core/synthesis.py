@@ -1,9 +1,9 @@
 """Low-light pictures made from well-lit ones: less light in the scene, then what a camera does with little light.
 
-The photograph is linearised (sRGB), dimmed, its white balance and contrast shifted and its corners vignetted; the
-sensor adds shot noise (variance in proportion to the light) and read noise; the camera encodes and rounds to 8 bit. The
-noise is the Poisson-Gaussian model of Foi et al. 2008 ("Practical Poissonian-Gaussian noise modeling and fitting for
-single-image raw-data").
+The photograph is linearised (sRGB), dimmed, its white balance and contrast shifted and its corners vignetted, perhaps a
+part of it put into the shade; the sensor adds shot noise (variance in proportion to the light) and read noise; the
+camera encodes and rounds to 8 bit. The noise is the Poisson-Gaussian model of Foi et al. 2008 ("Practical
+Poissonian-Gaussian noise modeling and fitting for single-image raw-data").
 """
 
 from collections.abc import Iterable, Sequence
@@ -41,6 +41,18 @@ that have less, down to that logarithm."""
 DARKEST, STEEPEST = -5.5, 1.9
 """Limits of the logarithm of light, and of the exponent and its inverse."""
 
+# Uneven light, which LOL has not: chosen by eye.
+SHADE = 0.0, 2.3
+"""Range of the natural logarithm of the light that the shaded part of a picture lacks."""
+EDGE, SHARPNESS = 0.3, (1.0, 4.0)
+"""How far, in half diagonals, the edge of the shade may lie from where it is in the middle; range of the natural
+logarithm of its sharpness, the inverse of its width."""
+REACH = 0.4
+"""Distance in half diagonals that a lamp reaches, in the middle."""
+DEEPENING = 0.0, 0.9
+"""Range of the exponent on luminance by which what is dark in a photograph gets darker still, as against the light."""
+LUMINANCE = 0.2126, 0.7152, 0.0722
+
 
 class Darkening(NamedTuple):
     """The parameters of B pictures."""
@@ -50,6 +62,8 @@ class Darkening(NamedTuple):
     vignette: Tensor  # (B,) tangent of the half field of view
     shot: Tensor  # (B, 3) noise variance at full linear light
     read: Tensor  # (B, 3) noise deviation in the dark
+    shade: Tensor  # (B, 6): depth, sharpness, edge, down, right, and 1 for round: see ``shaded``; 0 for even light
+    deepening: Tensor  # (B,) exponent on luminance, in all channels; 0 for even light
 
 
 def draw(count: int, generator: torch.Generator | None = None) -> Darkening:
@@ -69,36 +83,72 @@ def draw(count: int, generator: torch.Generator | None = None) -> Darkening:
         vignette=VIGNETTE[0] + (VIGNETTE[1] - VIGNETTE[0]) * uniform[1],
         shot=factor.new_tensor(SHOT) * factor.square(),
         read=factor.new_tensor(READ) * factor,
+        shade=factor.new_zeros(count, 6),
+        deepening=factor.new_zeros(count),
     )
 
 
+def unevenly(by: Darkening, generator: torch.Generator | None = None) -> Darkening:
+    """The same pictures partly in the shade, and their own shadows deepened."""
+    device = by.light.device
+    depth, sharpness, edge, down, right, deepening = torch.rand(6, len(by.light), generator=generator, device=device)
+    lamp = torch.randint(2, depth.shape, generator=generator, device=device)
+    shade = [
+        SHADE[0] + (SHADE[1] - SHADE[0]) * depth,
+        (SHARPNESS[0] + (SHARPNESS[1] - SHARPNESS[0]) * sharpness).exp(),
+        EDGE * (2 * edge - 1),
+        1.4 * down - 0.7,
+        1.4 * right - 0.7,
+        lamp.to(depth),
+    ]
+    deeper = DEEPENING[0] + (DEEPENING[1] - DEEPENING[0]) * deepening
+    return by._replace(shade=torch.stack(shade, dim=1), deepening=deeper)
+
+
+def shaded(shade: Tensor, place: Tensor) -> Tensor:
+    """The share of the light, (B, 1, H, W), that the shade (B, 6) leaves at each place, (B, 2, H, W) as of ``places``.
+
+    It lies beyond a straight edge, in the direction down, right; or around a lamp at down, right.
+    """
+    depth, sharpness, edge, down, right, lamp = shade[:, :, None, None].unbind(1)
+    y, x = place.unbind(1)
+    across = (down * y + right * x) / torch.hypot(down, right).clamp(min=1e-6)
+    around = torch.hypot(y - down, x - right) - REACH
+    beyond = torch.where(lamp > 0, around, across) - edge
+    return (-depth * (sharpness * beyond).sigmoid()).exp()[:, None]
+
+
 def darken(
-    high: Tensor, by: Darkening, generator: torch.Generator | None = None, radius: Tensor | None = None
+    high: Tensor, by: Darkening, generator: torch.Generator | None = None, place: Tensor | None = None
 ) -> Tensor:
     """The low-light counterpart of well-lit pictures (B, 3, H, W) in [0, 1], in 8-bit steps.
 
-    ``radius`` (B, H, W) says how far each pixel lies from the middle of its photograph, 1 in the corners; without it
-    the pictures are whole photographs.
+    ``place`` (B, 2, H, W) says where in its photograph each pixel lies, as ``places`` does; without it the pictures are
+    whole photographs.
     """
     height, width = high.shape[-2:]
-    if radius is None:
-        middle = torch.zeros(len(high), device=high.device)
-        radius = radii(height, width, middle, middle, frame=(height, width))
+    if place is None:
+        corner = torch.zeros(len(high), device=high.device)
+        place = places(height, width, corner, corner, frame=(height, width))
     light, shot, read = (values[:, :, None, None] for values in (by.light, by.shot, by.read))
-    contrast, vignette = (values[:, None, None, None] for values in (by.contrast, by.vignette))
-    falloff = (1 + (vignette * radius[:, None]).square()).pow(-2)  # the cos^4 law of lenses
-    signal = light * falloff * linear(high).pow(contrast)
+    contrast, vignette, deepening = (values[:, None, None, None] for values in (by.contrast, by.vignette, by.deepening))
+    falloff = (1 + (vignette.square() * place.square().sum(dim=1, keepdim=True))).pow(-2)  # the cos^4 law of lenses
+    scene = linear(high)
+    luminance = (scene * scene.new_tensor(LUMINANCE)[:, None, None]).sum(dim=1, keepdim=True)
+    uneven = shaded(by.shade, place) * luminance.pow(deepening)
+    signal = light * falloff * uneven * scene.pow(contrast)
     noise = torch.randn(high.shape, generator=generator, device=high.device)
     captured = signal + (shot * signal + read.square()).sqrt() * noise
     return (encoded(captured.clamp(0, 1)) * 255).round() / 255
 
 
-def radii(height: int, width: int, top: Tensor, left: Tensor, *, frame: tuple[int, int]) -> Tensor:
-    """How far each pixel of patches at ``top``, ``left`` (B,) of a frame lies from its middle: (B, H, W), the frame's
-    corners at 1."""
+def places(height: int, width: int, top: Tensor, left: Tensor, *, frame: tuple[int, int]) -> Tensor:
+    """Where each pixel of patches at ``top``, ``left`` (B,) of a frame lies, down and right of its middle, in half
+    diagonals, so that its corners are at a distance of 1: (B, 2, H, W)."""
     y = torch.arange(height, device=top.device) + 0.5 + top[:, None] - frame[0] / 2
     x = torch.arange(width, device=top.device) + 0.5 + left[:, None] - frame[1] / 2
-    return (y[:, :, None].square() + x[:, None, :].square()).sqrt() / ((frame[0] ** 2 + frame[1] ** 2) ** 0.5 / 2)
+    y, x = torch.broadcast_tensors(y[:, :, None], x[:, None, :])
+    return torch.stack([y, x], dim=1) / ((frame[0] ** 2 + frame[1] ** 2) ** 0.5 / 2)
 
 
 def reduced(photograph: Tensor) -> Tensor:
@@ -141,10 +191,10 @@ class SynthesisBank(PairBank):
         """As those of a PairBank; the low ones of photographs with parameters and noise of their own."""
         low, high = super().patches(index, size, generator)
         if self.any_made:
-            place = torch.rand(2, len(index), generator=generator, device=self.device)
-            top, left = (where * max(side - size, 0) for where, side in zip(place, self.FRAME, strict=True))
-            radius = radii(size, size, top, left, frame=self.FRAME)
-            dark = darken(high, draw(len(index), generator), generator, radius)
+            chance = torch.rand(2, len(index), generator=generator, device=self.device)
+            top, left = (where * max(side - size, 0) for where, side in zip(chance, self.FRAME, strict=True))
+            place = places(size, size, top, left, frame=self.FRAME)
+            dark = darken(high, draw(len(index), generator), generator, place)
             low = torch.where(self.made[index][:, None, None, None], dark, low)
         return low, high
 
