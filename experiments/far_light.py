@@ -125,7 +125,7 @@ def main() -> None:
     average = trained(net, (maps[0], maps[1], maps[2]), args.epochs, args.seed)
     net.enhance.load_state_dict(average.module.state_dict())
     psnr, ssim = judged(net, split.validation)
-    about = {"epoch": args.epochs, "validation": {"psnr": psnr, "ssim": ssim}}
+    about = {"epoch": args.epochs, "held_out": split.validation_names, "validation": {"psnr": psnr, "ssim": ssim}}
     settings = {"init": args.init, "light_scale": args.light_scale, "seed": args.seed, "recipe": Path(__file__).name}
     checkpoints.save(net, args.out, {**about, "settings": settings})
     print(f"{args.out}: {len(split.validation)} held-out pairs, {psnr:.2f} dB, SSIM {ssim:.4f}")

@@ -16,7 +16,8 @@ import skimage
 import torch
 from PIL import Image
 
-from lowlight_cli.core import metrics, niqe
+from lowlight_cli.core import niqe
+from lowlight_cli.core.picture import luma
 
 LOMIRI = "usr/share/backgrounds/{}.jpg"  # CC BY 4.0 and CC BY-SA 4.0
 MATE = "usr/share/backgrounds/mate/nature/{}.jpg"  # GPL 2
@@ -54,8 +55,8 @@ def sharp_features(path: Path) -> list[torch.Tensor]:
             break
         size = tuple(round(length * min(scale, 1)) for length in photograph.size)
         pixels = np.array(photograph.resize(size, Image.Resampling.LANCZOS))
-        luma = metrics.gray(torch.from_numpy(pixels).permute(2, 0, 1)[None].double() / 255)
-        features, sharpness = (x[0] for x in niqe.features(luma))
+        gray = luma(torch.from_numpy(pixels).permute(2, 0, 1)[None].double() / 255)
+        features, sharpness = (x[0] for x in niqe.features(gray))
         found.append(features[sharpness > niqe.SHARP * sharpness.max()])
     return found
 

@@ -23,6 +23,7 @@ from lowlight_cli.core import datasets, images, losses, metrics
 from lowlight_cli.core.enhancer import Enhancer
 from lowlight_cli.core.look import Look, cleaned
 from lowlight_cli.core.networks import Decomposition, Retinex
+from lowlight_cli.core.picture import luma
 from lowlight_cli.settings import LossWeights, TrainSettings
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
@@ -96,14 +97,14 @@ def measured(enhancer: Enhancer, pairs: Pairs, weights: LossWeights) -> Figures:
             enhanced = images.quantised(cleaned(dark, Look(denoise=level)).enhanced[0])[None] / 255
             row |= {f"psnr {level}": metrics.psnr(enhanced, truth).item()}
             row |= {f"ssim {level}": metrics.ssim(enhanced, truth).item()}
-            row |= {f"grain {level}": grain(metrics.gray(enhanced), truth)}
+            row |= {f"grain {level}": grain(luma(enhanced), truth)}
         row |= {
             "I_hat": dark.relit.mean().item(),
             "white": (dark.relit > 0.95).float().mean().item(),
             "consistency": (dark.reflectance - bright.reflectance).abs().mean().item(),
-            "grain R": grain(metrics.gray(dark.reflectance), truth),
+            "grain R": grain(luma(dark.reflectance), truth),
             "grain I_hat": grain(dark.relit, truth),
-            "grain truth": grain(metrics.gray(truth), truth),
+            "grain truth": grain(luma(truth), truth),
         }
         rows.append(row)
     return {name: sum(row[name] for row in rows) / len(rows) for name in rows[0]}
@@ -115,8 +116,8 @@ def grain(x: Tensor, truth: Tensor) -> float:
     def mean(values: Tensor) -> Tensor:
         return F.avg_pool2d(values, WINDOW, stride=1, padding=WINDOW // 2, count_include_pad=False)
 
-    luma = metrics.gray(truth)
-    flat = mean(luma.square()) - mean(luma).square() < FLAT**2
+    gray = luma(truth)
+    flat = mean(gray.square()) - mean(gray).square() < FLAT**2
     return ((x - mean(x)).square() * flat).sum().div(flat.sum().clamp(min=1)).sqrt().item()
 
 

@@ -17,6 +17,7 @@ import torch
 
 from lowlight_cli.core import images, likeness, metrics, testset
 from lowlight_cli.core.enhancer import Enhancer
+from lowlight_cli.core.picture import luma
 from lowlight_cli.core.summary import Table, markdown_table
 
 ALIKE = 1.05
@@ -24,7 +25,7 @@ ALIKE = 1.05
 
 def mean(pixels: torch.Tensor) -> float:
     """Mean gray of (3, H, W) in [0, 255]."""
-    return float(metrics.gray(pixels[None].float()).mean())
+    return float(luma(pixels[None].float()).mean())
 
 
 def stops(ratio: float) -> float:
@@ -63,7 +64,7 @@ def main() -> None:
             assert truth is not None
             target = truth[None] / 255
             result = enhancer.enhance(pictures[test].low.float() / 255)[None]
-            ours = float(metrics.gray(result).mean()) * 255
+            ours = float(luma(result).mean()) * 255
             wanted = average(high[a] for a in those)
             means = (ours, wanted, high[test])
             scaled = [images.quantised((result * (goal / ours)).clamp(0, 1)) / 255 for goal in means]

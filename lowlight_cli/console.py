@@ -116,11 +116,18 @@ Report = Callable[["batch.Outcome"], None]
 def summary(counts: dict[str, int], places: set[Path]) -> str:
     """How many jobs ended how, and where the results are."""
     parts = [f"{counts['done']} done", *(f"{counts[s]} {s}" for s in ("skipped", "failed") if counts[s])]
-    where = (
-        places.copy().pop() if len(places) == 1 else os.path.commonpath([p.parent for p in places]) if places else ""
-    )
+    where = places.copy().pop() if len(places) == 1 else common_folder(places)
     hint = " (--overwrite replaces what exists)" if counts["skipped"] else ""
-    return ", ".join(parts) + (f": {where or '.'}" if places else "") + hint
+    return ", ".join(parts) + (f": {where}" if where else "") + hint
+
+
+def common_folder(places: set[Path]) -> str:
+    """The folder that all lie in, relative to the current one where they are given so; nothing if there is none."""
+    mixed = len({place.is_absolute() for place in places}) > 1
+    try:
+        return os.path.commonpath([(place.absolute() if mixed else place).parent for place in places]) or "."
+    except ValueError:  # no files, or files on two drives
+        return ""
 
 
 def json_line(event: "batch.Outcome", model: str) -> None:

@@ -217,6 +217,8 @@ class TrainSettings(Settings):
             )
         if self.patch % self.light_scale:
             raise ValueError(f"light_scale {self.light_scale} needs a patch of a multiple of {self.light_scale} px")
+        if self.network == "retinex-plus" and self.patch % 16:
+            raise ValueError(f"retinex-plus needs a patch of a multiple of 16 px, not {self.patch}")
         if self.light_scale > 1 and self.ignore_enhance_net:
             raise ValueError("light_scale is Enhance-Net's: leave out ignore_enhance_net")
         if self.scheduler == "plateau" and not self.validation:

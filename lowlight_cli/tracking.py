@@ -127,7 +127,10 @@ def draw_curves(journal: Path, target: Path) -> None:
 
     lines: dict[str, dict[str, list[tuple[int, float]]]] = defaultdict(lambda: defaultdict(list))
     for text in journal.read_text(encoding="utf-8").splitlines():
-        record = json.loads(text)
+        try:
+            record = json.loads(text)
+        except json.JSONDecodeError:  # half a line, of a run that was killed
+            continue
         if record["event"] == "step":
             lines["loss"]["sum"].append((record["step"], record["loss"]))
             for name, value in record["terms"].items():

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from lowlight_cli.core.augmentation import augmented, blended, tinted, varied
-from lowlight_cli.core.metrics import gray
+from lowlight_cli.core.picture import luma
 
 
 def drawn(seed: int = 0) -> torch.Generator:
@@ -46,8 +46,8 @@ def test_a_tint_keeps_gray_gray_but_for_the_gains_and_is_the_same_for_dark_and_b
 def test_saturation_is_scaled_about_the_luma() -> None:
     given = pictures(50)
     (changed,) = tinted([given], 0.0, drawn())
-    torch.testing.assert_close(gray(changed), gray(given))
-    ratio = ((changed - gray(changed)).flatten(1).norm(dim=1)) / ((given - gray(given)).flatten(1).norm(dim=1))
+    torch.testing.assert_close(luma(changed), luma(given))
+    ratio = ((changed - luma(changed)).flatten(1).norm(dim=1)) / ((given - luma(given)).flatten(1).norm(dim=1))
     assert 0.6 <= ratio.min() < 0.75 and 1.15 < ratio.max() <= 1.3
 
 

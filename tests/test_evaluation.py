@@ -13,6 +13,7 @@ from lowlight_cli.core.enhancer import Enhancer
 from lowlight_cli.core.errors import DatasetError, LowlightError
 from lowlight_cli.core.evaluation import Measured
 from lowlight_cli.core.networks import RetinexNet, RetinexPlus
+from lowlight_cli.core.picture import luma
 from lowlight_cli.core.testset import Sample
 from lowlight_cli.settings import EvaluateSettings, TrainSettings
 
@@ -86,7 +87,7 @@ def test_the_truth_is_measured_as_reference_without_time_or_likeness(tmp_path: P
     last = measured(tmp_path, *evaluation.systems([], ["clahe"], "cpu"))[-1]
     assert (last.system.name, last.system.kind) == ("truth", "reference")
     assert last.row.figures.keys() == {"niqe", "brightness"}
-    high = metrics.gray(datasets.decode(datasets.pairs(tmp_path)[0]).high[None].double() / 255)
+    high = luma(datasets.decode(datasets.pairs(tmp_path)[0]).high[None].double() / 255)
     assert last.row.figures["brightness"] == pytest.approx(high.mean().item())
     assert last.row.figures["niqe"] == pytest.approx(niqe.niqe(high, niqe.load()).item())
 
@@ -198,17 +199,23 @@ def test_the_protocol_scenes_measures_what_training_never_saw(pair_folder: Path,
 
 
 def test_a_model_that_may_have_seen_the_scenes_is_named(pair_folder: Path, tmp_path: Path) -> None:
+    settings = EvaluateSettings(dataset=str(pair_folder), protocol="scenes", baseline=("input",), lpips=False)
+    *_, (report, _) = evaluation.run(settings)
+    judged = [row.name for row in report.results[0].rows]
     models = []
-    for name, about in (
-        ("fair", {"settings": {"seed": 4, "validation": 0.1}}),
-        ("all", {"settings": {"seed": 0, "validation": 0.0}}),
-        ("silent", {}),
-    ):
+    for name, held_out in (("fair", [*judged, "of another data set"]), ("other", judged[1:]), ("silent", None)):
+        about = {} if held_out is None else {"held_out": held_out}
         checkpoints.save(RetinexNet(width=4), tmp_path / f"{name}.safetensors", about)
         models.append(str(tmp_path / f"{name}.safetensors"))
-    settings = EvaluateSettings(dataset=str(pair_folder), protocol="scenes", model=tuple(models), lpips=False)
-    *_, (report, _) = evaluation.run(settings)
-    assert [note.partition(":")[0] for note in report.notes] == ["all", "silent"]
+    *_, (report, _) = evaluation.run(settings.model_copy(update={"model": tuple(models)}))
+    assert [note.partition(":")[0] for note in report.notes] == ["other", "silent"]
+    assert f"1 of these {len(judged)}" in report.notes[0]
+
+
+def test_packaged_models_say_what_was_held_out() -> None:
+    held_out = [checkpoints.load(name)[1]["held_out"] for name in checkpoints.packaged()]
+    assert all(len(names) == 26 for names in held_out)
+    assert len({tuple(names) for names in held_out}) == 1
 
 
 def test_scenes_need_pairs(tmp_path: Path) -> None:

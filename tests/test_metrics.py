@@ -9,6 +9,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torch import Tensor
 
 from lowlight_cli.core import metrics
+from lowlight_cli.core.picture import luma
 
 
 def bytes_pair(height: int, width: int, noise: float, seed: int = 0) -> tuple[Tensor, Tensor]:
@@ -48,7 +49,7 @@ def test_psnr_and_ssim_equal_scikit_image(height: int, width: int, noise: float)
         peak_signal_noise_ratio(array(target), array(prediction), data_range=1.0), abs=1e-6
     )
     assert metrics.ssim(prediction, target).item() == pytest.approx(skimage_ssim(prediction, target), abs=1e-6)
-    gray = metrics.gray(prediction), metrics.gray(target)
+    gray = luma(prediction), luma(target)
     assert metrics.ssim(*gray).item() == pytest.approx(skimage_ssim(*gray), abs=1e-6)
 
 
@@ -90,7 +91,7 @@ def test_float32_input_is_measured_in_double_precision() -> None:
 
 def test_gray_is_bt601_luma() -> None:
     primaries = torch.eye(3).view(3, 3, 1, 1)
-    assert metrics.gray(primaries).flatten().tolist() == pytest.approx([0.299, 0.587, 0.114])
+    assert luma(primaries).flatten().tolist() == pytest.approx([0.299, 0.587, 0.114])
 
 
 def test_blurring_is_the_convolution_with_a_gaussian() -> None:
@@ -104,8 +105,8 @@ def test_blurring_is_the_convolution_with_a_gaussian() -> None:
 def test_gt_mean_borrows_the_brightness_of_the_truth() -> None:
     prediction, target = bytes_pair(30, 40, 0.02)
     scaled = metrics.gt_mean(0.3 * prediction, target)
-    assert metrics.gray(scaled).mean().item() == pytest.approx(metrics.gray(target).mean().item(), rel=1e-3)
-    ratio = metrics.gray(target).mean() / metrics.gray(prediction).mean()
+    assert luma(scaled).mean().item() == pytest.approx(luma(target).mean().item(), rel=1e-3)
+    ratio = luma(target).mean() / luma(prediction).mean()
     torch.testing.assert_close(scaled, (prediction * ratio).clamp(0, 1))
     black = torch.zeros_like(target)
     assert metrics.gt_mean(black, target).equal(black)

@@ -1,3 +1,4 @@
+import io
 import sys
 from collections.abc import Iterator
 from functools import partial
@@ -121,6 +122,8 @@ def piped(settings: EnhanceSettings, look: "Look", encoding: "Encoding") -> None
     dtype = encoding.dtype(kind, picture.samples.dtype)
     (result,) = finish(started(settings).enhanced([picture], look, dtype=dtype))
     if out == PIPE:
-        images.encode(sys.stdout.buffer, result, kind, encoding)
+        file = io.BytesIO()  # some formats are not written from start to end
+        images.encode(file, result, kind, encoding)
+        sys.stdout.buffer.write(file.getbuffer())
     else:
         images.write(out, result, encoding)

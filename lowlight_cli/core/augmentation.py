@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import torch
 from torch import Tensor
 
-from .metrics import LUMA
+from .picture import luma
 
 SATURATION = 0.6, 1.3
 """Range of the saturation of a tinted pair, against its own."""
@@ -42,11 +42,10 @@ def tinted(pictures: Sequence[Tensor], strength: float, generator: torch.Generat
     gain = gain / gain.mean(dim=1, keepdim=True)
     least, most = SATURATION
     saturation = least + (most - least) * torch.rand(count, 1, 1, 1, generator=generator, device=device)
-    weights = torch.tensor(LUMA, device=device).view(3, 1, 1)
     changed = []
     for picture in pictures:
-        luma = (picture * weights).sum(dim=1, keepdim=True)
-        changed.append(((luma + saturation * (picture - luma)) * gain).clamp(0, 1))
+        gray = luma(picture)
+        changed.append(((gray + saturation * (picture - gray)) * gain).clamp(0, 1))
     return changed
 
 

@@ -32,7 +32,7 @@ class Profile(NamedTuple):
         """The profile in ``icc``; None if there is nothing to convert: no profile, sRGB, or none of matrix kind."""
         try:
             curves, colorants = parsed(icc or b"")
-        except (struct.error, KeyError, ValueError, RuntimeError):
+        except (struct.error, KeyError, ValueError, RuntimeError, ArithmeticError):
             return None
         srgb = decoded(torch.linspace(0, 1, SAMPLES, dtype=torch.float64))
         if (curves - srgb).abs().max() < 5e-3 and (colorants - COLORANTS).abs().max() < 3e-3:
@@ -65,7 +65,7 @@ def is_matrix(icc: bytes) -> bool:
     """Whether ``Profile`` understands this profile, be it to find that it is sRGB."""
     try:
         parsed(icc)
-    except (struct.error, KeyError, ValueError, RuntimeError):
+    except (struct.error, KeyError, ValueError, RuntimeError, ArithmeticError):
         return False
     return True
 

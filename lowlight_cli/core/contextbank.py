@@ -116,7 +116,7 @@ class ContextBank(PairBank):
             self.compress(low, (by.light[:, 1] > BRIGHT) & (by.shot[:, 0] > 0) & made, generator)
         turned = [turn(x, way) for x in (low_thumbnails, high_thumbnails)]
         parts = framed(others, generator, self.device)
-        others_turned = [F.grid_sample(x[count:], parts, align_corners=False) for x in turned]
+        others_turned = [F.grid_sample(x[count:], parts, padding_mode="border", align_corners=False) for x in turned]
         return low, high, *(x[:count] for x in turned), frame, *(x.unflatten(0, (count, MORE)) for x in others_turned)
 
     def compress(self, low: Tensor, candidates: Tensor, generator: torch.Generator | None) -> None:

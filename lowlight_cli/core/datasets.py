@@ -3,10 +3,11 @@
 import json
 import os
 import zlib
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -15,11 +16,15 @@ from . import images, jobs, likeness, synthesis
 from .errors import DatasetError
 from .files import replacing_folder
 
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 Split = Literal["train", "test"]
 LOL_FOLDERS = {"train": "our485", "test": "eval15"}
 SAMPLES = Path(__file__).parents[1] / "samples"
 """The ten pairs of our own that come with the package."""
 
+AHEAD = 4 * (os.cpu_count() or 1)
+"""Pairs that are decoded at once."""
 MISALIGNED = 8
 """A pair whose pictures are shifted against each other by more than this many px is unfit for training."""
 DIM = 0.2
@@ -94,10 +99,13 @@ def photographs(place: Path, seed: int, copies: int = 1) -> list[Photo]:
     if not found:
         raise DatasetError(f"{place}: no pictures in this folder (looked for {images.FORMATS})")
     names = [path.relative_to(place).with_suffix("").as_posix().replace("/", "_") for path in found]
-    twice = {name for name in names if names.count(name) > 1}
-    photos = []
+    count = Counter(names)
+    photos, taken = [], set()
     for path, name in zip(found, names, strict=True):
-        distinct = name + path.suffix.replace(".", "_") if name in twice else name
+        distinct = name + path.suffix.replace(".", "_") if count[name] > 1 else name
+        while distinct in taken:
+            distinct += "_"
+        taken.add(distinct)
         for copy in range(copies):
             numbered = f"{distinct}_{copy + 1}" if copies > 1 else distinct
             photos.append(Photo(numbered, path, seed ^ zlib.crc32(numbered.encode())))
@@ -188,8 +196,7 @@ def decode(pair: Pair | Photo) -> PixelPair:
 
 def decoded(of: Sequence[Pair | Photo]) -> Iterator[PixelPair]:
     """Every pair, in order, decoded on all cores."""
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        yield from pool.map(decode, of)
+    yield from each_of(of, decode)
 
 
 def examined(of: Sequence[Pair | Photo]) -> Iterator[tuple[PixelPair, str | None]]:
@@ -199,8 +206,14 @@ def examined(of: Sequence[Pair | Photo]) -> Iterator[tuple[PixelPair, str | None
         picture = decode(pair)
         return picture, fault(pair, picture)
 
+    yield from each_of(of, examine)
+
+
+def each_of(items: Sequence[Item], work: Callable[[Item], Result]) -> Iterator[Result]:
+    """``work`` of each, in order, on all cores, some at a time: what nobody has asked for yet fills no memory."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        yield from pool.map(examine, of)
+        for start in range(0, len(items), AHEAD):
+            yield from pool.map(work, items[start : start + AHEAD])
 
 
 def fault(pair: Pair | Photo, picture: PixelPair) -> str | None:

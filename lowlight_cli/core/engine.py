@@ -114,7 +114,8 @@ class Session:
         bank = ContextBank if settings.network == "retinex-plus" else SynthesisBank
         self.bank = bank(data.train, data.made, place)
         if self.bank.smallest_side < settings.patch:
-            side, step = self.bank.smallest_side, max(8, settings.light_scale)
+            side = self.bank.smallest_side
+            step = 16 if settings.network == "retinex-plus" else max(8, settings.light_scale)
             raise TrainingError(f"the smallest picture has {side} px a side: use --patch {side // step * step}")
         self.held_out = PairBank(data.validation, place) if data.validation else None
         self.held_out_names = data.validation_names
@@ -228,8 +229,7 @@ class Session:
             if best:
                 self.best = figures["ssim"]
                 if self.ranks.first:
-                    about = {"phase": self.phase, "epoch": self.epoch, "validation": figures}
-                    self.run.save_best(self.result, about)
+                    self.run.save_best(self.result, {**self.about(), "validation": figures})
             yield Validated(*at, figures, best)
             rows = pictured(self.result, self.held_out, self.held_out_names[:SHOWN])
             yield Pictured(*at, rows)
@@ -253,7 +253,11 @@ class Session:
             "plateau": None if self.plateau is None else self.plateau.state_dict(),
             "generator": self.epoch_start,
         }
-        self.run.save(self.result, state, {"phase": self.phase, "epoch": self.epoch})
+        self.run.save(self.result, state, self.about())
+
+    def about(self) -> dict[str, Any]:
+        """What a checkpoint says of itself besides the settings."""
+        return {"phase": self.phase, "epoch": self.epoch, "held_out": self.held_out_names}
 
     def restore(self, state: State) -> None:
         """Go back to a saved state."""
@@ -323,9 +327,10 @@ def validate(net: Network, phase: Phase, bank: PairBank, settings: TrainSettings
         if phase != "decom":
             found = tiling.run(net, low)
             enhanced = quantised(found.enhanced) / 255
+            saved, truth = (metrics.in_double(picture) for picture in (enhanced, high))
             row |= {
-                "psnr": metrics.psnr(enhanced, high).item(),
-                "ssim": metrics.ssim(enhanced, high).item(),
+                "psnr": metrics.psnr(saved, truth).item(),
+                "ssim": metrics.ssim(saved, truth).item(),
                 "relit_mean": found.relit.mean().item(),
             }
         rows.append(row)

@@ -32,6 +32,7 @@ from .lpips import load as load_lpips
 from .networks import Network, Retinex
 from .niqe import OWN_FIT, Pristine, niqe
 from .niqe import load as load_pristine
+from .picture import luma
 from .results import TONES, Report, Result, Row
 from .testset import Pixels, Sample, decode, held_out_scenes, samples
 
@@ -194,7 +195,7 @@ def measured(
         seconds.append(time.perf_counter() - began)
         outputs.append(images.quantised(enhanced))
     stacked = torch.stack(outputs).to(place).double() / 255
-    gray = metrics.gray(stacked)
+    gray = luma(stacked)
     columns = {"niqe": niqe(gray, pristine), "brightness": gray.mean(dim=(1, 2, 3))}
     if batch[0].high is not None and system.kind != "reference":
         truth = torch.stack([pixels.high for pixels in batch if pixels.high is not None]).to(place).double() / 255
@@ -216,7 +217,7 @@ def against(prediction: Tensor, truth: Tensor) -> dict[str, Tensor]:
     for suffix, ours in (("", prediction), ("_gt_mean", metrics.gt_mean(prediction, truth))):
         columns["psnr" + suffix] = metrics.psnr(ours, truth)
         columns["ssim" + suffix] = metrics.ssim(ours, truth)
-        columns["ssim_gray" + suffix] = metrics.ssim(metrics.gray(ours), metrics.gray(truth))
+        columns["ssim_gray" + suffix] = metrics.ssim(luma(ours), luma(truth))
     return columns
 
 
@@ -239,7 +240,7 @@ def decomposition(decompose: Callable[[Tensor], Retinex], pixels: Pixels) -> dic
 def tones(measured: Measured) -> Tensor:
     """For each level of the input's gray, (2, TONES): the sum of the output's gray, and the number of pixels."""
     pictures = (images.scaled(picture)[None].double() for picture in (measured.pixels.low, measured.enhanced))
-    before, after = (metrics.gray(picture).flatten() for picture in pictures)
+    before, after = (luma(picture).flatten() for picture in pictures)
     level = (before * TONES).long().clamp(max=TONES - 1)
     return torch.stack([level.bincount(after, TONES), level.bincount(minlength=TONES).double()])
 
@@ -263,7 +264,7 @@ def run(settings: EvaluateSettings) -> Iterator[Progress | Finished]:
             else:
                 yield Progress(event, total, "reading pairs")
         found = scenes
-        notes += seen_scenes(by)
+        notes += seen_scenes(by, {sample.name for sample in scenes})
     lpips = None
     if settings.lpips and found[0].high is not None:
         try:
@@ -306,13 +307,10 @@ def split_name(settings: EvaluateSettings) -> str | None:
     return "test" if settings.dataset == "lol" else None
 
 
-def seen_scenes(by: Sequence[System]) -> Iterator[str]:
-    """A warning for each model that may have learned from the scenes that it is now measured on."""
+def seen_scenes(by: Sequence[System], names: set[str]) -> Iterator[str]:
+    """A warning for each model that may have learned from the pairs of these names, which it is now measured on."""
     for system in by:
         if system.kind == "model":
-            settings = system.about.get("settings", {})
-            if settings.get("validation", 0) < HELD_OUT:
-                yield (
-                    f"{system.name}: not trained with --validation {HELD_OUT} or more: "
-                    "it may have seen the scenes of this protocol"
-                )
+            seen = names.difference(system.about.get("held_out", ()))
+            if seen:
+                yield f"{system.name}: training did not hold out {len(seen)} of these {len(names)} pairs"

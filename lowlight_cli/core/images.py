@@ -258,7 +258,9 @@ def write(target: Path, picture: Picture, encoding: Encoding = USUAL) -> None:
 def save(image: Image.Image, target: Path) -> None:
     """Write a Pillow image, whole or not at all."""
     kind = kind_of(target)
-    with storing(target) as file:
+    with storing(target) as file, encoding_faults():
+        if kind == "HEIF":
+            know_heif()
         image.save(file, format=kind, quality=92)
 
 
@@ -272,12 +274,25 @@ def storing(target: Path) -> Iterator[IO[bytes]]:
         raise PictureError(f"{target}: {error}") from error
     except OSError as error:
         raise PictureError(f"{target}: cannot be written: {error.strerror or error}") from error
-    except ValueError as error:  # more pixels a side than the format can hold
-        raise PictureError(f"{target}: cannot be written: {error}: choose another format") from error
 
 
+@contextlib.contextmanager
+def encoding_faults() -> Iterator[None]:
+    """What encoders raise, for sides too long for the format or metadata that it cannot hold, as PictureError."""
+    try:
+        yield
+    except (PictureError, OSError):
+        raise
+    except MemoryError as error:
+        raise PictureError("too large for this machine's memory") from error
+    except Exception as error:  # ValueError, RuntimeError, OverflowError, struct.error ...
+        fault = " ".join(str(error).split()) or type(error).__name__
+        raise PictureError(f"cannot be encoded ({fault}): choose another format, or leave out its metadata") from error
+
+
+@encoding_faults()
 def encode(file: IO[bytes], picture: Picture, kind: str, encoding: Encoding = USUAL) -> None:
-    """Encode to a stream, in one of the formats in ``WRITTEN``."""
+    """Encode to a seekable stream, in one of the formats in ``WRITTEN``. Raises PictureError."""
     quality, subsampling = encoding.quality, encoding.subsampling
     origin = replace(picture.origin, exif=b"", xmp=b"") if encoding.strip else picture.origin
     channels = picture.samples
@@ -295,7 +310,8 @@ def encode(file: IO[bytes], picture: Picture, kind: str, encoding: Encoding = US
         return
     options = origin.kept()
     if kind == "JPEG":
-        options |= origin.jpeg if quality is None and origin.jpeg else {"quality": quality or 95, "subsampling": 0}
+        own = {"quality": quality or 95, "subsampling": origin.jpeg.get("subsampling", 0)}
+        options |= origin.jpeg if quality is None and origin.jpeg else own
         if subsampling != "keep":
             options["subsampling"] = {"444": 0, "422": 1, "420": 2}[subsampling]
         options = {name: value for name, value in options.items() if name not in ("exif", "xmp") or len(value) < 65000}

@@ -103,10 +103,13 @@ def enhance_jobs(
             target = target.with_suffix(f".{kind}" if kind else written_as(target.suffix))
         more = (target.with_name(f"{target.stem}_compare.jpg"),) if compare else ()
         jobs.append(Job(source.path, (target, *more)))
-    if out is None:  # what an earlier run made of one input is not another
-        made = {real(target) for job in jobs for target in job.targets}
-        jobs = [job for job in jobs if job.fault or real(job.source) not in made]
-    return checked(jobs)
+    return checked(apart(jobs) if suffix or (suffix is None and out is None) else jobs)
+
+
+def apart(jobs: Sequence[Job]) -> list[Job]:
+    """The jobs less those whose input another one makes, by a name that tells: an earlier run has made it."""
+    made = {real(target) for job in jobs for target in job.targets if real(target) != real(job.source)}
+    return [job for job in jobs if job.fault or real(job.source) not in made]
 
 
 def real(path: Path) -> Path:
@@ -146,7 +149,7 @@ def decompose_jobs(inputs: Sequence[Path], out: Path | None, maps: Maps = "png")
         home = source.path.parent if out is None else (out / source.relative).parent
         targets = tuple(home / f"{source.path.stem}_{name}" for name in (*names, "panel.png"))
         jobs.append(Job(source.path, targets, source.fault))
-    return checked(jobs)
+    return checked(apart(jobs))
 
 
 def checked(jobs: Sequence[Job]) -> list[Job]:

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .metrics import gray
+from .picture import luma
 
 THUMBNAIL = 32, 48
 SAME_SCENE = 0.95
@@ -44,7 +44,7 @@ def shift(low: Tensor, high: Tensor) -> tuple[int, int]:
 
 def log_light(pixels: Tensor) -> Tensor:
     """The logarithm of the brightness of (3, H, W) in [0, 255], (H, W); black is kept from reaching far down."""
-    return torch.log(gray(pixels[None])[0, 0] / 255 + 0.02)
+    return torch.log(luma(pixels[None])[0, 0] / 255 + 0.02)
 
 
 def correlation(low: Tensor, high: Tensor, down: int = 0, right: int = 0) -> float:
@@ -63,7 +63,7 @@ def strangers(low: Tensor, high: Tensor) -> bool:
 
 def scenes(highs: Iterable[Tensor]) -> list[int]:
     """A scene number for each well-lit picture (3, H, W) uint8: those that look alike share it, through any chain."""
-    thumbnails = [F.adaptive_avg_pool2d(gray(high[None].float()), THUMBNAIL).flatten() for high in highs]
+    thumbnails = [F.adaptive_avg_pool2d(luma(high[None].float()), THUMBNAIL).flatten() for high in highs]
     flat = torch.stack(thumbnails)
     flat = F.normalize(flat - flat.mean(dim=1, keepdim=True))
     alike = flat @ flat.T > SAME_SCENE

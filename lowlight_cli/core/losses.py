@@ -58,7 +58,7 @@ def relighting(high: Tensor, reflectance: Tensor, relit: Tensor, by: LossWeights
         "smooth_relit": by.smooth_relit * smoothness(relit, reflectance),
     }
     if by.ssim:  # differs from the authors: a structural term
-        terms["ssim"] = by.ssim * (1 - metrics.ssim(enhanced, high).mean()).float()
+        terms["ssim"] = by.ssim * (1 - metrics.similarity(enhanced, high)).mean()
     return terms
 
 

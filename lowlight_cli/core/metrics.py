@@ -9,9 +9,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
+from .picture import luma
+
 WINDOW, SIGMA = 11, 1.5
 LMSE_WINDOW = 20
+
+
+def in_double(picture: Tensor) -> Tensor:
+    """The picture in double precision: on its device, or on the CPU if that has none, as Apple's MPS."""
+    return (picture.cpu() if picture.device.type == "mps" else picture).double()
 
 
 def psnr(prediction: Tensor, target: Tensor) -> Tensor:
@@ -49,7 +55,7 @@ def gt_mean(prediction: Tensor, target: Tensor) -> Tensor:
 
     Worth 2 to 5 dB, so figures measured on it are never to be mixed with others. A black picture stays black.
     """
-    ours, truth = (gray(picture).mean(dim=(1, 2, 3), keepdim=True) for picture in (prediction, target))
+    ours, truth = (luma(picture).mean(dim=(1, 2, 3), keepdim=True) for picture in (prediction, target))
     return torch.where(ours > 0, prediction * (truth / ours), prediction).clamp(0, 1)
 
 
@@ -66,11 +72,6 @@ def lmse(estimate: Tensor, truth: Tensor, window: int = LMSE_WINDOW) -> float:
     total = theirs.square().sum(dim=0)
     explained = torch.where(energy > 1e-5, product.square() / energy.clamp(min=1e-5), 0.0)
     return float((total - explained).sum() / total.sum())
-
-
-def gray(image: Tensor) -> Tensor:
-    """(B, 3, H, W) to luma, (B, 1, H, W)."""
-    return (image * image.new_tensor(LUMA).view(3, 1, 1)).sum(dim=1, keepdim=True)
 
 
 def blurred(x: Tensor, window: int = WINDOW, sigma: float = SIGMA) -> Tensor:

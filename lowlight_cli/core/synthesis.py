@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from . import images
-from .colour import encoded
+from .colour import decoded, encoded
 from .pairbank import PairBank
 
 SIDE = 800
@@ -133,7 +133,7 @@ def darken(
     light, shot, read = (values[:, :, None, None] for values in (by.light, by.shot, by.read))
     contrast, vignette, deepening = (values[:, None, None, None] for values in (by.contrast, by.vignette, by.deepening))
     falloff = (1 + (vignette.square() * place.square().sum(dim=1, keepdim=True))).pow(-2)  # the cos^4 law of lenses
-    scene = linear(high)
+    scene = decoded(high)
     luminance = (scene * scene.new_tensor(LUMINANCE)[:, None, None]).sum(dim=1, keepdim=True)
     uneven = shaded(by.shade, place) * luminance.pow(deepening)
     signal = light * falloff * uneven * scene.pow(contrast)
@@ -197,8 +197,3 @@ class SynthesisBank(PairBank):
             dark = darken(high, draw(len(index), generator), generator, place)
             low = torch.where(self.made[index][:, None, None, None], dark, low)
         return low, high
-
-
-def linear(encoded: Tensor) -> Tensor:
-    """sRGB values in [0, 1] to linear light (IEC 61966-2-1)."""
-    return torch.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055).pow(2.4))

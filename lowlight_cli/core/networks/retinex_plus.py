@@ -224,7 +224,8 @@ class RetinexPlus(nn.Module):
     """(B, 3, H, W) in [0, 1] and its context to R, I and I_hat. Sides are multiples of ``MULTIPLE``.
 
     I_hat is smooth light that nowhere lies below S, so that R = S / I_hat is in [0, 1]; I is I_hat without the
-    exposure, so that R o I is the dark picture without its noise.
+    exposure, so that R o I is the dark picture without its noise, up to the exposure's shoulder and to what the local
+    network turns up by itself.
     """
 
     MULTIPLE = 16
