@@ -5,7 +5,6 @@ import sys
 from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 
 from . import __version__, console
 from .commands import decompose, download, enhance, evaluate, serve, synthesise, train
@@ -14,7 +13,7 @@ from .settings import ConfigError
 
 app = typer.Typer(
     name="lowlight",
-    help="Bright pictures from dark ones, with RetinexNet.",
+    help="Bright pictures from dark ones, with retinex-plus and RetinexNet.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
@@ -36,7 +35,7 @@ def lowlight(
         bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version and leave.")
     ] = False,
 ) -> None:
-    """Bright pictures from dark ones, with RetinexNet.
+    """Bright pictures from dark ones, with retinex-plus and RetinexNet.
 
     Start with: lowlight enhance night.jpg --out night_bright.jpg
     """
@@ -54,11 +53,6 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(1)
     except ConfigError as error:
         console.error(str(error))
-        sys.exit(2)
-    except ValidationError as error:
-        for fault in error.errors():
-            place = ".".join(map(str, fault["loc"]))
-            console.error(f"{place}: {fault['msg']}" if place else fault["msg"].removeprefix("Value error, "))
         sys.exit(2)
     except KeyboardInterrupt:
         console.note("stopped")

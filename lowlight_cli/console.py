@@ -173,11 +173,13 @@ class TrainingView:
                 for pair in event.left_out:
                     note(f"left out: {pair}")
                 if event.left_out:
-                    note(f"{len(event.left_out)} left out: --keep-flagged trains on them too")
+                    note(f"{len(event.left_out)} left out: --keep-flagged trains on what can be read of them")
                 note(
                     f"{event.train_pairs} pairs to train on, {event.validation_pairs} of other scenes to validate, "
                     f"on {event.device} in {event.precision}; files in {event.run_dir}"
                 )
+                if event.done == event.steps:
+                    note("it is at its end already: give another --run-dir, and --init with its weights, to go on")
                 self._counter.at(event.done, event.steps, "starting")
             case events.Step():
                 self._counter.at(

@@ -5,12 +5,13 @@ the environment (``LOWLIGHT_PATCH`` sets ``patch``), the command line. Unknown k
 This module is a leaf: pydantic and the standard library, so that a bad value is reported before torch loads.
 """
 
+import difflib
 import json
 import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -21,11 +22,17 @@ from pydantic import (
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    ValidationError,
     model_validator,
 )
 
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
 PREFIX = "LOWLIGHT_"
 DEFAULT_MODEL = "retinex-plus"
+MODELS = sorted(path.stem for path in (Path(__file__).parent / "weights").glob("*.safetensors"))
+"""Names of the models that came with the package."""
 
 
 class ConfigError(ValueError):
@@ -35,6 +42,11 @@ class ConfigError(ValueError):
 def comma_separated(value: object) -> object:
     """A list given as one string, as the environment must."""
     return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
+
+
+def usual_suffix(value: object) -> object:
+    """jpg and tif, however they are spelled."""
+    return {"jpeg": "jpg", "tiff": "tif"}.get(value, value) if isinstance(value, str) else value
 
 
 def tile_side(value: object) -> object:
@@ -50,6 +62,7 @@ Names = Annotated[tuple[str, ...], BeforeValidator(comma_separated), Field(min_l
 Epochs = Annotated[tuple[NonNegativeInt, ...], BeforeValidator(comma_separated)]
 Tile = Annotated[Literal["auto", "off"] | int, BeforeValidator(tile_side)]
 Denoise = Literal["off", "light", "strong"]
+Format = Literal["jpg", "png", "webp", "tif", "bmp", "avif", "jp2", "heic"]
 Device = Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")]
 
 
@@ -62,7 +75,43 @@ class Settings(BaseModel):
     def load(cls, config: Path | None = None, **options: object) -> Self:
         """Defaults, then ``config``, then the environment, then every option that is not None."""
         given = {name: value for name, value in options.items() if value is not None}
-        return cls.model_validate({**stored(config), **environment(cls), **given})
+        filed = {cls.field(name): value for name, value in stored(config).items()}
+        variables = environment(cls)
+        try:
+            return cls.model_validate({**filed, **variables, **given})
+        except ValidationError as error:
+            faults = []
+            for fault in error.errors():
+                name = str(fault["loc"][0]) if fault["loc"] else ""
+                origin = "" if name in given else f"{PREFIX}{name.upper()}, " if name in variables else ""
+                origin = origin or (f"{config}: " if name in filed and name not in given else "")
+                faults.append(origin + cls.said(fault))
+            raise ConfigError("; ".join(faults)) from error
+
+    @classmethod
+    def field(cls, name: str) -> str:
+        """The field that a key of a settings file means: options may stand there as they are typed."""
+        plain = name.replace("-", "_")
+        return next((field for field in cls.model_fields if field in (f"{plain}_lines", f"{plain}_file")), plain)
+
+    @classmethod
+    def said(cls, fault: "ErrorDetails") -> str:
+        """What is wrong with a value, and what to give instead."""
+        place, expected = ".".join(map(str, fault["loc"])), fault.get("ctx", {})
+        match fault["type"]:
+            case "value_error":
+                reason = fault["msg"].removeprefix("Value error, ")
+                return f"{place}: {reason}" if place else reason
+            case "extra_forbidden":
+                like = difflib.get_close_matches(place, cls.model_fields, n=1)
+                return f"{place}: no such setting" + (f": did you mean {like[0]}?" if like else "")
+            case "literal_error":
+                return f"{place} {fault['input']}: give {expected['expected'].replace(chr(39), '')}"
+            case "string_pattern_mismatch":
+                return f"{place} {fault['input']}: give {cls.model_fields[place].description}".removesuffix(".")
+            case "missing":
+                return f"{place}: missing"
+        return f"{place} {fault['input']}: {fault['msg'].removeprefix('Input ').partition(', unable')[0]}"
 
 
 def stored(config: Path | None) -> dict[str, Any]:
@@ -219,6 +268,8 @@ class TrainSettings(Settings):
             raise ValueError(f"light_scale {self.light_scale} needs a patch of a multiple of {self.light_scale} px")
         if self.network == "retinex-plus" and self.patch % 16:
             raise ValueError(f"retinex-plus needs a patch of a multiple of 16 px, not {self.patch}")
+        if self.network == "retinex-plus" and self.stage != "separate":
+            raise ValueError(f"stage {self.stage} is RetinexNet's: retinex-plus is one net, leave stage out")
         if self.light_scale > 1 and self.ignore_enhance_net:
             raise ValueError("light_scale is Enhance-Net's: leave out ignore_enhance_net")
         if self.scheduler == "plateau" and not self.validation:
@@ -281,7 +332,7 @@ class PictureSettings(Settings):
 
     inputs: tuple[Path, ...] = described((), "Pictures, or folders of them.")
     out: Path | None = described(None, "Where results go.")
-    model: str = described(DEFAULT_MODEL, "Packaged model or .safetensors file.")
+    model: str = described(DEFAULT_MODEL, f"A .safetensors file, or one that came with it: {', '.join(MODELS)}.")
     overwrite: bool = described(False, "Replace results that exist; without it they are skipped.")
     denoise: Denoise = described("off", "Smooth away the noise of dark places.")
     ensemble: bool = described(
@@ -290,9 +341,12 @@ class PictureSettings(Settings):
     dry_run: bool = described(False, "Say what would be done, and do nothing.")
     json_lines: bool = described(False, "Print one JSON object a picture.")
     device: Device = described("auto", "auto, cpu, cuda, cuda:N or mps.")
-    precision: Literal["auto", "fp32", "bf16"] = described("auto", "Arithmetic of the network: auto, fp32 or bf16.")
+    precision: Literal["auto", "fp32", "bf16"] = described(
+        "auto", "Arithmetic of the network; auto is bf16 where that is fast and the result is 8 bit."
+    )
     tile: Tile = described(
-        "auto", "Compute large pictures in parts of so many px: auto by free memory, a multiple of 8, or off."
+        "auto",
+        "Compute large pictures in parts of so many px: auto by free memory, a multiple of 8 from 64 up, or off.",
     )
     threads: NonNegativeInt = described(0, "Processor threads of the network; 0 is one for each core.")
     shard: Annotated[str, Field(pattern=r"^\d+/\d+$")] | None = described(
@@ -321,7 +375,7 @@ class EnhanceSettings(PictureSettings):
         None, "Folder or file for the results, or - for standard output. Default: NAME_bright beside the input."
     )
     suffix: str | None = described(None, "Added to the names of results. Default: _bright beside the input, else none.")
-    format: Literal["jpg", "png", "webp", "tif", "bmp", "avif", "jp2", "heic"] | None = described(
+    format: Annotated[Format | None, BeforeValidator(usual_suffix)] = described(
         None, "Format of the results. Default: that of the input."
     )
     depth: Literal["keep", "8", "16"] = described("keep", "Bits a channel; PNG and TIFF hold 16.")
@@ -341,9 +395,9 @@ class EnhanceSettings(PictureSettings):
 class DecomposeSettings(PictureSettings):
     """What ``lowlight decompose`` accepts."""
 
-    maps: Literal["png", "png16", "tiff", "npz"] = described(
-        "png", "Maps in 8 or 16 bit, as float TIFF, or as floats in one NumPy file."
-    )
+    maps: Annotated[
+        Literal["png", "png16", "tiff", "npz"], BeforeValidator(lambda value: "tiff" if value == "tif" else value)
+    ] = described("png", "Maps in 8 or 16 bit, as float TIFF, or as floats in one NumPy file.")
     out: Path | None = described(None, "Folder for the maps. Default: beside the input.")
 
 

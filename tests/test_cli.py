@@ -119,7 +119,7 @@ def test_a_run_goes_on_when_the_command_is_repeated(
     before = (tmp_path / "run" / "last.safetensors").read_bytes()
     assert lowlight(*command)[0] == 0
     assert (tmp_path / "run" / "last.safetensors").read_bytes() == before
-    assert "another seed" in one_line(lowlight(*command, "--seed", 5)[2])
+    assert "seed 0, not 5" in one_line(lowlight(*command, "--seed", 5)[2])
 
 
 def test_ctrl_c_saves_and_says_how_to_go_on(pair_folder: Path, tmp_path: Path, lowlight: Run) -> None:

@@ -114,7 +114,7 @@ def test_misaligned_pairs_are_left_out_with_the_reason() -> None:
     pictures[3] = pixel_pair(scene[3][:, 20:140, 20:180], scene[3][:, 4:124, 0:160] * 0.1)
     found = [Pair(str(n), Path(f"low/{n}.png"), Path(f"high/{n}.png")) for n in range(6)]
     data = split(found, pictures, 0.2)
-    assert data.left_out == [f"{Path('low/3.png')}: misaligned, +16 px down and +20 px right of its partner"]
+    assert data.left_out == [f"{Path('low/3.png')}: misaligned, 16 px down and 20 px right of its partner"]
     assert len(data.train) + len(data.validation) == 5
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from lowlight_cli.settings import ConfigError, EvaluateSettings, TrainSettings, environment
+from lowlight_cli.settings import ConfigError, EnhanceSettings, EvaluateSettings, TrainSettings, environment
 
 
 def recipe(tmp_path: Path, text: str, name: str = "recipe.toml") -> Path:
@@ -52,10 +52,13 @@ def test_json_settings_of_a_run_can_be_replayed(tmp_path: Path) -> None:
         ("pach = 48", "pach"),
         ("patch = 50", "multiple of 8"),
         ("epochs = 0", "greater than 0"),
-        ('stage = "both"', "'decom', 'enhance', 'separate' or 'joint'"),
+        ('stage = "both"', "stage both: give decom, enhance, separate or joint"),
         ('stage = "enhance"', "--init"),
         ("[weights]\nmutal = 1", "mutal"),
-        ('device = "gpu"', "device"),
+        ('device = "gpu"', "device gpu: give auto, cpu, cuda, cuda:N or mps"),
+        ('network = "retinex-plus"\npatch = 40', "multiple of 16 px, not 40"),
+        ('network = "retinex-plus"\nstage = "joint"', "leave stage out"),
+        ('epochs = "many"', "epochs many: should be a valid integer$"),
         ("ignore_enhance_net = true", "--stage joint"),
         ("light_scale = 16\npatch = 40", "multiple of 16"),
         ("light_scale = 3", "1, 2, 4, 8 or 16"),
@@ -65,8 +68,31 @@ def test_json_settings_of_a_run_can_be_replayed(tmp_path: Path) -> None:
     ],
 )
 def test_bad_values_and_unknown_keys_are_refused(text: str, message: str, tmp_path: Path) -> None:
-    with pytest.raises(ValidationError, match=message):
+    with pytest.raises(ConfigError, match=message) as caught:
         TrainSettings.load(recipe(tmp_path, text))
+    assert "Input" not in str(caught.value)
+    assert "Value error" not in str(caught.value)
+
+
+def test_where_a_bad_value_came_from_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = recipe(tmp_path, "epoch = 3\nbatch = 0")
+    monkeypatch.setenv("LOWLIGHT_LR", "fast")
+    with pytest.raises(ConfigError) as caught:
+        TrainSettings.load(config, patch=50)
+    said = sorted(str(caught.value).split("; "))
+    assert [each.partition(" should")[0] for each in said] == [
+        f"{config}: batch 0:",
+        f"{config}: epoch: no such setting: did you mean epochs?",
+        "LOWLIGHT_LR, lr fast:",
+        "patch 50:",
+    ]
+
+
+def test_options_may_stand_in_a_file_as_they_are_typed(tmp_path: Path) -> None:
+    config = recipe(tmp_path, 'json = true\n"protect-highlights" = true\nformat = "jpeg"')
+    found = EnhanceSettings.load(config)
+    assert (found.json_lines, found.protect_highlights, found.format) == (True, True, "jpg")
+    assert EvaluateSettings.load(recipe(tmp_path, 'json = "figures.json"')).json_file == Path("figures.json")
 
 
 def test_a_file_that_is_no_toml_is_named(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """One file a command: its options, its settings, one call into the core, and what is printed of the answer."""
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 import typer
 
@@ -20,7 +20,20 @@ def option(settings: type[Settings], field: str, *names: str, panel: str | None 
     default = info.default
     shown = ", ".join(map(str, default)) if isinstance(default, tuple) else str(default)
     quiet = default in (None, ()) or isinstance(default, bool) or "Default:" in (info.description or "")
-    return typer.Option(*names, help=info.description, show_default=False if quiet else shown, rich_help_panel=panel)
+    return typer.Option(
+        *names,
+        help=info.description,
+        metavar="|".join(choices(info.annotation)) or None,
+        show_default=False if quiet else shown,
+        rich_help_panel=panel,
+    )
+
+
+def choices(annotation: Any) -> list[str]:
+    """The words that a field of this type may be, or none if it may be anything."""
+    if get_origin(annotation) is Literal:
+        return [str(value) for value in get_args(annotation)]
+    return [word for part in get_args(annotation) for word in choices(part)]
 
 
 def started(settings: PictureSettings) -> "Enhancer":

@@ -62,5 +62,13 @@ def evaluate(
                 case evaluation.Finished(found, gallery):
                     pass
     tables.show(found)
+    if settings.save is not None:
+        console.note(f"written: {settings.save}")
+    well = True
     for path in outputs.write(settings, found, gallery):
-        console.note(f"written: {path}")
+        if isinstance(path, Path):
+            console.note(f"written: {path}")
+        else:
+            console.error(str(path))
+            well = False
+    raise SystemExit(not well)

@@ -52,18 +52,22 @@ def train(
     wandb: Annotated[str | None, option(TrainSettings, "wandb")] = None,
     wandb_project: Annotated[str | None, option(TrainSettings, "wandb_project")] = None,
 ) -> None:
-    """Train RetinexNet on pairs of dark and well-lit pictures.
+    """Train RetinexNet or retinex-plus on pairs of dark and well-lit pictures.
 
-    Ctrl-C saves and leaves; --resume RUN goes on, to the same weights as if nothing had happened. Loss weights and
-    the rest of a recipe go into a TOML file.
+    Ctrl-C saves and leaves; --resume RUN goes on, to the same weights as if nothing had happened. Every option may
+    stand in a TOML file (--config), and so may width, decay_epochs, decay, patience and the weights of the loss.
 
     For instance: lowlight train --stage joint
     """
     if resume is not None:
         if not (resume / "settings.json").is_file():
             raise ConfigError(f"{resume}: no run to go on with: it should hold settings.json")
+        if run_dir is not None:
+            raise ConfigError(f"--resume goes on in {resume}: leave out --run-dir, or start from it with --init")
         config = config or resume / "settings.json"
-        run_dir = run_dir or resume
+        run_dir = resume
+        if not (resume / "state.pt").is_file():
+            console.note(f"{resume}: nothing was saved there yet: it begins anew")
     settings = TrainSettings.load(
         config,
         network=network,

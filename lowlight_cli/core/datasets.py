@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from . import images, jobs, likeness, synthesis
-from .errors import DatasetError
+from .errors import DatasetError, PictureError
 from .files import replacing_folder
 
 Item = TypeVar("Item")
@@ -123,9 +123,8 @@ def synthesise(photos: Sequence[Photo], out: Path, jpeg: int | None) -> Iterator
     record = {}
     try:
         with replacing_folder(out) as staging:
-            for photo, picture in zip(photos, decoded(photos), strict=True):
-                reason = fault(photo, picture)
-                if reason is None:
+            for photo, (picture, reason) in zip(photos, examined(photos), strict=True):
+                if picture is not None and reason is None:
                     low, high = (images.Picture(side) for side in picture)
                     images.write(staging / "low" / f"{photo.name}{suffix}", low, images.Encoding(quality=jpeg))
                     images.write(staging / "high" / f"{photo.name}.png", high)
@@ -199,11 +198,19 @@ def decoded(of: Sequence[Pair | Photo]) -> Iterator[PixelPair]:
     yield from each_of(of, decode)
 
 
-def examined(of: Sequence[Pair | Photo]) -> Iterator[tuple[PixelPair, str | None]]:
-    """Every pair, in order, decoded on all cores, and why it is unfit to learn from, None if it is fit."""
+def examined(of: Sequence[Pair | Photo]) -> Iterator[tuple[PixelPair | None, str | None]]:
+    """Every pair, in order, decoded on all cores, and why it is unfit to learn from, None if it is fit.
 
-    def examine(pair: Pair | Photo) -> tuple[PixelPair, str | None]:
-        picture = decode(pair)
+    A photograph that cannot be read is None; a pair that cannot is an error, as data sets are meant to be whole.
+    """
+
+    def examine(pair: Pair | Photo) -> tuple[PixelPair | None, str | None]:
+        try:
+            picture = decode(pair)
+        except PictureError as error:
+            if isinstance(pair, Pair):
+                raise
+            return None, str(error)
         return picture, fault(pair, picture)
 
     yield from each_of(of, examine)
@@ -225,7 +232,9 @@ def fault(pair: Pair | Photo, picture: PixelPair) -> str | None:
         return f"{pair.low}: not darker than its partner {pair.high}"
     down, right = likeness.shift(*picture)
     if max(abs(down), abs(right)) > MISALIGNED:
-        return f"{pair.low}: misaligned, {down:+d} px down and {right:+d} px right of its partner"
+        ways = (down, "down"), (-down, "up"), (right, "right"), (-right, "left")
+        way = " and ".join(f"{by} px {name}" for by, name in ways if by > 0)
+        return f"{pair.low}: misaligned, {way} of its partner"
     if likeness.strangers(*picture):
         return f"{pair.low}: shows something else than its partner {pair.high}"
     return None
@@ -260,25 +269,28 @@ class TrainingSet(NamedTuple):
 
 def split(
     found: Sequence[Pair | Photo],
-    pictures: Sequence[PixelPair],
+    pictures: Sequence[PixelPair | None],
     faults: Sequence[str | None],
     *,
     fraction: float,
 ) -> TrainingSet:
     """Leave out pairs with a fault and hold out whole scenes, ``fraction`` of the pairs, for validation."""
-    kept = [index for index, reason in enumerate(faults) if reason is None]
+    fit = {
+        index: pair for index, (pair, reason) in enumerate(zip(pictures, faults, strict=True)) if pair and not reason
+    }
+    kept = list(fit)
     if not kept:
         raise DatasetError(f"none of {len(found)} pairs is fit to train on; the first: {faults[0]}")
     real = [index for index in kept if isinstance(found[index], Pair)] or kept  # synthesised pairs judge nothing
-    scene_of = likeness.scenes(pictures[index].high for index in real)
+    scene_of = likeness.scenes(fit[index].high for index in real)
     judged = {real[place] for place in held_out(scene_of, fraction)}
     if len(judged) == len(kept):
         raise DatasetError(f"all {len(kept)} pairs show one scene, none is left to train on: use --validation 0")
     learned = [index for index in kept if index not in judged]
     return TrainingSet(
-        train=[pictures[index] for index in learned],
+        train=[fit[index] for index in learned],
         made=[isinstance(found[index], Photo) for index in learned],
-        validation=[pictures[index] for index in sorted(judged)],
+        validation=[fit[index] for index in sorted(judged)],
         validation_names=[found[index].name for index in sorted(judged)],
         left_out=[reason for reason in faults if reason is not None],
     )

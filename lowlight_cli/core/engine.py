@@ -54,15 +54,13 @@ def train(settings: TrainSettings, run_dir: Path) -> Generator[Event]:
     run = Run(run_dir, settings)
     state = ranks.told(run.begin() if ranks.first else None)
 
-    found = datasets.to_train_on(settings.dataset, settings.data, settings.photos, settings.seed)
-    pictures, faults = [], []
-    for picture, reason in datasets.examined(found):
-        pictures.append(picture)
-        faults.append(None if settings.keep_flagged else reason)
-        yield Reading(len(pictures), len(found))
-    data = datasets.split(found, pictures, faults, fraction=settings.validation)
     try:
+        data = yield from read(settings)
         session = Session(settings, data, run, place, ranks)
+    except BaseException:
+        run.withdraw()
+        raise
+    try:
         if state is not None:
             session.restore(state)
         yield Started(
@@ -84,6 +82,17 @@ def train(settings: TrainSettings, run_dir: Path) -> Generator[Event]:
             ) from error
         raise
     yield Finished(str(run.best if run.best.exists() else run.last), time.monotonic() - began)
+
+
+def read(settings: TrainSettings) -> Generator[Event, None, datasets.TrainingSet]:
+    """Decode the data sets, saying how far that is, and split them."""
+    found = datasets.to_train_on(settings.dataset, settings.data, settings.photos, settings.seed)
+    pictures, faults = [], []
+    for picture, reason in datasets.examined(found):
+        pictures.append(picture)
+        faults.append(None if settings.keep_flagged and picture is not None else reason)
+        yield Reading(len(pictures), len(found))
+    return datasets.split(found, pictures, faults, fraction=settings.validation)
 
 
 def moving_average(decay: float) -> Callable[[Tensors, Tensors, Tensor | int], None]:

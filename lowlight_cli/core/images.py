@@ -21,7 +21,7 @@ from .errors import PictureError
 from .files import replacing
 from .metadata import Origin, exif_of, origin_of, tiff_tags
 from .picture import Picture as Picture
-from .picture import from_array, from_channels, to_channels
+from .picture import converted, from_array, from_channels, to_channels
 from .picture import quantised as quantised
 from .picture import scaled as scaled
 from .picture import to_image as to_image
@@ -54,7 +54,7 @@ Subsampling = Literal["keep", "444", "422", "420"]
 
 def read(source: Path | IO[bytes]) -> Picture:
     """Decode a picture, turned upright. Raises PictureError naming the file and the fault."""
-    path = source if isinstance(source, Path) else Path("-")
+    path = source if isinstance(source, Path) else Path("standard input")
     try:
         if not isinstance(source, Path):
             source = io.BytesIO(source.read())
@@ -89,9 +89,12 @@ def read(source: Path | IO[bytes]) -> Picture:
 
 def decoded(source: Path | io.BytesIO) -> Picture:
     """The picture of any file that Pillow opens."""
-    with Image.open(source) as image, Image.open(source) as again:
-        if image.format in ("PNG", "WEBP", "AVIF") and getattr(image, "is_animated", False):
+    twin = io.BytesIO(source.getvalue()) if isinstance(source, io.BytesIO) else source  # closing one leaves the other
+    with Image.open(source) as image, Image.open(twin) as again:
+        if image.format in ("PNG", "WEBP", "AVIF", "GIF") and getattr(image, "is_animated", False):
             raise PictureError("an animation: take its frames apart first")
+        if image.format == "TIFF" and pages(image) > 1:
+            raise PictureError(f"{pages(image)} pages: take them apart first")
         if image.mode not in ("RGB", "RGBA") or "transparency" in image.info or not sixteen.low_bytes(again):
             if getattr(image, "tag_v2", {}).get(258, ())[1:2] == (16,):
                 raise PictureError("16-bit colour of a rare layout: save it as RGB with interleaved channels")
@@ -104,6 +107,16 @@ def decoded(source: Path | io.BytesIO) -> Picture:
         for rows, part in bands(again):
             values[rows] |= part
         return from_array(values, origin)
+
+
+def pages(image: Image.Image) -> int:
+    """How many pages as large as the first a TIFF has; cameras add a small one to look at."""
+    sizes = []
+    for number in range(getattr(image, "n_frames", 1)):
+        image.seek(number)
+        sizes.append(image.size)
+    image.seek(0)
+    return sizes.count(sizes[0])
 
 
 def from_image(image: Image.Image) -> Picture:
@@ -298,7 +311,9 @@ def encode(file: IO[bytes], picture: Picture, kind: str, encoding: Encoding = US
     channels = picture.samples
     if picture.alpha is not None and kind in WITH_ALPHA:
         opaque = channels.expand(3, -1, -1) if len(channels) == 1 and kind not in ("PNG", "TIFF") else channels
-        channels = torch.cat([opaque, picture.alpha])
+        channels = torch.cat([opaque, converted(picture.alpha, channels.dtype)])
+    elif picture.alpha is not None and picture.alpha.min() < picture.alpha.max():
+        raise PictureError(f"{kind} holds no transparency: choose png, webp, tif or avif")
     if channels.is_floating_point() or (channels.dtype == torch.uint16 and kind not in SIXTEEN_BIT):
         channels = quantised(scaled(channels))
     values = channels.permute(1, 2, 0).cpu().numpy()

@@ -88,7 +88,9 @@ def enhance_jobs(
         out is not None and not out.is_dir() and (out.suffix.lower() in images.WRITTEN or (single and out.suffix))
     )
     if out is not None and one_file:
-        images.kind_of(out)
+        own = images.kind_of(out)
+        if kind and own != images.WRITTEN[f".{kind}"]:
+            raise PictureError(f"{out}: --format {kind} is another format than its name says: leave one of them out")
         if not single:
             raise PictureError(f"{out}: several pictures cannot go into one file: give --out a folder")
     jobs = []

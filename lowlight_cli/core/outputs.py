@@ -1,7 +1,8 @@
 """The files that an evaluation leaves: figures, pictures, and a page that shows both."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from torch import Tensor
@@ -42,24 +43,38 @@ def save(folder: Path, system: str, picture: str, enhanced: Tensor) -> None:
     images.write(path, images.Picture(enhanced))
 
 
-def write(settings: EvaluateSettings, report: Report, gallery: Gallery) -> Iterator[Path]:
-    """Write every file that ``settings`` name, and say which."""
-    for path, text in ((settings.json_file, as_json), (settings.csv, as_csv), (settings.markdown, as_markdown)):
+def write(settings: EvaluateSettings, report: Report, gallery: Gallery) -> Iterator[Path | LowlightError]:
+    """Write every file that ``settings`` name, and say which, or why one could not be."""
+
+    def sheet(path: Path) -> None:
+        images.save(contact_sheet(report, gallery), path)
+
+    texts: list[tuple[Path | None, Callable[[], str]]] = [
+        (settings.json_file, lambda: as_json(report)),
+        (settings.csv, lambda: as_csv(report)),
+        (settings.markdown, lambda: as_markdown(report)),
+        (settings.report, lambda: page(report, gallery)),
+    ]
+    for path, text in texts:
         if path is not None:
-            write_text(path, text(report))
-            yield path
+            yield written(path, partial(write_text, text=text))
     if settings.sheet is not None:
-        images.save(contact_sheet(report, gallery), settings.sheet)
-        yield settings.sheet
-    if settings.report is not None:
-        write_text(settings.report, page(report, gallery))
-        yield settings.report
+        yield written(settings.sheet, sheet)
 
 
-def write_text(path: Path, text: str) -> None:
+def written(path: Path, write_to: Callable[[Path], None]) -> Path | LowlightError:
+    """The path once it is written, or why it is not."""
+    try:
+        write_to(path)
+    except LowlightError as error:
+        return error
+    return path
+
+
+def write_text(path: Path, text: Callable[[], str]) -> None:
     """Write a text file, whole or not at all."""
     try:
-        with replacing(path) as partial:
-            partial.write_text(text, encoding="utf-8")
+        with replacing(path) as staged:
+            staged.write_text(text(), encoding="utf-8")
     except OSError as error:
         raise LowlightError(f"{path}: cannot be written: {error.strerror or error}") from error

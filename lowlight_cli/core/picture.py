@@ -87,7 +87,7 @@ def from_array(values: np.ndarray, origin: Origin = NOTHING) -> Picture:
         values = values[..., None]
     if values.ndim != 3 or values.dtype not in (np.uint8, np.uint16, np.float16, np.float32, np.float64):
         raise PictureError(f"{values.dtype} array of shape {values.shape}: give uint8, uint16 or floats, (H, W, C)")
-    return from_channels(torch.from_numpy(np.ascontiguousarray(values)).permute(2, 0, 1), origin)
+    return from_channels(torch.from_numpy(np.require(values, requirements=["C", "W"])).permute(2, 0, 1), origin)
 
 
 def from_channels(channels: Tensor, origin: Origin = NOTHING) -> Picture:

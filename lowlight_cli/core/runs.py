@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,11 @@ ELSEWHERE = {"run_dir", "data", "photos", "device", "wandb", "wandb_project"}
 State = dict[str, Any]
 
 
+def said(value: object) -> str:
+    """A setting's value in a message."""
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
 class Run:
     """One run's files. Every file is replaced whole, so a crash at any moment leaves the state before or after."""
 
@@ -28,17 +33,19 @@ class Run:
         self.last, self.best = folder / "last.safetensors", folder / "best.safetensors"
         self._state = folder / "state.pt"
         self._record = folder / "settings.json"
+        self._made = False
 
     def begin(self) -> State | None:
-        """Make the folder; or, if this very run was begun there before, return its saved state.
+        """Make the folder; or, if this very run was begun and saved there before, return its saved state.
 
         Raises TrainingError if the folder holds anything else.
         """
         try:
-            if self._record.exists():
+            if self._state.exists():
                 self._check_settings()
                 return self.state()
-            if self.folder.exists() and any(self.folder.iterdir()):
+            self._made = not self._record.exists()
+            if self._made and self.folder.exists() and any(self.folder.iterdir()):
                 raise TrainingError(f"{self.folder} is not empty and holds no run: choose another --run-dir")
             with replacing(self._record) as partial:
                 partial.write_text(json.dumps(self.settings.model_dump(mode="json"), indent=2) + "\n")
@@ -47,6 +54,13 @@ class Run:
                 f"{error.filename or self.folder}: {error.strerror}: choose another --run-dir"
             ) from error
         return None
+
+    def withdraw(self) -> None:
+        """Leave nothing of a run that could not start."""
+        if self._made:
+            self._record.unlink(missing_ok=True)
+            with suppress(OSError):  # not empty
+                self.folder.rmdir()
 
     def state(self) -> State | None:
         """What was saved last, if anything."""
@@ -57,8 +71,10 @@ class Run:
         before = json.loads(self._record.read_text())
         changed = sorted(name for name in now if name in before and before[name] != now[name])
         if changed:
+            others = ", ".join(f"{name} {said(before[name])}, not {said(now[name])}" for name in changed)
             raise TrainingError(
-                f"{self.folder} holds a run with another {', '.join(changed)}: choose another --run-dir"
+                f"{self.folder} holds a run with {others}: choose another --run-dir, "
+                f"to go on from its weights with --init {self.last}"
             )
 
     def save(self, net: Network, state: State, about: Mapping[str, Any]) -> None:

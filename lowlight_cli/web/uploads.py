@@ -22,7 +22,7 @@ def read(stream: IO[bytes], megapixels: float) -> Picture:
     try:
         return images.read(stream)
     except PictureError as error:
-        abort(422, str(error).removeprefix("-: "))
+        abort(422, str(error).removeprefix("standard input: "))
 
 
 def check(stream: IO[bytes], megapixels: float) -> None:
