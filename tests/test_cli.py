@@ -146,6 +146,27 @@ def test_resume_wants_a_run(lowlight: Run, tmp_path: Path) -> None:
     assert "no run to go on with" in one_line(err)
 
 
+def test_a_run_that_cannot_start_leaves_nothing_in_the_way(lowlight: Run, pair_folder: Path, tmp_path: Path) -> None:
+    run = tmp_path / "runs" / "mine"
+    small = ["--epochs", 1, "--patch", 16, "--batch", 4, "--validation", 0, "--stage", "decom", "--run-dir", run]
+    assert "no folder low/" in one_line(lowlight("train", "--dataset", tmp_path, *small)[2])
+    assert not run.exists()
+    assert lowlight("train", "--dataset", pair_folder, *small)[0] == 0
+
+
+def test_resume_goes_on_where_it_was(lowlight: Run, narrow: None, pair_folder: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    small = ["--epochs", 1, "--patch", 16, "--batch", 4, "--validation", 0, "--stage", "decom"]
+    assert lowlight("train", "--dataset", pair_folder, "--run-dir", run, *small)[0] == 0
+    code, _, err = lowlight("train", "--resume", run, "--run-dir", tmp_path / "other")
+    assert code == 2 and "leave out --run-dir" in one_line(err)
+    assert not (tmp_path / "other").exists()
+    assert "at its end already" in lowlight("train", "--resume", run)[2]
+    assert "epochs 1, not 3" in one_line(lowlight("train", "--resume", run, "--epochs", 3)[2])
+    (run / "state.pt").unlink()
+    assert "begins anew" in lowlight("train", "--resume", run)[2]
+
+
 def test_an_unknown_device_is_named(lowlight: Run, photo: Path, tiny_model: Path) -> None:
     code, _, err = lowlight("enhance", photo, "--model", tiny_model, "--device", "cuda:7")
     assert code == 1

@@ -106,3 +106,8 @@ def test_damaged_profiles_are_no_profiles() -> None:
         found = Profile.of(bytes(bent))
         if found is not None:
             assert found.to_srgb(torch.rand(3, 2, 2)).isfinite().all()
+
+
+def test_a_damaged_curve_makes_no_profile() -> None:
+    flat = b"para\0\0\0\0\0\1\0\0" + b"".join(map(fixed, (2.4, 0.0, 0.1)))  # divides by zero
+    assert Profile.of(profile(P3, flat)) is None

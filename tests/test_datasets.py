@@ -188,6 +188,37 @@ def test_training_set_of_pairs_and_photographs(photos: Path, pair_folder: Path) 
     assert data.left_out == [f"{photos / 'night.png'}: too dark to stand for a well-lit photograph"]
 
 
+def test_photographs_whose_names_become_alike_stay_apart(tmp_path: Path) -> None:
+    for name in ("a/b.jpg", "a_b.jpg", "a/b.png"):
+        images.write(tmp_path / "photos" / name, images.Picture(grain(len(name), 64, 96)))
+    found = datasets.photographs(tmp_path / "photos", seed=1)
+    assert len({photo.name for photo in found}) == len({photo.seed for photo in found}) == 3
+    assert list(datasets.synthesise(found, tmp_path / "out", jpeg=None)) == [None] * 3
+    assert len(datasets.pairs(tmp_path / "out")) == 3
+
+
+def test_a_damaged_photograph_is_left_out_and_named(photos: Path, tmp_path: Path) -> None:
+    whole = (photos / "a.png").read_bytes()
+    (photos / "a.png").write_bytes(whole[: len(whole) // 2])
+    todo = datasets.photographs(photos, seed=1)
+    reasons = list(datasets.synthesise(todo, tmp_path / "out", jpeg=None))
+    assert [reason is None for reason in reasons] == [False, False, True, True]
+    assert str(photos / "a.png") in str(reasons[0]) and "damaged" in str(reasons[0])
+    pictures, faults = zip(*datasets.examined(todo), strict=True)
+    data = datasets.split(todo, pictures, [None] * 4, fraction=0)  # as with --keep-flagged
+    assert len(data.train) == 3
+    assert faults[0] == reasons[0]
+
+
+def test_no_more_is_decoded_than_is_wanted_soon(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(datasets, "AHEAD", 3)
+    seen: list[int] = []
+    found = datasets.each_of(range(20), seen.append)
+    next(found)
+    assert sorted(seen) == [0, 1, 2]
+    assert len([next(found) for _ in range(19)]) == 19 and sorted(seen) == list(range(20))
+
+
 @pytest.mark.parametrize(("make", "said"), [(False, "no such folder"), (True, "no pictures in this folder")])
 def test_no_photographs(tmp_path: Path, make: bool, said: str) -> None:
     if make:

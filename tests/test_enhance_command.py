@@ -367,6 +367,38 @@ def test_pipes(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bytes_
         assert found == (tmp_path / "expected.jpg").read_bytes()
 
 
+class Pipe(io.BytesIO):
+    """A stream that cannot go back."""
+
+    def seekable(self) -> bool:
+        return False
+
+    def tell(self) -> int:
+        raise OSError(29, "Illegal seek")
+
+    def seek(self, *_: int) -> int:
+        raise OSError(29, "Illegal seek")
+
+
+@pytest.mark.parametrize("suffix", ["tif", "jp2", "png"])
+def test_a_pipe_takes_every_format(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str) -> None:
+    save(tmp_path / "a.png")
+    assert run("enhance", "a.png", "--out", f"expected.{suffix}")[0] == 0
+    received = Pipe()
+    monkeypatch.setattr("sys.stdout", SimpleNamespace(buffer=received, isatty=lambda: False))
+    with contextlib.suppress(SystemExit):
+        main(["enhance", "a.png", "--out", "-", "--format", suffix, "--model", str(run.model)])  # type: ignore[attr-defined]
+    assert received.getvalue() == (tmp_path / f"expected.{suffix}").read_bytes()
+
+
+def test_relative_and_absolute_names_together(run: Run, tmp_path: Path) -> None:
+    save(tmp_path / "a.png")
+    save(tmp_path / "there" / "b.png")
+    code, talk = run("enhance", "a.png", tmp_path / "there" / "b.png")
+    assert (code, len(talk)) == (0, 1)
+    assert talk[0].startswith("2 done")
+
+
 def test_a_pipe_takes_one_picture(run: Run, tmp_path: Path) -> None:
     save(tmp_path / "a.jpg")
     code, talk = run("enhance", "-", "a.jpg")

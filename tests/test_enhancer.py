@@ -176,6 +176,23 @@ def test_what_is_no_picture_is_refused(enhancer: Enhancer, given: np.ndarray | t
         enhancer.enhance(given)
 
 
+def test_an_array_that_must_not_be_written_to_is_fine(enhancer: Enhancer) -> None:
+    given = np.zeros((20, 30, 3), dtype=np.uint8)
+    given.flags.writeable = False
+    assert enhancer.enhance(given).shape == given.shape
+
+
+def test_every_few_pixels_of_a_large_picture_tell_its_context(monkeypatch: pytest.MonkeyPatch) -> None:
+    plus = Enhancer("retinex-plus", "cpu")
+    coarse = torch.rand(1, 3, 4, 5, generator=torch.Generator().manual_seed(0)) * 0.2
+    picture = torch.nn.functional.interpolate(coarse, (256, 320), mode="bicubic").clamp(0, 1)[0]
+    whole = plus.enhance(picture)
+    monkeypatch.setattr("lowlight_cli.core.enhancer.SAMPLED", 64)
+    sampled = plus.enhance(picture)
+    assert not torch.equal(sampled, whole)
+    torch.testing.assert_close(sampled, whole, rtol=0, atol=0.02)
+
+
 def test_results_are_ordinary_tensors(enhancer: Enhancer) -> None:
     result = enhancer.enhance(dark())
     result += 1  # an inference tensor would refuse

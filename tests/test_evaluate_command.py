@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from lowlight_cli.core import checkpoints, images
+from lowlight_cli.core import checkpoints, images, outputs
 from lowlight_cli.core.networks import RetinexNet
 
 Lowlight = Callable[..., tuple[int, str, str]]
@@ -171,6 +171,20 @@ def test_an_unwritable_report_is_one_line(
     code, out, err = lowlight("evaluate", "--dataset", pair_folder, "--model", tiny_model, "--json", report)
     assert (code, out) == (1, "")
     assert "cannot be written" in one_line(err)
+
+
+def test_one_file_that_cannot_be_written_costs_no_other(
+    lowlight: Lowlight, pair_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: object) -> str:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(outputs, "as_json", full)
+    files = ["--json", tmp_path / "a.json", "--csv", tmp_path / "a.csv", "--markdown", tmp_path / "a.md"]
+    code, out, err = lowlight("evaluate", "--dataset", pair_folder, "--baseline", "input", "--no-lpips", *files)
+    assert code == 1 and "input" in out
+    assert "a.json: cannot be written: No space left" in err
+    assert {path.name for path in tmp_path.glob("a.*")} == {"a.csv", "a.md"}
 
 
 def test_wrong_usage_exits_with_2(lowlight: Lowlight, pair_folder: Path, tiny_model: Path) -> None:

@@ -308,3 +308,73 @@ def test_a_missing_extra_is_named(
     (tmp_path / name).write_bytes(b"something")
     with pytest.raises(PictureError, match=rf"a\.\w+: .*pip install 'lowlight\[{extra}\]'"):
         images.read(tmp_path / name)
+
+
+@pytest.mark.parametrize("mode", ["LA", "RGBA"])
+def test_eight_bit_transparency_beside_sixteen_bit_colour(tmp_path: Path, mode: str) -> None:
+    channels = len(mode)
+    Image.fromarray(photo(channels=channels), mode=None).convert(mode).save(tmp_path / "a.png")
+    picture = images.read(tmp_path / "a.png")
+    wide = replace(picture, samples=converted(picture.samples, torch.uint16))
+    for name in ("b.png", "b.tif"):
+        images.write(tmp_path / name, wide, images.Encoding(depth="16"))
+        again = images.read(tmp_path / name)
+        assert picture.alpha is not None and again.alpha is not None
+        torch.testing.assert_close(
+            images.scaled(again.alpha).float(), images.scaled(picture.alpha).float(), rtol=0, atol=1 / 255
+        )
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+@pytest.mark.parametrize("channels", [3, 4])
+def test_sixteen_bit_colour_from_a_stream(tmp_path: Path, suffix: str, channels: int) -> None:
+    values = photo(channels=channels, dtype=np.uint16)
+    images.write(tmp_path / f"a{suffix}", images.from_array(values))
+    streamed = images.read(io.BytesIO((tmp_path / f"a{suffix}").read_bytes()))
+    named = images.read(tmp_path / f"a{suffix}")
+    assert streamed.samples.dtype == torch.uint16
+    assert torch.equal(streamed.samples, named.samples)
+    assert torch.equal(streamed.pixels, named.pixels)
+
+
+def test_a_fault_in_a_stream_names_the_stream() -> None:
+    with pytest.raises(PictureError, match="standard input: not a picture"):
+        images.read(io.BytesIO(b"words"))
+
+
+def test_transparency_is_never_dropped_in_silence(tmp_path: Path) -> None:
+    picture = images.from_array(photo(channels=4))
+    with pytest.raises(PictureError, match=r"a\.jpg: JPEG holds no transparency: choose png"):
+        images.write(tmp_path / "a.jpg", picture)
+    assert not list(tmp_path.iterdir())
+    opaque = photo(channels=4)
+    opaque[..., 3] = 255
+    images.write(tmp_path / "a.jpg", images.from_array(opaque))
+
+
+@pytest.mark.parametrize("name", ["a.webp", "a.jpg"])
+def test_sides_that_a_format_cannot_hold(tmp_path: Path, name: str) -> None:
+    picture = images.Picture(torch.zeros(3, 1, 70000, dtype=torch.uint8))
+    with pytest.raises(PictureError, match=rf"{name}: cannot be encoded .*choose another format"):
+        images.write(tmp_path / name, picture)
+    assert not list(tmp_path.iterdir())
+
+
+def test_several_frames_or_pages_are_refused(tmp_path: Path) -> None:
+    pages = [Image.fromarray(photo()), Image.fromarray(photo())]
+    pages[1].putpixel((0, 0), (255, 0, 0))
+    pages[0].save(tmp_path / "a.tif", save_all=True, append_images=pages[1:])
+    with pytest.raises(PictureError, match="2 pages"):
+        images.read(tmp_path / "a.tif")
+    pages[0].save(tmp_path / "b.tif", save_all=True, append_images=[pages[1].resize((8, 8))])  # as cameras do
+    assert images.read(tmp_path / "b.tif").size == (24, 31)
+    pages[0].save(tmp_path / "a.gif", save_all=True, append_images=pages[1:])
+    with pytest.raises(PictureError, match="an animation"):
+        images.read(tmp_path / "a.gif")
+
+
+def test_a_quality_leaves_the_subsampling(tmp_path: Path) -> None:
+    Image.fromarray(photo(64, 64)).save(tmp_path / "a.jpg", quality=61, subsampling=2)
+    images.write(tmp_path / "b.jpg", images.read(tmp_path / "a.jpg"), images.Encoding(quality=80))
+    with Image.open(tmp_path / "b.jpg") as written:
+        assert JpegImagePlugin.get_sampling(written) == 2

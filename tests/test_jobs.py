@@ -85,3 +85,29 @@ def test_an_empty_folder_and_a_missing_path_are_faults_of_their_own(photos: Path
     empty, *rest = jobs.enhance_jobs([photos.parent / "empty", photos], photos.parent / "out")
     assert "no pictures" in empty.fault
     assert len(rest) == 3
+
+
+def test_what_an_earlier_run_made_is_no_input(photos: Path) -> None:
+    for jobs_of in (
+        lambda: jobs.decompose_jobs([photos], None),
+        lambda: jobs.enhance_jobs([photos], photos, suffix="_x"),
+        lambda: jobs.enhance_jobs([photos / "a.jpg", photos / "a_bright.jpg"], None),
+    ):
+        first = jobs_of()
+        for target in [target for job in first for target in job.targets]:
+            Image.new("RGB", (8, 8)).save(target)
+        assert jobs_of() == first
+        assert all(job.finished and not job.fault for job in first)
+
+
+def test_a_picture_that_another_would_become_is_never_dropped(photos: Path) -> None:
+    Image.new("RGB", (8, 8)).save(photos / "a.png")  # an original of its own, though a.jpg would become a.png
+    found = jobs.enhance_jobs([photos], photos, kind="png")
+    assert {job.source.name for job in found} == {"a.jpg", "a.png", "b.PNG", "c.webp"}
+    assert "replace an input" in next(job.fault for job in found if job.source.name == "a.jpg")
+
+
+def test_a_named_file_of_another_format_than_asked_for(photos: Path) -> None:
+    with pytest.raises(PictureError, match="leave one of them out"):
+        jobs.enhance_jobs([photos / "a.jpg"], photos.parent / "x.png", kind="jpg")
+    assert jobs.enhance_jobs([photos / "a.jpg"], photos.parent / "x.jpeg", kind="jpg")[0].targets[0].name == "x.jpeg"

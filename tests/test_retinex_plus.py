@@ -208,6 +208,11 @@ def test_more_thumbnails_show_other_pictures_or_parts_of_them() -> None:
 def test_parts_lie_within_the_picture() -> None:
     where = contextbank.framed(500, torch.Generator().manual_seed(0), torch.device("cpu"))
     assert where.abs().max() <= 1
+    everywhere = torch.ones(500, 3, 64, 64)
+    bank = contextbank.ContextBank(photographs(), [False] * 6)
+    bank.low_thumbnails = bank.high_thumbnails = everywhere[:6]
+    *_, low, _ = bank.patches(torch.arange(6).repeat(20), 16, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(low, torch.ones_like(low))  # no darkness creeps in from beyond the border
     sides = (where[:, 0, -1, 0] - where[:, 0, 0, 0]) / (2 * 63 / 64)
     assert sides.min() == pytest.approx(0.5, abs=0.02)
     assert (sides > 0.999).float().mean() == pytest.approx(0.5, abs=0.06)

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from lowlight_cli.tracking import draw_curves
+
 Run = Callable[..., tuple[int, str, str]]
 
 
@@ -44,6 +46,10 @@ def test_pictures_and_curves(lowlight: Run, pair_folder: Path, tmp_path: Path) -
         assert grid.height > 2 * 48  # two held-out pairs
     with Image.open(tmp_path / "run" / "curves.png") as curves:
         assert len(curves.convert("RGB").getcolors(1 << 24)) > 20
+    with (tmp_path / "run" / "events.jsonl").open("a") as journal:
+        journal.write('{"time": "2026-11')  # killed while writing
+    draw_curves(tmp_path / "run" / "events.jsonl", tmp_path / "again.png")
+    assert (tmp_path / "again.png").read_bytes() == (tmp_path / "run" / "curves.png").read_bytes()
 
 
 def records(path: Path) -> Iterator[bytes]:

@@ -294,11 +294,13 @@ def encoding_faults() -> Iterator[None]:
     """What encoders raise, for sides too long for the format or metadata that it cannot hold, as PictureError."""
     try:
         yield
-    except (PictureError, OSError):
+    except PictureError:
         raise
     except MemoryError as error:
         raise PictureError("too large for this machine's memory") from error
     except Exception as error:  # ValueError, RuntimeError, OverflowError, struct.error ...
+        if isinstance(error, OSError) and error.errno is not None:  # the disk's, not the encoder's
+            raise
         fault = " ".join(str(error).split()) or type(error).__name__
         raise PictureError(f"cannot be encoded ({fault}): choose another format, or leave out its metadata") from error
 
@@ -310,8 +312,10 @@ def encode(file: IO[bytes], picture: Picture, kind: str, encoding: Encoding = US
     origin = replace(picture.origin, exif=b"", xmp=b"") if encoding.strip else picture.origin
     channels = picture.samples
     if picture.alpha is not None and kind in WITH_ALPHA:
-        opaque = channels.expand(3, -1, -1) if len(channels) == 1 and kind not in ("PNG", "TIFF") else channels
-        channels = torch.cat([opaque, converted(picture.alpha, channels.dtype)])
+        wide_tiff = kind == "TIFF" and channels.dtype != torch.uint8  # Pillow reads no 16-bit gray with transparency
+        if len(channels) == 1 and (wide_tiff or kind not in ("PNG", "TIFF")):
+            channels = channels.expand(3, -1, -1)
+        channels = torch.cat([channels, converted(picture.alpha, channels.dtype)])
     elif picture.alpha is not None and picture.alpha.min() < picture.alpha.max():
         raise PictureError(f"{kind} holds no transparency: choose png, webp, tif or avif")
     if channels.is_floating_point() or (channels.dtype == torch.uint16 and kind not in SIXTEEN_BIT):
