@@ -146,14 +146,19 @@ def json_line(event: "batch.Outcome", model: str) -> None:
     print(json.dumps(line), flush=True)  # noqa: T201  (rich would wrap it)
 
 
-def plan(todo: "Sequence[jobs.Job]", *, overwrite: bool) -> bool:
+def plan(todo: "Sequence[jobs.Job]", report: "Report | None" = None, *, overwrite: bool) -> bool:
     """Print what would be done. Says whether nothing stands in the way."""
+    from .core.batch import Outcome
+
     for job in todo:
+        kept = job.finished and not overwrite
+        if report:
+            report(Outcome(job, "failed" if job.fault else "skipped" if kept else "planned", job.fault))
         if job.fault:
             error(job.fault)
-        else:
-            kept = " (exists: skipped)" if job.finished and not overwrite else ""
-            out.print(_plain(f"{job.source} -> {', '.join(map(str, job.targets))}{kept}"), soft_wrap=True)
+        elif not report:
+            note_too = " (exists: skipped)" if kept else ""
+            out.print(_plain(f"{job.source} -> {', '.join(map(str, job.targets))}{note_too}"), soft_wrap=True)
     return not any(job.fault for job in todo)
 
 

@@ -301,6 +301,13 @@ def test_dry_run_says_what_and_does_nothing(run: Run, tmp_path: Path) -> None:
     assert talk == []
     assert names(tmp_path) == before
     assert run("decompose", "photos/a.png", "--dry-run")[0] == 0
+    run("enhance", "photos", "missing.png", "--out", "bright", "--dry-run", "--json", use="nonesuch")
+    lines = [json.loads(line) for line in said(run).splitlines()]
+    assert [(line["output"], line["status"]) for line in lines] == [
+        ("bright/a.png", "planned"),
+        ("bright/b.png", "skipped"),
+        ("bright/missing.png", "planned"),
+    ]
     assert names(tmp_path) == before
 
 

@@ -95,6 +95,12 @@ def sentence(response: TestResponse) -> str:
 # ------------------------------------------------------------------------------------------------------------- answers
 
 
+def test_a_side_that_a_format_cannot_hold_is_the_request_s_fault(client: Client) -> None:
+    response = post(client, encoded(dark(height=4, width=17000)), format="webp")
+    assert response.status_code == 422
+    assert "choose another format" in sentence(response)
+
+
 @pytest.mark.parametrize("options", [{}, {"strength": 0.4}, {"strength": 1.3, "denoise": "light"}])
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
 def test_the_answer_is_what_the_command_line_writes(

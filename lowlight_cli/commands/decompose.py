@@ -38,11 +38,11 @@ def decompose(
     from ..core.look import Look
 
     todo = own_share(jobs.decompose_jobs(settings.inputs, settings.out, settings.maps), settings)
+    report = partial(console.json_line, model=Path(settings.model).stem) if settings.json_lines else None
     if settings.dry_run:
-        raise SystemExit(not console.plan(todo, overwrite=settings.overwrite))
+        raise SystemExit(not console.plan(todo, report, overwrite=settings.overwrite))
     enhancer = started(settings)
     dtype = {"png": torch.uint8, "png16": torch.uint16, "tiff": torch.float32, "npz": torch.float32}[settings.maps]
     look = Look(denoise=settings.denoise)
     events = batch.decompose(enhancer, todo, look, dtype=dtype, overwrite=settings.overwrite)
-    report = partial(console.json_line, model=enhancer.name) if settings.json_lines else None
     raise SystemExit(not console.follow("decomposing", len(todo), events, report))

@@ -62,10 +62,10 @@ def enhance(
     if PIPE in (*settings.inputs, settings.out):
         piped(settings, look, encoding)
         return
+    report = partial(console.json_line, model=Path(settings.model).stem) if settings.json_lines else None
     if settings.dry_run:
-        raise SystemExit(not console.plan(planned(settings), overwrite=settings.overwrite))
+        raise SystemExit(not console.plan(planned(settings), report, overwrite=settings.overwrite))
     enhancer = started(settings)
-    report = partial(console.json_line, model=enhancer.name) if settings.json_lines else None
     well = True
     for todo in arrivals(settings) if settings.watch else [planned(settings)]:
         events = batch.enhance(enhancer, todo, look, encoding, overwrite=settings.overwrite)

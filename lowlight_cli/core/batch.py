@@ -41,10 +41,11 @@ class Advance:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a job: "done", "skipped" because its outputs exist, or "failed" for ``reason``."""
+    """What became of a job: "done", "skipped" because its outputs exist, or "failed" for ``reason``; "planned" if it is
+    not to be done."""
 
     job: Job
-    status: Literal["done", "skipped", "failed"]
+    status: Literal["done", "skipped", "failed", "planned"]
     reason: str = ""
     seconds: float = 0.0  # spent on it, reading and writing included
     size: tuple[int, int] = (0, 0)  # height, width

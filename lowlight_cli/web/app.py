@@ -3,7 +3,8 @@
 import re
 import tempfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Annotated, Literal, TypeVar
@@ -20,7 +21,7 @@ from werkzeug.exceptions import HTTPException
 from .. import __version__
 from ..core import checkpoints, images
 from ..core.enhancer import Enhancer
-from ..core.errors import LowlightError
+from ..core.errors import LowlightError, PictureError
 from ..core.images import USUAL
 from ..core.jobs import MAPS
 from ..core.look import Look
@@ -121,8 +122,8 @@ def create_app(settings: ServeSettings) -> Flask:
             look = Look(form.strength, form.denoise, form.protect_highlights)
             dtype = USUAL.dtype(kind, picture.samples.dtype)
             (result,) = turn.follow(enhancer.enhanced([picture], look, dtype=dtype))
-            file = tempfile.TemporaryFile()  # noqa: SIM115  (send_file closes it)
-            images.encode(file, result, kind)
+            with to_send() as file:
+                images.encode(file, result, kind)
         return sent(file, Image.MIME[kind], f"enhanced{SUFFIX[kind]}")
 
     @app.post("/api/decompose")
@@ -131,13 +132,13 @@ def create_app(settings: ServeSettings) -> Flask:
         with desk.turn(request_name(), client_gone()) as turn:
             picture = uploads.read(upload.stream, settings.max_megapixels)
             maps = maps_of(enhancer, picture, form, turn)
-            file = tempfile.TemporaryFile()  # noqa: SIM115
-            if request.accept_mimetypes.best_match(["application/zip", MULTIPART]) == MULTIPART:
-                if len(picture.samples) == 1:  # what stays gray is shown gray
-                    maps["enhanced"] = quantised(luma(scaled(maps["enhanced"])))
-                mimetype = multipart(file, described(picture, form), {"low": seen(picture), **maps})
-                return sent(file, mimetype)
-            zipped(file, picture, maps)
+            with to_send() as file:
+                if request.accept_mimetypes.best_match(["application/zip", MULTIPART]) == MULTIPART:
+                    if len(picture.samples) == 1:  # what stays gray is shown gray
+                        maps["enhanced"] = quantised(luma(scaled(maps["enhanced"])))
+                    mimetype = multipart(file, described(picture, form), {"low": seen(picture), **maps})
+                    return sent(file, mimetype)
+                zipped(file, picture, maps)
         return sent(file, "application/zip", "maps.zip")
 
     def received(kind: type[Form]) -> tuple[Form, FileStorage, Enhancer]:
@@ -217,12 +218,23 @@ def answer_errors(app: Flask, settings: ServeSettings) -> None:
 
     @app.errorhandler(LowlightError)
     def failed(error: LowlightError) -> Response:
-        return answer(500, str(error))
+        return answer(422 if isinstance(error, PictureError) else 500, str(error))
 
     @app.errorhandler(Exception)
     def broken(error: Exception) -> Response:
         app.logger.exception("%s %s failed", request.method, request.path)
         return answer(500, "something broke here, and has been logged; the picture is gone from the server")
+
+
+@contextmanager
+def to_send() -> Iterator[IO[bytes]]:
+    """A temporary file, which ``send_file`` closes unless the block fails."""
+    file = tempfile.TemporaryFile()  # noqa: SIM115
+    try:
+        yield file
+    except BaseException:
+        file.close()
+        raise
 
 
 def request_name() -> str:
