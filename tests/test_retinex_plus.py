@@ -206,16 +206,20 @@ def test_more_thumbnails_show_other_pictures_or_parts_of_them() -> None:
 
 
 def test_parts_lie_within_the_picture() -> None:
-    where = contextbank.framed(500, torch.Generator().manual_seed(0), torch.device("cpu"))
-    assert where.abs().max() <= 1
-    everywhere = torch.ones(500, 3, 64, 64)
+    shown = contextbank.parts(500, torch.Generator().manual_seed(0), torch.device("cpu"))
+    top, left, bottom, right = shown.unbind(1)
+    assert shown.min() >= 0 and shown.max() <= 1 + 1e-6
+    torch.testing.assert_close(bottom - top, right - left)
+    assert (bottom - top).min() == pytest.approx(0.5, abs=0.02)
+    assert (bottom - top > 0.999).float().mean() == pytest.approx(0.5, abs=0.06)
+    assert top.max() > 0.4 and left.max() > 0.4
+
+
+def test_no_darkness_creeps_into_a_part_from_beyond_the_border() -> None:
     bank = contextbank.ContextBank(photographs(), [False] * 6)
-    bank.low_thumbnails = bank.high_thumbnails = everywhere[:6]
+    bank.low_thumbnails = bank.high_thumbnails = torch.ones(6, 3, 64, 64)
     *_, low, _ = bank.patches(torch.arange(6).repeat(20), 16, torch.Generator().manual_seed(0))
-    torch.testing.assert_close(low, torch.ones_like(low))  # no darkness creeps in from beyond the border
-    sides = (where[:, 0, -1, 0] - where[:, 0, 0, 0]) / (2 * 63 / 64)
-    assert sides.min() == pytest.approx(0.5, abs=0.02)
-    assert (sides > 0.999).float().mean() == pytest.approx(0.5, abs=0.06)
+    torch.testing.assert_close(low, torch.ones_like(low))
 
 
 def test_exposure_and_scene_are_learned_from_all_thumbnails() -> None:

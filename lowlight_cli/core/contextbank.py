@@ -10,7 +10,7 @@ from torch import Tensor
 
 from . import images
 from .networks import thumbnail
-from .networks.retinex_plus import THUMBNAIL
+from .networks.retinex_plus import THUMBNAIL, sampled
 from .pairbank import Crops, PairBank, symmetries
 from .synthesis import DARKEST, Darkening, darken, draw, unevenly
 
@@ -115,8 +115,8 @@ class ContextBank(PairBank):
             low = torch.where(made[:, None, None, None], dark, low)
             self.compress(low, (by.light[:, 1] > BRIGHT) & (by.shot[:, 0] > 0) & made, generator)
         turned = [turn(x, way) for x in (low_thumbnails, high_thumbnails)]
-        parts = framed(others, generator, self.device)
-        others_turned = [F.grid_sample(x[count:], parts, padding_mode="border", align_corners=False) for x in turned]
+        shown = parts(others, generator, self.device)
+        others_turned = [sampled(x[count:], shown, (THUMBNAIL, THUMBNAIL)) for x in turned]
         return low, high, *(x[:count] for x in turned), frame, *(x.unflatten(0, (count, MORE)) for x in others_turned)
 
     def compress(self, low: Tensor, candidates: Tensor, generator: torch.Generator | None) -> None:
@@ -155,13 +155,12 @@ class ContextBank(PairBank):
         return torch.stack([y, x], dim=1) / torch.hypot(height, width)[:, None]
 
 
-def framed(count: int, generator: torch.Generator | None, device: torch.device) -> Tensor:
-    """Where to sample thumbnails so that they show a part: (count, 64, 64, 2) for ``grid_sample``. Half show all."""
+def parts(count: int, generator: torch.Generator | None, device: torch.device) -> Tensor:
+    """Frames of thumbnails that show a part of their picture, (count, 4) as of ``sampled``; half of them show all."""
     chance, down, right = torch.rand(3, count, generator=generator, device=device)
     side = 1 - (1 - PART) * (2 * chance - 1).clamp(min=0)
-    free, zero = 1 - side, torch.zeros_like(side)
-    rows = [side, zero, free * (2 * right - 1), zero, side, free * (2 * down - 1)]
-    return F.affine_grid(torch.stack(rows, dim=1).view(-1, 2, 3), [count, 1, THUMBNAIL, THUMBNAIL], align_corners=False)
+    top, left = (1 - side) * down, (1 - side) * right
+    return torch.stack([top, left, top + side, left + side], dim=1)
 
 
 def turned_axes(device: torch.device) -> tuple[Tensor, Tensor]:
