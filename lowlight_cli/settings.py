@@ -97,7 +97,7 @@ class Settings(BaseModel):
     @classmethod
     def said(cls, fault: "ErrorDetails") -> str:
         """What is wrong with a value, and what to give instead."""
-        place, expected = ".".join(map(str, fault["loc"])), fault.get("ctx", {})
+        place = ".".join(part for part in fault["loc"] if isinstance(part, str))  # without the place in a list
         match fault["type"]:
             case "value_error":
                 reason = fault["msg"].removeprefix("Value error, ")
@@ -106,7 +106,8 @@ class Settings(BaseModel):
                 like = difflib.get_close_matches(place, cls.model_fields, n=1)
                 return f"{place}: no such setting" + (f": did you mean {like[0]}?" if like else "")
             case "literal_error":
-                return f"{place} {fault['input']}: give {expected['expected'].replace(chr(39), '')}"
+                words = fault["ctx"]["expected"].replace("'", "")
+                return f"{place} {fault['input']}: give {words}"
             case "string_pattern_mismatch":
                 return f"{place} {fault['input']}: give {cls.model_fields[place].description}".removesuffix(".")
             case "missing":

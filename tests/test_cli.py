@@ -167,6 +167,22 @@ def test_resume_goes_on_where_it_was(lowlight: Run, narrow: None, pair_folder: P
     assert "begins anew" in lowlight("train", "--resume", run)[2]
 
 
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("train", "One of retinexnet, retinex-plus."),
+        ("train", "One of decom, enhance, separate, joint."),
+        ("enhance", "One of off, light, strong."),
+        ("decompose", "One of png, png16, tiff, npz."),
+    ],
+)
+def test_help_lists_what_may_be_chosen(lowlight: Run, monkeypatch: pytest.MonkeyPatch, command: str, said: str) -> None:
+    monkeypatch.setenv("COLUMNS", "250")
+    out = " ".join(lowlight(command, "--help")[1].split())
+    assert said in out
+    assert command == "train" or "retinex-plus-lol" in out
+
+
 def test_an_unknown_device_is_named(lowlight: Run, photo: Path, tiny_model: Path) -> None:
     code, _, err = lowlight("enhance", photo, "--model", tiny_model, "--device", "cuda:7")
     assert code == 1

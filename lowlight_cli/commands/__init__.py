@@ -20,20 +20,19 @@ def option(settings: type[Settings], field: str, *names: str, panel: str | None 
     default = info.default
     shown = ", ".join(map(str, default)) if isinstance(default, tuple) else str(default)
     quiet = default in (None, ()) or isinstance(default, bool) or "Default:" in (info.description or "")
-    return typer.Option(
-        *names,
-        help=info.description,
-        metavar="|".join(choices(info.annotation)) or None,
-        show_default=False if quiet else shown,
-        rich_help_panel=panel,
-    )
+    sentence = info.description or ""
+    words = choices(info.annotation)
+    if not all(word in sentence for word in words):
+        sentence += f" One of {', '.join(words)}."
+    return typer.Option(*names, help=sentence, show_default=False if quiet else shown, rich_help_panel=panel)
 
 
 def choices(annotation: Any) -> list[str]:
     """The words that a field of this type may be, or none if it may be anything."""
     if get_origin(annotation) is Literal:
         return [str(value) for value in get_args(annotation)]
-    return [word for part in get_args(annotation) for word in choices(part)]
+    parts = [part for part in get_args(annotation) if part not in (type(None), ...)]
+    return choices(parts[0]) if len(parts) == 1 else []
 
 
 def started(settings: PictureSettings) -> "Enhancer":
