@@ -388,6 +388,9 @@ class EnhanceSettings(PictureSettings):
     strength: Annotated[float, Field(ge=0, le=1.5)] = described(
         1.0, "0 is the picture as it was, 1 the network's answer, 1.5 the most."
     )
+    shadows: Annotated[float, Field(ge=0, le=1)] = described(
+        0.0, "Lift what is left in shadow, as against the light: 0 not at all, 1 until all light is even."
+    )
     protect_highlights: bool = described(False, "Leave lamps and other bright places as they are.")
     compare: bool = described(False, "Also write NAME_compare.jpg, before and after side by side.")
     watch: bool = described(False, "Go on with what arrives in the folders, until Ctrl-C.")

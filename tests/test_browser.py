@@ -211,9 +211,12 @@ def test_the_slider_parts_before_and_after(page: Page, place: Path, lowlight: Ru
     assert np.abs(page.seen(ROWS, COLUMNS) - before).max() <= CLOSE
 
 
-@pytest.mark.parametrize(("strength", "highlights"), [(0.5, False), (1.3, False), (1.0, True), (1.5, True)])
+@pytest.mark.parametrize(
+    ("strength", "highlights", "shadows"),
+    [(0.5, False, 0), (1.3, False, 0), (1.0, True, 0), (1.5, True, 0), (1.0, False, 0.5), (0.5, True, 1)],
+)
 def test_the_controls_show_what_the_command_line_makes(
-    page: Page, place: Path, lowlight: Run, strength: float, highlights: bool
+    page: Page, place: Path, lowlight: Run, strength: float, highlights: bool, shadows: float
 ) -> None:
     page.upload(place / "night.jpg")
     sent = page.run(
@@ -221,8 +224,9 @@ def test_the_controls_show_what_the_command_line_makes(
     )
     page.set("#strength", strength)
     page.set("#highlights", highlights)
+    page.set("#shadows", shadows)
     page.find("#divider").send_keys(Keys.HOME)
-    options = ["--strength", strength, *(["--protect-highlights"] if highlights else [])]
+    options = ["--strength", strength, "--shadows", shadows, *(["--protect-highlights"] if highlights else [])]
     assert np.abs(page.seen(ROWS, COLUMNS) - colours(by_command(lowlight, place, *options))).max() <= CLOSE
     again = page.run(
         "return performance.getEntriesByType('resource').filter(entry => /decompose/.test(entry.name)).length"

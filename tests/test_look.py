@@ -51,6 +51,29 @@ def test_protected_highlights_stay_while_dark_places_do_not_change_their_answer(
     assert (plain[..., lamp] == 1).all(), "which without protection blow out"
 
 
+def test_lifting_all_shadows_leaves_the_reflectance() -> None:
+    low = gradient() * 0.25
+    found = maps(low, gain=4.0)
+    steps = [rendered(low, found, Look(shadows=shadows)) for shadows in (0.0, 0.3, 0.7, 1.0)]
+    torch.testing.assert_close(steps[0], found.enhanced)
+    for less, more in pairwise(steps):
+        assert (more >= less - 1e-6).all()
+        assert more.mean() > less.mean() + 0.02
+    lit = (found.relit > 1 / 8).expand_as(low)
+    torch.testing.assert_close(steps[3][lit], found.reflectance[lit])
+    torch.testing.assert_close(steps[3][~lit], 8 * found.enhanced[~lit])  # no shadow is lifted farther than that
+
+
+def test_shadows_are_lifted_in_well_exposed_pictures_too() -> None:
+    enhancer = Enhancer("retinex-plus", "cpu")
+    against_the_light = np.full((64, 96, 3), 240, dtype=np.uint8)
+    against_the_light[40:] = 90
+    np.testing.assert_array_equal(enhancer.enhance(against_the_light), against_the_light)
+    lifted = enhancer.enhance(against_the_light, shadows=0.5)
+    assert lifted[48:].mean() > 100
+    assert np.abs(lifted[:32].astype(int) - 240).mean() < 10
+
+
 def test_well_exposed_pictures_come_back_as_they_are(tiny_model: object) -> None:
     enhancer = Enhancer(str(tiny_model), "cpu")
     values = np.random.default_rng(0)

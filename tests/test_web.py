@@ -101,7 +101,7 @@ def test_a_side_that_a_format_cannot_hold_is_the_request_s_fault(client: Client)
     assert "choose another format" in sentence(response)
 
 
-@pytest.mark.parametrize("options", [{}, {"strength": 0.4}, {"strength": 1.3, "denoise": "light"}])
+@pytest.mark.parametrize("options", [{}, {"strength": 0.4}, {"strength": 1.3, "denoise": "light"}, {"shadows": 0.5}])
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
 def test_the_answer_is_what_the_command_line_writes(
     client: Client, models: tuple[str, str], tmp_path: Path, lowlight: Run, kind: str, options: dict[str, object]
@@ -281,6 +281,7 @@ FIELDS = {
     "not a number": ({"strength": "much"}, "strength"),
     "not finite": ({"strength": "nan"}, "strength"),
     "too strong": ({"strength": "2"}, "strength"),
+    "too light": ({"shadows": "1.1"}, "shadows"),
     "no such level": ({"denoise": "max"}, "denoise"),
     "no such model": ({"model": "../../weights"}, "first, second"),
     "no such format": ({"format": "exe"}, "format"),

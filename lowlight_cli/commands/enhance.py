@@ -26,6 +26,7 @@ def enhance(
     model: Annotated[str | None, option(EnhanceSettings, "model", "--model", "-m")] = None,
     overwrite: Annotated[bool | None, option(EnhanceSettings, "overwrite", "--overwrite/--skip-existing")] = None,
     strength: Annotated[float | None, option(EnhanceSettings, "strength", panel=LOOK)] = None,
+    shadows: Annotated[float | None, option(EnhanceSettings, "shadows", panel=LOOK)] = None,
     denoise: Annotated[str | None, option(EnhanceSettings, "denoise", panel=LOOK)] = None,
     ensemble: Annotated[bool | None, option(EnhanceSettings, "ensemble", "--ensemble", panel=LOOK)] = None,
     protect_highlights: Annotated[
@@ -57,7 +58,7 @@ def enhance(
     from ..core.images import Encoding
     from ..core.look import Look
 
-    look = Look(settings.strength, settings.denoise, settings.protect_highlights)
+    look = Look(settings.strength, settings.denoise, settings.protect_highlights, settings.shadows)
     encoding = Encoding(settings.quality, settings.subsampling, settings.depth, settings.strip)
     if PIPE in (*settings.inputs, settings.out):
         piped(settings, look, encoding)

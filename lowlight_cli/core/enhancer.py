@@ -92,16 +92,34 @@ class Enhancer:
 
     @overload
     def enhance(
-        self, image: Path | str, *, strength: float = ..., denoise: Denoise = ..., protect_highlights: bool = ...
+        self,
+        image: Path | str,
+        *,
+        strength: float = ...,
+        shadows: float = ...,
+        denoise: Denoise = ...,
+        protect_highlights: bool = ...,
     ) -> Image.Image: ...
 
     @overload
     def enhance(
-        self, image: Kind, *, strength: float = ..., denoise: Denoise = ..., protect_highlights: bool = ...
+        self,
+        image: Kind,
+        *,
+        strength: float = ...,
+        shadows: float = ...,
+        denoise: Denoise = ...,
+        protect_highlights: bool = ...,
     ) -> Kind: ...
 
     def enhance(
-        self, image: Any, *, strength: float = 1.0, denoise: Denoise = "off", protect_highlights: bool = False
+        self,
+        image: Any,
+        *,
+        strength: float = 1.0,
+        shadows: float = 0.0,
+        denoise: Denoise = "off",
+        protect_highlights: bool = False,
     ) -> Any:
         """The enhanced picture, same size, as what was given; of a file, a Pillow image.
 
@@ -109,11 +127,12 @@ class Enhancer:
         A NumPy array is (H, W) or (H, W, C): 1 gray, 2 gray and alpha, 3 RGB, 4 RGBA. A tensor is (C, H, W), likewise.
         Both are uint8, uint16, or floats in [0, 1], and come back so; alpha comes back untouched.
         ``strength`` goes from 0, the picture itself, over 1, the network's answer, to 1.5; pictures that are well
-        exposed get less. ``denoise`` smooths the reflectance of dark places; ``protect_highlights`` spares lamps.
+        exposed get less. ``shadows`` evens out what differences of light are left: 0 not at all, 1 until the reflectance
+        is all there is. ``denoise`` smooths the reflectance of dark places; ``protect_highlights`` spares lamps.
         Raises PictureError for a file that cannot be read and for other shapes.
         """
         picture, returned = images.taken(image)
-        (result,) = finish(self.enhanced([picture], Look(strength, denoise, protect_highlights)))
+        (result,) = finish(self.enhanced([picture], Look(strength, denoise, protect_highlights, shadows)))
         return returned(result)
 
     def decompose(self, image: Image.Image | np.ndarray | Tensor | Path | str, *, denoise: Denoise = "off") -> Retinex:
@@ -127,7 +146,7 @@ class Enhancer:
         """Enhance pictures of one size and type together, into ``dtype`` or their own."""
         looks = [look.suited(log_average(picture.samples)) for picture in pictures]
         results = [converted(picture.samples, dtype or picture.samples.dtype) for picture in pictures]
-        todo = [number for number, look in enumerate(looks) if look.strength > 0]
+        todo = [number for number, look in enumerate(looks) if not look.idle]
         profiles = [Profile.of(pictures[number].origin.icc) for number in todo]
         bf16 = self._rough(results[0].dtype)
         for tile in self._tiles([pictures[number].samples for number in todo], profiles, look.halo, bf16=bf16):

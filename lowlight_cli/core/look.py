@@ -9,6 +9,8 @@ from ..settings import Denoise
 from . import denoise
 from .networks import Retinex
 
+LIFT = 8.0
+"""How many times as bright a shadow may become."""
 BRIGHT = (0.5, 0.9)
 """Light, or brightest channel, from which on highlights are protected, and from which on they are left alone."""
 WELL_EXPOSED = (0.20, 0.33)
@@ -24,6 +26,7 @@ class Look:
     strength: float = 1.0
     denoise: Denoise = "off"
     protect_highlights: bool = False
+    shadows: float = 0.0
 
     @property
     def halo(self) -> int:
@@ -31,8 +34,13 @@ class Look:
         return 0 if self.denoise == "off" else denoise.RADIUS
 
     def suited(self, log_average: float) -> "Look":
-        """This look for a picture of that log-average brightness: full if it is dark, none if it is well exposed."""
+        """This look for a picture of that log-average brightness: full strength if it is dark, none if well exposed."""
         return replace(self, strength=self.strength * (1 - smoothstep(torch.tensor(log_average), *WELL_EXPOSED).item()))
+
+    @property
+    def idle(self) -> bool:
+        """Whether it leaves every picture as it is."""
+        return self.strength == 0 and self.shadows == 0
 
 
 PLAIN = Look()
@@ -51,15 +59,19 @@ def rendered(low: Tensor, maps: Retinex, look: Look) -> Tensor:
     if look.protect_highlights:
         bright = smoothstep(torch.maximum(maps.illumination, low.amax(1, keepdim=True)), *BRIGHT)
         enhanced = torch.lerp(enhanced, torch.minimum(enhanced, low), bright)
-    if look.strength == 1:
-        return enhanced
-    enhanced = enhanced.clamp(0, 1)
+    result = enhanced if look.strength == 1 else strengthened(low, enhanced.clamp(0, 1), look.strength)
+    if look.shadows:  # S = R o I_hat: to divide by a power of I_hat evens out the light, and at 1 leaves R
+        result = result * maps.relit.clamp(1 / LIFT, 1) ** -look.shadows
+    return result
+
+
+def strengthened(low: Tensor, enhanced: Tensor, strength: float) -> Tensor:
+    """From the picture as it was, at 0, over the network's answer, at 1, on towards white or black."""
     change = enhanced - low
-    if look.strength < 1:
-        return low + look.strength * change
-    # Beyond the network's answer: on towards white or black, but less the nearer to it, so that nothing clips.
-    room = torch.where(change > 0, 1 - enhanced, enhanced)
-    return enhanced + (look.strength - 1) * change * room
+    if strength < 1:
+        return low + strength * change
+    room = torch.where(change > 0, 1 - enhanced, enhanced)  # the nearer to the end the less, so that nothing clips
+    return enhanced + (strength - 1) * change * room
 
 
 def smoothstep(values: Tensor, start: float, end: float) -> Tensor:

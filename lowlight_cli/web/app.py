@@ -66,6 +66,7 @@ class EnhanceForm(DecomposeForm):
 
     strength: Annotated[float, Field(ge=0, le=1.5)] = 1.0
     protect_highlights: bool = False
+    shadows: Annotated[float, Field(ge=0, le=1)] = 0.0
     format: Literal["jpg", "png", "webp", "tif", "bmp", "avif", "jp2"] | None = None
 
 
@@ -119,7 +120,7 @@ def create_app(settings: ServeSettings) -> Flask:
         with desk.turn(request_name(), client_gone()) as turn:
             picture = uploads.read(upload.stream, settings.max_megapixels)
             kind = images.WRITTEN[f".{form.format}"] if form.format else picture.origin.kind
-            look = Look(form.strength, form.denoise, form.protect_highlights)
+            look = Look(form.strength, form.denoise, form.protect_highlights, form.shadows)
             dtype = USUAL.dtype(kind, picture.samples.dtype)
             (result,) = turn.follow(enhancer.enhanced([picture], look, dtype=dtype))
             with to_send() as file:

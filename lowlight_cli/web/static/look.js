@@ -1,4 +1,4 @@
-// What strength and highlight protection make of a picture, pixel by pixel: the same formulae as core/look.py, so that
+// What strength, highlight protection and shadows make of a picture, pixel by pixel: the same formulae as core/look.py, so that
 // the controls answer at once. What is downloaded is computed by the server.
 
 const BRIGHT = [0.5, 0.9];
@@ -8,12 +8,15 @@ const smoothstep = Float32Array.from({ length: 256 }, (_, value) => {
   return part * part * (3 - 2 * part);
 });
 
-/** Whether a look is anything but the network's own answer. */
-export const plain = (look) => look.strength === 1 && !look.highlights;
+const LIFT = 8;
 
-/** Turn `enhanced` (RGBA bytes) into what the look makes of it, given the dark picture and its illumination. */
-export function apply(look, low, enhanced, illumination) {
-  const { strength, highlights } = look;
+/** Whether a look is anything but the network's own answer. */
+export const plain = (look) => look.strength === 1 && !look.highlights && !look.shadows;
+
+/** Turn `enhanced` (RGBA bytes) into what the look makes of it, given the dark picture, its illumination, and that adjusted. */
+export function apply(look, low, enhanced, illumination, relit) {
+  const { strength, highlights, shadows } = look;
+  const lift = Float32Array.from({ length: 256 }, (_, value) => Math.max(value / 255, 1 / LIFT) ** -shadows);
   for (let at = 0; at < low.length; at += 4) {
     const light = Math.max(illumination[at], low[at], low[at + 1], low[at + 2]);
     const bright = highlights ? smoothstep[light] : 0;
@@ -24,7 +27,7 @@ export function apply(look, low, enhanced, illumination) {
       const change = value - dark;
       if (strength <= 1) value = dark + strength * change;
       else value += (strength - 1) * change * (change > 0 ? 255 - value : value) / 255;
-      enhanced[channel] = value;
+      enhanced[channel] = value * lift[relit[at]];
     }
   }
 }

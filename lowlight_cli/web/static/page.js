@@ -20,7 +20,11 @@ let counter = 0;
 const viewer = new Viewer($("stage"), $("divider"), (scale) => ($("scale").textContent = `${Math.round(scale * 100)} %`));
 const form = $("controls");
 const choice = (name) => form.querySelector(`[name="${name}"]:checked`).value;
-const look = () => ({ strength: Number($("strength").value), highlights: $("highlights").checked });
+const look = () => ({
+  strength: Number($("strength").value),
+  shadows: Number($("shadows").value),
+  highlights: $("highlights").checked,
+});
 const tab = () => document.querySelector('[role="tab"][aria-selected="true"]').dataset.map;
 const models = () => [...new Set([$("against").value, $("model").value].filter(Boolean))];
 
@@ -226,7 +230,9 @@ async function stage(picture, results, wanted) {
   const sides = await Promise.all(results.map(async (result, index) => {
     const label = [NAMES[map], results.length > 1 ? models()[index] : "", result.whole ? "" : "first look"].filter(Boolean).join(" · ");
     const image = await bitmap(result, map);
-    return map === "enhanced" ? { label, image, low: low.image, illumination: await bitmap(result, "illumination") } : { label, image };
+    if (map !== "enhanced") return { label, image };
+    const [illumination, relit] = await Promise.all(["illumination", "relit"].map((light) => bitmap(result, light)));
+    return { label, image, low: low.image, illumination, relit };
   }));
   if (shown !== wanted) return;
   const slider = choice("view") === "slider";
@@ -250,10 +256,10 @@ function forget(kept) {
 }
 
 async function describe(result) {
-  const [low, enhanced, illumination] = await Promise.all(["low", "enhanced", "illumination"].map((map) => thumbnail(result, map)));
+  const [low, enhanced, ...light] = await Promise.all(["low", "enhanced", "illumination", "relit"].map((map) => thumbnail(result, map)));
   const after = new Uint8ClampedArray(enhanced);
   const seen = { ...look(), strength: look().strength * result.light };
-  if (!plain(seen)) apply(seen, low, after, illumination);
+  if (!plain(seen)) apply(seen, low, after, ...light);
   for (const [name, pixels] of [["before", low], ["after", after]]) {
     const found = histogram(pixels);
     drawHistogram($(`histogram-${name}`), found);
@@ -282,8 +288,8 @@ async function thumbnail(result, map) {
 
 async function download() {
   const picture = current;
-  const { strength, highlights } = look();
-  const fields = { model: $("model").value, denoise: choice("denoise"), strength, protect_highlights: highlights };
+  const { strength, shadows, highlights } = look();
+  const fields = { model: $("model").value, denoise: choice("denoise"), strength, shadows, protect_highlights: highlights };
   const note = (text) => ($("download-note").textContent = text);
   $("download").disabled = true;
   try {
@@ -336,7 +342,7 @@ function listen() {
   form.onsubmit = (event) => event.preventDefault();
   for (const name of ["input", "change"]) {
     form.addEventListener(name, () => {
-      $("strength-shown").textContent = Number($("strength").value).toFixed(2);
+      for (const slider of ["strength", "shadows"]) $(`${slider}-shown`).textContent = Number($(slider).value).toFixed(2);
       $("download-note").textContent = "";
       update();
     });

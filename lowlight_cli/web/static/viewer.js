@@ -13,13 +13,13 @@ export class Viewer {
     this.split = 0.5;
     this.view = { zoom: 1, x: 0.5, y: 0.5 }; // zoom 1 shows all; x and y are the middle, as shares of the picture
     this.size = { width: 1, height: 1 };
-    this.look = { strength: 1, highlights: false };
+    this.look = { strength: 1, highlights: false, shadows: 0 };
     new ResizeObserver(() => this.redraw()).observe(stage);
     this.listen();
   }
 
   /** Show sides: `[left, right]` under the slider, or each in a pane of its own. A side is {label, image} or
-   * {label, low, image, illumination}, to which the look applies. */
+   * {label, low, image, illumination, relit}, to which the look applies. */
   show(sides, { slider, size }) {
     this.size = size;
     this.slider = slider && sides.length === 2;
@@ -110,9 +110,9 @@ export class Viewer {
       this.place(canvas, side.image);
       return;
     }
-    const [low, illumination] = [side.low, side.illumination].map((image) => this.pixels(canvas, image).data);
+    const [low, illumination, relit] = [side.low, side.illumination, side.relit].map((image) => this.pixels(canvas, image).data);
     const result = this.pixels(canvas, side.image);
-    apply(this.look, low, result.data, illumination);
+    apply(this.look, low, result.data, illumination, relit);
     canvas.getContext("2d").putImageData(result, 0, 0);
   }
 
