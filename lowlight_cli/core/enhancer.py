@@ -127,7 +127,7 @@ class Enhancer:
         A NumPy array is (H, W) or (H, W, C): 1 gray, 2 gray and alpha, 3 RGB, 4 RGBA. A tensor is (C, H, W), likewise.
         Both are uint8, uint16, or floats in [0, 1], and come back so; alpha comes back untouched.
         ``strength`` goes from 0, the picture itself, over 1, the network's answer, to 1.5; pictures that are well
-        exposed get less. ``shadows`` evens out what differences of light are left: 0 not at all, 1 until the reflectance
+        exposed get less. ``shadows`` evens out what is left of uneven light: 0 not at all, 1 until the reflectance
         is all there is. ``denoise`` smooths the reflectance of dark places; ``protect_highlights`` spares lamps.
         Raises PictureError for a file that cannot be read and for other shapes.
         """
