@@ -5,12 +5,14 @@ python experiments/readme_figures.py
 
 from pathlib import Path
 
+import torch
 from PIL import Image
 from torch import Tensor
 
 from lowlight_cli.core import images
 from lowlight_cli.core.enhancer import Enhancer
 from lowlight_cli.core.panel import panel
+from lowlight_cli.core.synthesis import darken, draw, unevenly
 
 ROOT = Path(__file__).parents[1]
 SAMPLES = ROOT / "lowlight_cli" / "samples"
@@ -23,6 +25,21 @@ def main() -> None:
     net, plus = Enhancer("retinexnet"), Enhancer("retinex-plus")
     stack([compared(net, plus, name) for name in ("astronaut", "coffee", "mountain")], "compare.jpg", width=320)
     stack([decomposed(net, path) for path in sorted((SAMPLES / "photos").glob("*.jpg"))], "samples.jpg", width=260)
+    stack([partly_dark(plus, name, seed) for name, seed in (("coast", 9), ("mountain", 9))], "shadows.jpg", width=320)
+
+
+def partly_dark(plus: Enhancer, name: str, seed: int) -> Columns:
+    """A photograph in the shade in part, as ``synthesis.unevenly`` makes it, with three quarters of its light."""
+    truth = images.read(SAMPLES / "high" / f"{name}.jpg").pixels
+    generator = torch.Generator().manual_seed(seed)
+    by = draw(1, generator)
+    low = darken(truth[None], unevenly(by._replace(light=torch.full((1, 3), 0.75)), generator), generator)[0]
+    return [
+        ("dark in part", low),
+        ("retinex-plus", plus.enhance(low)),
+        ("with --shadows 0.5", plus.enhance(low, shadows=0.5)),
+        ("truth", truth),
+    ]
 
 
 def compared(net: Enhancer, plus: Enhancer, name: str) -> Columns:
