@@ -160,6 +160,9 @@ def main() -> None:
     if given.child:
         child(given.child, given.case, given.scratch, given.model)
         return
+    unknown = set(given.cases.split(",")) - {"network", "start", "folder", *SIZES}
+    if unknown:
+        parser.error(f"no such case: {', '.join(sorted(unknown))}")
     report: dict[str, Any] = {"machine": machine(), "model": given.model, "cases": {}}
     print(", ".join(f"{name} {value}" for name, value in report["machine"].items()))
     print(f"{'case':9} {'way':9} {'seconds':>9} {'cpu s':>8} {'MP/s':>7} {'peak MB':>8}  ratio")
