@@ -348,6 +348,9 @@ def test_transparency_is_never_dropped_in_silence(tmp_path: Path) -> None:
         images.write(tmp_path / "a.jpg", picture)
     assert not list(tmp_path.iterdir())
     opaque = photo(channels=4)
+    opaque[..., 3] = 128  # the same everywhere, and still not opaque
+    with pytest.raises(PictureError, match="holds no transparency"):
+        images.write(tmp_path / "a.jpg", images.from_array(opaque))
     opaque[..., 3] = 255
     images.write(tmp_path / "a.jpg", images.from_array(opaque))
 

@@ -336,10 +336,9 @@ def validate(net: Network, phase: Phase, bank: PairBank, settings: TrainSettings
         if phase != "decom":
             found = tiling.run(net, low)
             enhanced = quantised(found.enhanced) / 255
-            saved, truth = (metrics.in_double(picture) for picture in (enhanced, high))
             row |= {
-                "psnr": metrics.psnr(saved, truth).item(),
-                "ssim": metrics.ssim(saved, truth).item(),
+                "psnr": metrics.psnr(enhanced, high).item(),
+                "ssim": metrics.ssim(enhanced, high).item(),
                 "relit_mean": found.relit.mean().item(),
             }
         rows.append(row)

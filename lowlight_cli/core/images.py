@@ -93,8 +93,8 @@ def decoded(source: Path | io.BytesIO) -> Picture:
     with Image.open(source) as image, Image.open(twin) as again:
         if image.format in ("PNG", "WEBP", "AVIF", "GIF") and getattr(image, "is_animated", False):
             raise PictureError("an animation: take its frames apart first")
-        if image.format == "TIFF" and pages(image) > 1:
-            raise PictureError(f"{pages(image)} pages: take them apart first")
+        if image.format == "TIFF" and (count := pages(image)) > 1:
+            raise PictureError(f"{count} pages: take them apart first")
         if image.mode not in ("RGB", "RGBA") or "transparency" in image.info or not sixteen.low_bytes(again):
             if getattr(image, "tag_v2", {}).get(258, ())[1:2] == (16,):
                 raise PictureError("16-bit colour of a rare layout: save it as RGB with interleaved channels")
@@ -316,7 +316,7 @@ def encode(file: IO[bytes], picture: Picture, kind: str, encoding: Encoding = US
         if len(channels) == 1 and (wide_tiff or kind not in ("PNG", "TIFF")):
             channels = channels.expand(3, -1, -1)
         channels = torch.cat([channels, converted(picture.alpha, channels.dtype)])
-    elif picture.alpha is not None and picture.alpha.min() < picture.alpha.max():
+    elif picture.alpha is not None and scaled(picture.alpha).min() < 1:
         raise PictureError(f"{kind} holds no transparency: choose png, webp, tif or avif")
     if channels.is_floating_point() or (channels.dtype == torch.uint16 and kind not in SIXTEEN_BIT):
         channels = quantised(scaled(channels))

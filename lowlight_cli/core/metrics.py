@@ -22,7 +22,7 @@ def in_double(picture: Tensor) -> Tensor:
 
 def psnr(prediction: Tensor, target: Tensor) -> Tensor:
     """Peak signal-to-noise ratio of each picture over all its channels, in dB; shape (B,). Equal pictures give inf."""
-    error = (prediction.double() - target.double()).square().mean(dim=(1, 2, 3))
+    error = (in_double(prediction) - in_double(target)).square().mean(dim=(1, 2, 3))
     return -10.0 * torch.log10(error)
 
 
@@ -34,7 +34,7 @@ def ssim(prediction: Tensor, target: Tensor) -> Tensor:
     """
     planes = len(prediction) * prediction.shape[1]
     at_once = 1 if prediction.device.type == "cpu" else planes  # one plane fits a processor's cache
-    ours, theirs = (picture.double().flatten(0, 1)[:, None].split(at_once) for picture in (prediction, target))
+    ours, theirs = (in_double(picture).flatten(0, 1)[:, None].split(at_once) for picture in (prediction, target))
     found = torch.cat([similarity(a, b).mean(dim=(1, 2, 3)) for a, b in zip(ours, theirs, strict=True)])
     return found.view(len(prediction), -1).mean(dim=1)
 
