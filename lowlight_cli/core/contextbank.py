@@ -109,10 +109,8 @@ class ContextBank(PairBank):
             grid = self.grids[seen[made]].float() / 255
             dark = darken(grid, picked(by, made), generator, self.grid_place(seen[made]))
             low_thumbnails[made] = thumbnail(dark)
-            by = picked(by, slice(count))
-            dark = darken(high, by, generator, self.place(crops, size))
-            made = self.made[index]
-            low = torch.where(made[:, None, None, None], dark, low)
+            made, by = self.made[index], picked(by, slice(count))
+            low[made] = darken(high[made], picked(by, made), generator, self.place(crops, size)[made])
             self.compress(low, (by.light[:, 1] > BRIGHT) & (by.shot[:, 0] > 0) & made, generator)
         turned = [turn(x, way) for x in (low_thumbnails, high_thumbnails)]
         shown = parts(others, generator, self.device)

@@ -62,9 +62,9 @@ class PlusObjective(nn.Module):
             dark, bright = (
                 torch.cat([own, others.flatten(0, 1)]) for own, others in zip((dark, bright), more, strict=True)
             )
-        context = self.net.overview(dark)  # each by itself: averaging them is for use
-        own = Context(*(part[: len(low)] for part in context))
         with torch.autocast(low.device.type, torch.bfloat16, enabled=self.bf16):
+            context = self.net.overview(dark)  # each by itself: averaging them is for use
+            own = Context(*(part[: len(low)] for part in context))
             restored = self.net.restore(low, self.net.within(own, frame, low.shape[-2:]))
         restored = Restored(*(maps.float() for maps in restored))
         terms = losses.restoration(high, restored, self.weights)
