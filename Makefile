@@ -56,8 +56,6 @@ experiments: .venv/.dev  ## Train RetinexNet in four ways and compare them, DATA
 
 retinex-plus: .venv/.dev  ## Train the default model from nothing, DATA=data PHOTOS=data/photos; goes on where it stopped
 	$(BIN)/lowlight train --config experiments/retinex_plus.toml --data $(DATA) --photos $(PHOTOS) --run-dir runs/retinex-plus
-	$(BIN)/lowlight train --config experiments/retinex_plus_lol.toml --data $(DATA) --run-dir runs/retinex-plus-lol
-	$(BIN)/lowlight train --config experiments/retinex_plus_both.toml --data $(DATA) --photos $(PHOTOS) --run-dir runs/retinex-plus-both
 
 golden: .venv/.dev  ## Rewrite tests/golden from the TensorFlow reference, REFERENCE=file.npz
 	PYTHONPATH=tests $(BIN)/python experiments/golden.py $(REFERENCE)

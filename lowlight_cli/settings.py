@@ -158,7 +158,7 @@ class LossWeights(BaseModel):
     smooth: NonNegativeFloat = 0.1
     smooth_relit: NonNegativeFloat = 3.0
     ssim: NonNegativeFloat = 0.0
-    ssim_restored: NonNegativeFloat = 0.5
+    ssim_restored: NonNegativeFloat = 1.0
 
 
 def described(default: Any, description: str) -> Any:

@@ -264,7 +264,7 @@ def test_restoration_is_least_for_the_truth() -> None:
     for name in ("pixel", "ssim", "colour", "light"):
         assert best[name].item() == pytest.approx(0, abs=1e-6)
     worse = losses.restoration(high, Restored(high + 0.1, light, gain), weights)
-    heavier = losses.restoration(high, Restored(high + 0.1, light, gain), LossWeights(ssim_restored=1.0))
+    heavier = losses.restoration(high, Restored(high + 0.1, light, gain), LossWeights(ssim_restored=2.0))
     assert heavier["ssim"].item() == pytest.approx(2 * worse["ssim"].item(), rel=1e-4)
     assert worse["pixel"].item() == pytest.approx(0.1, abs=1e-6)
     assert worse["colour"].item() == pytest.approx(0.03, abs=1e-6)
