@@ -62,8 +62,9 @@ class PlusObjective(nn.Module):
             dark, bright = (
                 torch.cat([own, others.flatten(0, 1)]) for own, others in zip((dark, bright), more, strict=True)
             )
+        told = self.net.globals(dark)  # each by itself, averaging is for use; in fp32, as bf16 has but 8 bits for the light
         with torch.autocast(low.device.type, torch.bfloat16, enabled=self.bf16):
-            context = self.net.overview(dark)  # each by itself: averaging them is for use
+            context = self.net.mapped(dark, told)
             own = Context(*(part[: len(low)] for part in context))
             restored = self.net.restore(low, self.net.within(own, frame, low.shape[-2:]))
         restored = Restored(*(maps.float() for maps in restored))

@@ -260,8 +260,10 @@ class RetinexPlus(nn.Module):
 
     def overview(self, thumbnail: Tensor) -> Context:
         """What the (B, 3, 64, 64) thumbnail of whole pictures tells about each, as it is."""
-        with torch.autocast(thumbnail.device.type, enabled=False):  # the light is not for bf16's eight bits
-            told = self.globals(thumbnail)
+        return self.mapped(thumbnail, self.globals(thumbnail))
+
+    def mapped(self, thumbnail: Tensor, told: Tensor) -> Context:
+        """The same, where the global net has told its part already, (B, 3 + K)."""
         exposure, vector = told.split([3, told.shape[1] - 3], dim=1)
         bright = exposed(thumbnail, exposure[:, :, None, None].exp())
         return Context(exposure, vector, self.scenes(thumbnail, bright, vector))
