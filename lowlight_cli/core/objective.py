@@ -62,7 +62,7 @@ class PlusObjective(nn.Module):
             dark, bright = (
                 torch.cat([own, others.flatten(0, 1)]) for own, others in zip((dark, bright), more, strict=True)
             )
-        told = self.net.globals(dark)  # each by itself, averaging is for use; in fp32, as bf16 has but 8 bits for the light
+        told = self.net.globals(dark)  # each by itself: averaging is for use. In fp32: bf16 has 8 bits for the light
         with torch.autocast(low.device.type, torch.bfloat16, enabled=self.bf16):
             context = self.net.mapped(dark, told)
             own = Context(*(part[: len(low)] for part in context))
