@@ -236,6 +236,7 @@ class TrainSettings(Settings):
     scheduler: Literal["step", "plateau", "cosine"] = described(
         "step", "How the rate falls: at decay_epochs, when the validation loss stalls, or to zero along a cosine."
     )
+    restarts: Epochs = described((), "Epochs at which the cosine starts again from the first rate.")
     decay_epochs: Epochs = described((20,), "Where the step scheduler multiplies the rate by decay.")
     decay: PositiveFloat = described(0.1, "Factor of the step and the plateau scheduler.")
     patience: NonNegativeInt = described(1, "Validations without a lower loss before the plateau scheduler acts.")
@@ -273,6 +274,8 @@ class TrainSettings(Settings):
             raise ValueError(f"stage {self.stage} is RetinexNet's: retinex-plus is one net, leave stage out")
         if self.light_scale > 1 and self.ignore_enhance_net:
             raise ValueError("light_scale is Enhance-Net's: leave out ignore_enhance_net")
+        if self.restarts and self.scheduler != "cosine":
+            raise ValueError(f"restarts are the cosine's: use scheduler cosine, not {self.scheduler}")
         if self.scheduler == "plateau" and not self.validation:
             raise ValueError("scheduler plateau watches the validation loss: use --validation above 0")
         return self

@@ -393,6 +393,10 @@ def test_rates() -> None:
     cosine = TrainSettings(epochs=50, scheduler="cosine")
     assert [engine.fall(cosine, epoch) for epoch in (0, 25)] == pytest.approx([1, 0.5])
     assert engine.fall(cosine, 49) < 0.01
+    twice = TrainSettings(epochs=80, scheduler="cosine", restarts=(50, 100))
+    assert [engine.fall(twice, epoch) for epoch in (0, 25, 50, 65)] == pytest.approx([1, 0.5, 1, 0.5])
+    assert engine.fall(twice, 49) == engine.fall(cosine, 49)
+    assert engine.fall(twice, 79) < 0.01  # a restart after the end does not stretch the last cosine
 
 
 def test_bf16_stays_close_to_fp32() -> None:

@@ -55,7 +55,8 @@ def train(
     """Train RetinexNet or retinex-plus on pairs of dark and well-lit pictures.
 
     Ctrl-C saves and leaves; --resume RUN goes on, to the same weights as if nothing had happened. Every option may
-    stand in a TOML file (--config), and so may width, decay_epochs, decay, patience and the weights of the loss.
+    stand in a TOML file (--config), and so may width, decay_epochs, decay, patience, restarts and the weights of the
+    loss.
 
     For instance: lowlight train --stage joint
     """

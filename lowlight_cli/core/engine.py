@@ -316,7 +316,9 @@ def network(settings: TrainSettings) -> Network:
 def fall(settings: TrainSettings, epoch: int) -> float:
     """What the learning rate of an epoch, counted from 0 in each phase, is of the first one's."""
     if settings.scheduler == "cosine":
-        return (1 + math.cos(math.pi * epoch / settings.epochs)) / 2
+        start = max(again for again in (0, *settings.restarts) if again <= epoch)
+        end = min(again for again in (*settings.restarts, settings.epochs) if again > epoch)
+        return (1 + math.cos(math.pi * (epoch - start) / (end - start))) / 2
     return settings.decay ** sum(epoch >= start for start in settings.decay_epochs)
 
 
