@@ -236,7 +236,9 @@ class TrainSettings(Settings):
     scheduler: Literal["step", "plateau", "cosine"] = described(
         "step", "How the rate falls: at decay_epochs, when the validation loss stalls, or to zero along a cosine."
     )
-    restarts: Epochs = described((), "Epochs at which the cosine starts again from the first rate.")
+    restarts: Epochs = described(
+        (), "Epochs after which the cosine starts again from the first rate; the model of then is kept as PHASE-EPOCH."
+    )
     decay_epochs: Epochs = described((20,), "Where the step scheduler multiplies the rate by decay.")
     decay: PositiveFloat = described(0.1, "Factor of the step and the plateau scheduler.")
     patience: NonNegativeInt = described(1, "Validations without a lower loss before the plateau scheduler acts.")

@@ -399,6 +399,17 @@ def test_rates() -> None:
     assert engine.fall(twice, 79) < 0.01  # a restart after the end does not stretch the last cosine
 
 
+def test_the_model_of_each_cosine_is_kept(pair_folder: Path, tmp_path: Path) -> None:
+    """It is what a run of that cosine alone ends with."""
+    alone = settings(pair_folder, stage="joint", scheduler="cosine", epochs=2, ema=0.9)
+    events(engine.train(alone, tmp_path / "alone"))
+    events(engine.train(alone.model_copy(update={"epochs": 3, "restarts": (2,)}), tmp_path / "twice"))
+    kept, header = checkpoints.load(tmp_path / "twice" / "joint-2.safetensors")
+    assert equal(dict(kept.state_dict()), weights(tmp_path / "alone"))
+    assert not equal(dict(kept.state_dict()), weights(tmp_path / "twice"))
+    assert (header["phase"], header["epoch"]) == ("joint", 2)
+
+
 def test_bf16_stays_close_to_fp32() -> None:
     torch.manual_seed(0)
     net, weights = RetinexNet(), TrainSettings().weights

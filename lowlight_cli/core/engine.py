@@ -242,6 +242,8 @@ class Session:
             yield Validated(*at, figures, best)
             rows = pictured(self.result, self.held_out, self.held_out_names[:SHOWN])
             yield Pictured(*at, rows)
+        if self.epoch in settings.restarts and self.ranks.first:
+            self.run.keep(self.result, self.phase, self.about())
         if last or self.epoch % settings.checkpoint_every == 0:
             self.save()
             yield Saved(*at, str(self.run.last))
