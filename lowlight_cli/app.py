@@ -54,6 +54,9 @@ def main(arguments: list[str] | None = None) -> None:
     except ConfigError as error:
         console.error(str(error))
         sys.exit(2)
+    except OSError as error:  # a folder that may not be looked into, a disk that fails
+        console.error(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        sys.exit(1)
     except KeyboardInterrupt:
         console.note("stopped")
         sys.exit(130)

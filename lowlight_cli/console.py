@@ -39,7 +39,12 @@ def note(message: str) -> None:
 def _plain(message: str) -> str:
     from rich.markup import escape
 
-    return escape(" ".join(message.splitlines()))
+    return escape(printable(" ".join(message.splitlines())))
+
+
+def printable(text: str) -> str:
+    """Text with a question mark for what is none: a file's name may hold any bytes."""
+    return text.encode(errors="replace").decode()
 
 
 @contextmanager

@@ -66,6 +66,13 @@ Format = Literal["jpg", "png", "webp", "tif", "bmp", "avif", "jp2", "heic"]
 Device = Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")]
 
 
+def part_of_name(value: object) -> object:
+    """A piece of a file's name."""
+    if isinstance(value, str) and any(sign in value for sign in "/\\\0"):
+        raise ValueError("a part of a file's name has no / or \\ in it")
+    return value
+
+
 class Settings(BaseModel):
     """Base of all settings: frozen, no unknown keys."""
 
@@ -78,12 +85,12 @@ class Settings(BaseModel):
         filed = {cls.field(name): value for name, value in stored(config).items()}
         variables = environment(cls)
         try:
-            return cls.model_validate({**filed, **variables, **given})
+            return cls.model_validate({**filed, **{name: os.environ[of] for name, of in variables.items()}, **given})
         except ValidationError as error:
             faults = []
             for fault in error.errors():
                 name = str(fault["loc"][0]) if fault["loc"] else ""
-                origin = "" if name in given else f"{PREFIX}{name.upper()}, " if name in variables else ""
+                origin = "" if name in given else f"{variables[name]}, " if name in variables else ""
                 origin = origin or (f"{config}: " if name in filed and name not in given else "")
                 faults.append(origin + cls.said(fault))
             raise ConfigError("; ".join(faults)) from error
@@ -132,18 +139,22 @@ def stored(config: Path | None) -> dict[str, Any]:
 
 
 def environment(settings: type[Settings], variables: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """The fields of ``settings`` that the environment sets. A variable that no command knows is refused."""
+    """The fields of ``settings`` that the environment sets, and the variables that do. One that no command knows is
+    refused."""
     models = (
         *(DownloadSettings, SynthesiseSettings, TrainSettings, EvaluateSettings),
         *(EnhanceSettings, DecomposeSettings, ServeSettings),
     )
-    known = {field for model in models for field in model.model_fields}
+    found = {}
     for variable in variables:
-        if variable.startswith(PREFIX) and variable.removeprefix(PREFIX).lower() not in known:
-            raise ConfigError(f"environment variable {variable} sets nothing: unset it, or see `lowlight train --help`")
-    return {
-        name: variables[PREFIX + name.upper()] for name in settings.model_fields if PREFIX + name.upper() in variables
-    }
+        if variable.startswith(PREFIX):
+            name = variable.removeprefix(PREFIX).lower()
+            if not any(model.field(name) in model.model_fields for model in models):
+                raise ConfigError(
+                    f"environment variable {variable} sets nothing: unset it, or see `lowlight train --help`"
+                )
+            found[settings.field(name)] = variable
+    return {name: variable for name, variable in found.items() if name in settings.model_fields}
 
 
 class LossWeights(BaseModel):
@@ -380,7 +391,9 @@ class EnhanceSettings(PictureSettings):
     out: Path | None = described(
         None, "Folder or file for the results, or - for standard output. Default: NAME_bright beside the input."
     )
-    suffix: str | None = described(None, "Added to the names of results. Default: _bright beside the input, else none.")
+    suffix: Annotated[str | None, BeforeValidator(part_of_name)] = described(
+        None, "Added to the names of results. Default: _bright beside the input, else none."
+    )
     format: Annotated[Format | None, BeforeValidator(usual_suffix)] = described(
         None, "Format of the results. Default: that of the input."
     )

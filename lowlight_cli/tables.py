@@ -68,5 +68,5 @@ def rich_table(table: "Cells") -> Table:
     for number, (name, width) in enumerate(zip(table.header, column_widths(table), strict=True)):
         shown.add_column(escape(name), justify="right" if number else "left", vertical="bottom", width=width)
     for line in table.lines:
-        shown.add_row(*map(escape, line), style="bold" if line[0] == "mean" else "")
+        shown.add_row(*(escape(console.printable(cell)) for cell in line), style="bold" if line[0] == "mean" else "")
     return shown

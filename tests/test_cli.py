@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ import typer
 
 from lowlight_cli import __version__
 from lowlight_cli.app import app
+from lowlight_cli.core import datasets
 from lowlight_cli.settings import TrainSettings
 
 Run = Callable[..., tuple[int, str, str]]
@@ -138,6 +140,23 @@ def test_ctrl_c_saves_and_says_how_to_go_on(pair_folder: Path, tmp_path: Path, l
     steps = [json.loads(line)["step"] for line in journal.read_text().splitlines() if '"event": "step"' in line]
     state = torch.load(run / "state.pt", weights_only=True)
     assert state["step"] == steps[-1]
+
+
+def test_ctrl_c_before_the_first_step_promises_nothing(
+    lowlight: Run, pair_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find = datasets.to_train_on
+
+    def interrupted(*arguments: Any) -> list[datasets.Pair | datasets.Photo]:
+        signal.raise_signal(signal.SIGINT)
+        return find(*arguments)
+
+    monkeypatch.setattr(datasets, "to_train_on", interrupted)
+    run = tmp_path / "run"
+    code, _, err = lowlight("train", "--dataset", pair_folder, "--run-dir", run, "--patch", 16, "--stage", "decom")
+    assert code == 130
+    assert err == "stopped before anything was learned: the same command begins anew\n"
+    assert not run.exists()
 
 
 def test_resume_wants_a_run(lowlight: Run, tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """Pairing, scenes, alignment, and what a training run leaves out."""
 
 import json
+import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -319,3 +321,25 @@ def test_of_lol_only_648_is_misaligned(lol: Path) -> None:
     assert [pair.name for pair, fault in zip(found, faults, strict=True) if fault is not None] == ["648"]
     (said,) = filter(None, faults)
     assert "648.png: misaligned" in said and "+54 px right" in said
+
+
+def test_two_pictures_of_one_name_are_refused(pair_folder: Path) -> None:
+    shutil.copy(pair_folder / "low" / "0.png", pair_folder / "low" / "0.jpg")
+    with pytest.raises(DatasetError, match="same name"):
+        datasets.pairs(pair_folder)
+
+
+def test_photographs_may_have_names_that_are_no_text(pair_folder: Path) -> None:
+    odd = pair_folder / "high" / os.fsdecode(b"caf\xe9.png")
+    shutil.copy(pair_folder / "high" / "0.png", odd)
+    assert odd in [photo.high for photo in datasets.photographs(pair_folder / "high", 0)]
+
+
+def test_the_folder_that_one_is_in_is_not_replaced(
+    pair_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    photos = datasets.photographs(pair_folder / "high", 0)
+    with pytest.raises(DatasetError, match="name a new one"):
+        list(datasets.synthesise(photos, Path(), None))

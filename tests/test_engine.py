@@ -5,6 +5,7 @@ import itertools
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -17,9 +18,9 @@ import safetensors.torch
 import torch
 from torch.optim.swa_utils import AveragedModel
 
-from lowlight_cli.core import checkpoints, engine
-from lowlight_cli.core.errors import LowlightError
-from lowlight_cli.core.events import Event, Finished, Reading, Saved, Started, Step, Validated
+from lowlight_cli.core import checkpoints, engine, images
+from lowlight_cli.core.errors import LowlightError, TrainingError
+from lowlight_cli.core.events import Event, Finished, Pictured, Reading, Saved, Started, Step, Validated
 from lowlight_cli.core.networks import RetinexNet
 from lowlight_cli.core.objective import Objective
 from lowlight_cli.settings import TrainSettings
@@ -420,3 +421,48 @@ def test_bf16_stays_close_to_fp32() -> None:
         for name in exact:
             assert coarse[name].dtype == torch.float32
             assert coarse[name].item() == pytest.approx(exact[name].item(), rel=0.05, abs=1e-3), name
+
+
+@pytest.mark.parametrize("event", [Validated, Pictured])
+def test_a_run_stopped_between_the_events_of_an_epoch_misses_none(
+    event: type[Event], pair_folder: Path, tmp_path: Path
+) -> None:
+    how = settings(pair_folder, stage="joint", scheduler="cosine", epochs=3, restarts=(1,), validate_every=1)
+    whole = events(engine.train(how, tmp_path / "whole"))
+    stream = engine.train(how, tmp_path / "broken")
+    next(each for each in stream if isinstance(each, event))
+    (tmp_path / "broken" / "joint-1.safetensors").unlink()
+    stream.close()
+    rest = events(engine.train(how, tmp_path / "broken"))
+    assert [each.epoch for each in rest if isinstance(each, Pictured)] == [0, 1, 2]
+    assert [each.figures for each in rest if isinstance(each, Validated)] == [
+        each.figures for each in whole if isinstance(each, Validated)
+    ]
+    assert sorted(path.name for path in (tmp_path / "broken").iterdir()) == sorted(
+        path.name for path in (tmp_path / "whole").iterdir()
+    )
+    assert equal(weights(tmp_path / "whole"), weights(tmp_path / "broken"))
+
+
+def test_a_picture_too_small_to_learn_from_or_to_be_judged_by_is_refused(pair_folder: Path, tmp_path: Path) -> None:
+    """Each pair in turn has 8 px a side: some of them are held out, the others are not."""
+    said = set()
+    for number in range(8):
+        pairs = tmp_path / f"pairs{number}"
+        shutil.copytree(pair_folder, pairs)
+        for name, value in (("low", 0.1), ("high", 0.5)):
+            images.write(pairs / name / f"{number}.png", images.Picture(torch.full((3, 8, 8), value)))
+        with pytest.raises(TrainingError, match="8 px a side") as refused:
+            events(engine.train(settings(pairs, keep_flagged=True, stage="joint"), tmp_path / "run"))
+        said.add("held-out" in str(refused.value))
+        assert not (tmp_path / "run").exists()
+    assert said == {True, False}
+
+
+def test_a_damaged_state_is_one_line(pair_folder: Path, tmp_path: Path) -> None:
+    events(engine.train(settings(pair_folder, stage="joint"), tmp_path / "run"))
+    state = tmp_path / "run" / "state.pt"
+    for damaged in (state.read_bytes()[:500], b""):
+        state.write_bytes(damaged)
+        with pytest.raises(TrainingError, match="damaged"):
+            events(engine.train(settings(pair_folder, stage="joint"), tmp_path / "run"))

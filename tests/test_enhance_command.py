@@ -4,6 +4,7 @@ import _thread
 import contextlib
 import io
 import json
+import os
 import sys
 import threading
 import time
@@ -529,3 +530,58 @@ def test_maps_in_other_kinds_of_files(run: Run, tmp_path: Path, kind: str, files
                 samples = images.read(tmp_path / "maps" / f"night_{name}.png").samples
                 found, tolerance, wanted = samples.permute(1, 2, 0).numpy() / 65535, 0.51 / 65535, wanted.clip(0, 1)
         np.testing.assert_allclose(found.reshape(wanted.shape), wanted, rtol=0, atol=tolerance + 1e-7)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--out", "bright"], "give --out a file"),
+        (["--out", "x.png", "--format", "jpg"], "another format than its name says"),
+        (["--out", "x.png", "--json"], "leave out --json"),
+        (["--out", "x.png", "--compare"], "leave out --json, --compare"),
+    ],
+)
+def test_a_pipe_refuses_what_it_cannot_do(run: Run, tmp_path: Path, arguments: list[str], reason: str) -> None:
+    (tmp_path / "bright").mkdir()
+    code, said = run("enhance", "-", *arguments)
+    assert code in (1, 2)
+    assert len(said) == 1
+    assert reason in said[0]
+    assert names(tmp_path) == []
+
+
+def test_a_dry_run_of_a_pipe_writes_nothing(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "keep.jpg").write_bytes(b"mine")
+    assert run("enhance", "-", "--dry-run", "--overwrite", "--out", "keep.jpg") == (0, [])
+    assert said(run) == "- -> keep.jpg\n"
+    assert (tmp_path / "keep.jpg").read_bytes() == b"mine"
+
+
+def test_a_name_that_is_too_long_fails_alone(run: Run, tmp_path: Path) -> None:
+    """It can be read, but has no room for _bright; one that just fits is written."""
+    for name in ("a", "n" * 245, "z" * 240):
+        save(tmp_path / "in" / f"{name}.png")
+    code, said = run("enhance", *(tmp_path / "in").iterdir())
+    assert code == 1
+    assert len(said) == 2
+    assert "too long" in said[0].lower()
+    assert len(names(tmp_path / "in")) == 5
+
+
+def test_a_suffix_is_no_path(run: Run, tmp_path: Path) -> None:
+    save(tmp_path / "a.png")
+    code, said = run("enhance", "a.png", "--suffix", "a/b")
+    assert code == 2
+    assert len(said) == 1
+    assert "suffix" in said[0]
+    assert names(tmp_path) == ["a.png"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are text elsewhere")
+def test_a_name_that_is_no_text(run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    save(folder / os.fsdecode(b"caf\xe9.png"))
+    assert run("enhance", folder, "--out", "out", "--dry-run")[0] == 0
+    assert "caf?.png" in said(run)
+    assert run("enhance", folder, "--out", "out")[0] == 0
+    assert [os.fsencode(path.name) for path in (tmp_path / "out").iterdir()] == [b"caf\xe9.png"]

@@ -3,6 +3,7 @@
 import itertools
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -229,3 +230,17 @@ def test_parameters_are_counted(enhancer: Enhancer, net: RetinexNet) -> None:
 def test_a_device_that_is_not_there_is_refused() -> None:
     with pytest.raises(LowlightError, match="cuda:63"):
         Enhancer("retinexnet", "cuda:63")
+
+
+@pytest.mark.parametrize(
+    "how", [{"strength": float("nan")}, {"strength": 5}, {"strength": -1}, {"shadows": 3}, {"denoise": "Light"}]
+)
+def test_values_beyond_what_is_promised_are_refused(how: dict[str, Any], tiny_model: Path) -> None:
+    with pytest.raises(ValueError, match=next(iter(how))):
+        Enhancer(str(tiny_model), "cpu").enhance(torch.zeros(3, 20, 30), **how)
+
+
+@pytest.mark.parametrize("how", [{"precision": "x"}, {"tile": 0}, {"tile": "large"}])
+def test_ways_of_computing_that_there_are_not_are_refused(how: dict[str, Any], tiny_model: Path) -> None:
+    with pytest.raises(ValueError, match=next(iter(how))):
+        Enhancer(str(tiny_model), "cpu", **how)

@@ -1,6 +1,9 @@
 """``lowlight evaluate`` as people type it."""
 
 import json
+import os
+import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -299,3 +302,29 @@ def test_every_option_is_a_setting() -> None:
 
     command = typer.main.get_command(app).commands["evaluate"]  # type: ignore[attr-defined]
     assert {parameter.name for parameter in command.params} - {"config", "help"} == set(EvaluateSettings.model_fields)
+
+
+def test_saved_pictures_do_not_replace_what_is_measured(lowlight: Lowlight, pair_folder: Path, tmp_path: Path) -> None:
+    inner = tmp_path / "res" / "low"
+    shutil.copytree(pair_folder / "low", inner)
+    command = ("evaluate", "--dataset", inner, "--save", tmp_path / "res", "--overwrite", "--baseline", "gamma")
+    code, _, err = lowlight(*command)
+    assert code == 1
+    assert "inputs lie in it" in one_line(err)
+    assert sorted(path.name for path in (tmp_path / "res").iterdir()) == ["low"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are text elsewhere")
+def test_names_that_are_no_text_and_names_that_look_alike(
+    lowlight: Lowlight, pair_folder: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "odd"
+    folder.mkdir()
+    for name in (b"caf\xe9.png", b"a.png", b"a.tif", b"a.png.png"):
+        shutil.copy(pair_folder / "low" / "0.png", folder / os.fsdecode(name))
+    command = ("evaluate", "--dataset", folder, "--baseline", "gamma", "--csv", tmp_path / "f.csv")
+    code, out, _ = lowlight(*command, "--save", tmp_path / "res")
+    assert code == 0
+    assert "caf?" in out
+    assert "caf?" in (tmp_path / "f.csv").read_text(encoding="utf-8")
+    assert len(list((tmp_path / "res" / "gamma").iterdir())) == 4

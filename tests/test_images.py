@@ -1,6 +1,7 @@
 """Pictures in and out, against Pillow."""
 
 import io
+import os
 import struct
 import sys
 from dataclasses import replace
@@ -11,9 +12,12 @@ import pytest
 import tifffile
 import torch
 from PIL import ExifTags, Image, ImageCms, ImageOps, JpegImagePlugin
+from test_colour import CASES
 
 from lowlight_cli.core import images
+from lowlight_cli.core.colour import Profile
 from lowlight_cli.core.errors import PictureError
+from lowlight_cli.core.metadata import Origin
 from lowlight_cli.core.picture import converted
 
 
@@ -381,3 +385,61 @@ def test_a_quality_leaves_the_subsampling(tmp_path: Path) -> None:
     images.write(tmp_path / "b.jpg", images.read(tmp_path / "a.jpg"), images.Encoding(quality=80))
     with Image.open(tmp_path / "b.jpg") as written:
         assert JpegImagePlugin.get_sampling(written) == 2
+
+
+@pytest.mark.parametrize("mode", ["L", "I;16", "RGBA"])
+@pytest.mark.parametrize("orientation", [3, 6, 8])
+def test_a_plain_tiff_is_turned_as_its_exif_says(tmp_path: Path, mode: str, orientation: int) -> None:
+    """By its path, Pillow maps such files into memory."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    values = np.arange(31 * 24, dtype=np.uint16).reshape(24, 31) * 80
+    source = (
+        Image.fromarray(values) if mode == "I;16" else Image.fromarray((values >> 8).astype(np.uint8)).convert(mode)
+    )
+    source.save(tmp_path / "a.tif", exif=exif)
+    way = {3: Image.Transpose.ROTATE_180, 6: Image.Transpose.ROTATE_270, 8: Image.Transpose.ROTATE_90}[orientation]
+    wanted = np.asarray(source.transpose(way))
+    found = images.read(tmp_path / "a.tif").samples[0].numpy()
+    np.testing.assert_array_equal(found, wanted[..., 0] if mode == "RGBA" else wanted)
+
+
+@pytest.mark.parametrize("suffix", [".bmp", ".jp2"])
+def test_what_holds_no_profile_becomes_srgb(tmp_path: Path, suffix: str) -> None:
+    values = torch.full((3, 8, 8), 0.25)
+    values[0] = 0.7
+    profile = Profile.of(CASES["Adobe RGB"])
+    assert profile is not None
+    images.write(tmp_path / f"a{suffix}", images.Picture(values, origin=Origin(icc=CASES["Adobe RGB"])))
+    found = images.read(tmp_path / f"a{suffix}")
+    assert not found.origin.icc
+    torch.testing.assert_close(found.pixels, profile.to_srgb(values).clamp(0, 1), atol=0.01, rtol=0)
+    assert (found.pixels - values).abs().max() > 0.03
+
+
+def test_jpeg_2000_keeps_transparency(tmp_path: Path) -> None:
+    Image.fromarray(photo()).convert("RGBA").save(tmp_path / "a.png")
+    picture = images.read(tmp_path / "a.png")
+    assert picture.alpha is not None
+    picture.alpha[..., :5] = 0
+    images.write(tmp_path / "b.jp2", picture)
+    alpha = images.read(tmp_path / "b.jp2").alpha
+    assert alpha is not None
+    assert (alpha[..., :4] < 60).all()
+    assert (alpha[..., 8:] > 200).all()
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".png", ".jpg"])
+def test_metadata_of_a_big_tiff_is_kept_as_that_of_any_other(tmp_path: Path, suffix: str) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", photo(), bigtiff=True, description="A night", photometric="rgb")
+    images.write(tmp_path / f"b{suffix}", images.read(tmp_path / "a.tif"))
+    with Image.open(tmp_path / f"b{suffix}") as written:
+        assert written.getexif()[0x010E] == "A night"
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="whoever may read everything")
+def test_a_file_that_may_not_be_read_is_not_called_damaged(tmp_path: Path) -> None:
+    Image.fromarray(photo()).save(tmp_path / "a.png")
+    (tmp_path / "a.png").chmod(0)
+    with pytest.raises(PictureError, match="permissions"):
+        images.read(tmp_path / "a.png")

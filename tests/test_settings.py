@@ -104,7 +104,9 @@ def test_a_file_that_is_no_toml_is_named(tmp_path: Path) -> None:
 
 
 def test_a_variable_that_no_command_knows_is_refused() -> None:
-    assert environment(TrainSettings, {"LOWLIGHT_MODEL": "x", "LOWLIGHT_SEED": "3", "PATH": "/"}) == {"seed": "3"}
+    assert environment(TrainSettings, {"LOWLIGHT_MODEL": "x", "LOWLIGHT_SEED": "3", "PATH": "/"}) == {
+        "seed": "LOWLIGHT_SEED"
+    }
     with pytest.raises(ConfigError, match="LOWLIGHT_PACH"):
         environment(TrainSettings, {"LOWLIGHT_PACH": "48"})
 
@@ -112,3 +114,12 @@ def test_a_variable_that_no_command_knows_is_refused() -> None:
 def test_settings_cannot_be_changed() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         TrainSettings().epochs = 3  # type: ignore[misc]
+
+
+def test_variables_have_the_names_of_options(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("LOWLIGHT_JSON", "true")
+    assert EnhanceSettings.load().json_lines
+    monkeypatch.setenv("LOWLIGHT_JSON", "f.json")
+    assert EvaluateSettings.load().json_file == Path("f.json")
+    with pytest.raises(ConfigError, match=r"LOWLIGHT_JSON, json_lines f\.json"):
+        EnhanceSettings.load()

@@ -105,12 +105,20 @@ def arrivals(settings: EnhanceSettings) -> "Iterator[list[Job]]":
 
 def piped(settings: EnhanceSettings, look: "Look", encoding: "Encoding") -> None:
     """One picture from standard input, to standard output, or both."""
-    from ..core import images
+    from ..core import images, jobs
     from ..core.enhancer import finish
 
     if len(settings.inputs) != 1:
         raise ConfigError("- is one picture: give one input with it")
+    if settings.json_lines or settings.compare or settings.watch:
+        raise ConfigError("- is one picture and no more: leave out --json, --compare and --watch")
     (source,), out = settings.inputs, settings.out or PIPE
+    if out.is_dir():
+        raise ConfigError(f"{out}: a picture from standard input has no name: give --out a file")
+    if out != PIPE:
+        jobs.check_kind(out, settings.format)
+    if settings.dry_run:
+        raise SystemExit(not console.plan([jobs.Job(source, (out,))], overwrite=settings.overwrite))
     if out == PIPE and sys.stdout.isatty():
         raise ConfigError("a picture is nothing for a terminal: send it to a file with > or --out FILE")
     if out != PIPE and out.exists() and not settings.overwrite:

@@ -124,7 +124,9 @@ def train(
             if interrupted:
                 break
     if interrupted:
-        console.note(f"stopped and saved: go on with `lowlight train --resume {folder}`")
+        saved = (folder / "state.pt").is_file()
+        way = f"stopped and saved: go on with `lowlight train --resume {folder}`"
+        console.note(way if saved else "stopped before anything was learned: the same command begins anew")
         raise SystemExit(130)
 
 

@@ -20,6 +20,7 @@ from torch import Tensor
 from . import images, sixteen
 from .enhancer import Enhancer, Steps
 from .errors import LowlightError
+from .files import exists
 from .images import USUAL, Encoding
 from .jobs import MAPS, Job
 from .look import PLAIN, Look
@@ -86,10 +87,10 @@ def enhance(
 
         def write() -> None:
             target, *compare = job.targets
-            if overwrite or not target.exists():
+            if overwrite or not exists(target):
                 images.write(target, result, encoding)
             for path in compare:
-                if overwrite or not path.exists():
+                if overwrite or not exists(path):
                     images.save(panel(columns, width=PREVIEW), path)
 
         before, after = (brightness(each.samples) for each in (picture, result))
@@ -117,7 +118,7 @@ def decompose(
         def write() -> None:
             *files, sheet = job.targets
             for name, path in zip(maps, files, strict=False):
-                if overwrite or not path.exists():
+                if overwrite or not exists(path):
                     write_maps(path, maps if path.suffix == ".npz" else {name: maps[name]})
             if overwrite or not sheet.exists():
                 images.save(panel(columns), sheet)

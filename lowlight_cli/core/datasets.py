@@ -108,7 +108,7 @@ def photographs(place: Path, seed: int, copies: int = 1) -> list[Photo]:
         taken.add(distinct)
         for copy in range(copies):
             numbered = f"{distinct}_{copy + 1}" if copies > 1 else distinct
-            photos.append(Photo(numbered, path, seed ^ zlib.crc32(numbered.encode())))
+            photos.append(Photo(numbered, path, seed ^ zlib.crc32(numbered.encode(errors="surrogateescape"))))
     return photos
 
 
@@ -119,6 +119,8 @@ def synthesise(photos: Sequence[Photo], out: Path, jpeg: int | None) -> Iterator
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise DatasetError(f"{out} is not empty: choose another --out")
+    if out.resolve() == Path.cwd():
+        raise DatasetError(f"{out}: the folder that you are in cannot be replaced: name a new one with --out")
     suffix = ".png" if jpeg is None else ".jpg"
     record = {}
     try:
@@ -152,11 +154,12 @@ def sides(place: Path) -> dict[str, dict[str, Path]]:
     for side in ("low", "high"):
         if not (place / side).is_dir():
             raise DatasetError(f"{place}: no folder {side}/ in it: a data set has its pictures in low/ and high/")
-        found[side] = {
-            path.stem: path
-            for path in sorted((place / side).iterdir())
-            if path.suffix.lower() in images.SUFFIXES and not path.name.startswith(".")
-        }
+        found[side] = {}
+        for path in sorted((place / side).iterdir()):
+            if path.suffix.lower() in images.SUFFIXES and not path.name.startswith("."):
+                other = found[side].setdefault(path.stem, path)
+                if other != path:
+                    raise DatasetError(f"{path}: {other.name} has the same name: rename or remove one of them")
     if not found["low"] and not found["high"]:
         raise DatasetError(f"{place}: no pictures in low/ and high/")
     return found

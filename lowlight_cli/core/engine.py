@@ -125,8 +125,15 @@ class Session:
         if self.bank.smallest_side < settings.patch:
             side = self.bank.smallest_side
             step = 16 if settings.network == "retinex-plus" else max(8, settings.light_scale)
-            raise TrainingError(f"the smallest picture has {side} px a side: use --patch {side // step * step}")
+            patch = side // step * step
+            remedy = f"use --patch {patch}" if patch >= 16 else "a patch has at least 16: take such pictures out"
+            raise TrainingError(f"the smallest picture has {side} px a side: {remedy}")
         self.held_out = PairBank(data.validation, place) if data.validation else None
+        if self.held_out is not None and self.held_out.smallest_side < metrics.WINDOW:
+            raise TrainingError(
+                f"a held-out picture has {self.held_out.smallest_side} px a side, and SSIM needs {metrics.WINDOW}: "
+                "take it out, or use --validation 0"
+            )
         self.held_out_names = data.validation_names
         self.steps_an_epoch = max(len(self.bank) // settings.batch, 1)
 
@@ -223,27 +230,28 @@ class Session:
                 total, since, clock = None, 0, time.monotonic()
 
     def after_epoch(self) -> Iterator[Event]:
-        """Validate and save, as due."""
+        """Validate and save, as due. The epoch counts as done when its events are out: whoever stops between them gets
+        the rest of them when the run goes on."""
         settings = self.settings
-        self.epoch += 1
-        self.step_in_epoch, self.epoch_start = 0, self.generator.get_state()
-        last = self.epoch == settings.epochs
-        at = (self.phase, self.epoch - 1, self.step)
-        if self.held_out is not None and (last or self.epoch % settings.validate_every == 0):
+        done = self.epoch + 1
+        last = done == settings.epochs
+        at = (self.phase, self.epoch, self.step)
+        if done in settings.restarts and self.ranks.first:
+            self.run.keep(self.result, self.phase, self.about(done))
+        if self.held_out is not None and (last or done % settings.validate_every == 0):
             figures = validate(self.result, self.phase, self.held_out, settings)
-            if self.plateau is not None:
-                self.plateau.step(figures["loss"])
             # by SSIM, as PSNR is most of all brightness, which a dark picture leaves to chance (experiments/RESULTS.md)
             best = figures.get("ssim", -math.inf) > self.best
+            if best and self.ranks.first:
+                self.run.save_best(self.result, {**self.about(done), "validation": figures})
+            yield Validated(*at, figures, best)
+            yield Pictured(*at, pictured(self.result, self.held_out, self.held_out_names[:SHOWN]))
+            if self.plateau is not None:
+                self.plateau.step(figures["loss"])
             if best:
                 self.best = figures["ssim"]
-                if self.ranks.first:
-                    self.run.save_best(self.result, {**self.about(), "validation": figures})
-            yield Validated(*at, figures, best)
-            rows = pictured(self.result, self.held_out, self.held_out_names[:SHOWN])
-            yield Pictured(*at, rows)
-        if self.epoch in settings.restarts and self.ranks.first:
-            self.run.keep(self.result, self.phase, self.about())
+        self.epoch = done
+        self.step_in_epoch, self.epoch_start = 0, self.generator.get_state()
         if last or self.epoch % settings.checkpoint_every == 0:
             self.save()
             yield Saved(*at, str(self.run.last))
@@ -264,11 +272,11 @@ class Session:
             "plateau": None if self.plateau is None else self.plateau.state_dict(),
             "generator": self.epoch_start,
         }
-        self.run.save(self.result, state, self.about())
+        self.run.save(self.result, state, self.about(self.epoch))
 
-    def about(self) -> dict[str, Any]:
-        """What a checkpoint says of itself besides the settings."""
-        return {"phase": self.phase, "epoch": self.epoch, "held_out": self.held_out_names}
+    def about(self, epochs: int) -> dict[str, Any]:
+        """What a checkpoint after so many epochs of the phase says of itself besides the settings."""
+        return {"phase": self.phase, "epoch": epochs, "held_out": self.held_out_names}
 
     def restore(self, state: State) -> None:
         """Go back to a saved state."""

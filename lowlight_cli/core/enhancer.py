@@ -75,6 +75,10 @@ class Enhancer:
         tile: int | Literal["auto", "off"] = "auto",
         ensemble: bool = False,
     ) -> None:
+        if precision not in ("auto", "fp32", "bf16"):
+            raise ValueError(f"precision {precision}: give auto, fp32 or bf16")
+        if tile not in ("auto", "off") and not (isinstance(tile, int) and tile > 0):
+            raise ValueError(f"tile {tile}: give auto, off or a number of px")
         torch.set_flush_denormal(True)
         self.device = device.choose(device_name)
         net, self.about = checkpoints.load(model)
@@ -129,7 +133,7 @@ class Enhancer:
         ``strength`` goes from 0, the picture itself, over 1, the network's answer, to 1.5; pictures that are well
         exposed get less. ``shadows`` evens out what is left of uneven light: 0 not at all, 1 until the reflectance
         is all there is. ``denoise`` smooths the reflectance of dark places; ``protect_highlights`` spares lamps.
-        Raises PictureError for a file that cannot be read and for other shapes.
+        Raises PictureError for a file that cannot be read and for other shapes, ValueError for values beyond these.
         """
         picture, returned = images.taken(image)
         (result,) = finish(self.enhanced([picture], Look(strength, denoise, protect_highlights, shadows)))

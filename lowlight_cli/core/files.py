@@ -1,6 +1,7 @@
 """Writing files so that a crash leaves the old state or the new one, never half of either."""
 
 import os
+import secrets
 import shutil
 import sys
 from collections.abc import Iterator
@@ -8,14 +9,20 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
+def exists(path: Path) -> bool:
+    """Whether something is there. Path.exists raises for a name that is too long."""
+    return os.path.exists(path)  # noqa: PTH110
+
+
 @contextmanager
 def replacing(target: Path) -> Iterator[Path]:
     """A temporary path beside ``target``, renamed onto it if the block succeeds and removed if it does not.
 
-    The temporary name starts with a dot and keeps the suffix, from which libraries guess formats.
+    The temporary name starts with a dot, is no longer than names may be, and keeps the suffix, from which libraries
+    guess formats.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{target.stem}.{os.getpid()}.part{target.suffix}")
+    partial = target.with_name(f".{target.stem[:40]}.{secrets.token_hex(4)}.part{target.suffix}")
     try:
         yield partial
         with partial.open("rb+") as written:

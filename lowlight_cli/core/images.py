@@ -46,7 +46,9 @@ SUFFIXES = frozenset(WRITTEN) | RAW
 """What is looked for in folders."""
 FORMATS = "JPEG, PNG, WebP, TIFF, BMP, AVIF, JPEG 2000, HEIC, camera raw"
 SIXTEEN_BIT = frozenset({"PNG", "TIFF"})
-WITH_ALPHA = frozenset({"PNG", "WEBP", "TIFF", "AVIF", "HEIF"})
+WITH_ALPHA = frozenset({"PNG", "WEBP", "TIFF", "AVIF", "HEIF", "JPEG2000"})
+WITHOUT_PROFILE = frozenset({"BMP", "JPEG2000"})
+"""Formats whose files, as Pillow writes them, hold no colour profile: what goes into them becomes sRGB."""
 
 Depth = Literal["keep", "8", "16"]
 Subsampling = Literal["keep", "444", "422", "420"]
@@ -80,6 +82,8 @@ def read(source: Path | IO[bytes]) -> Picture:
         raise PictureError(
             f"{path}: more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels: reduce it first"
         ) from error
+    except PermissionError as error:
+        raise PictureError(f"{path}: you may not read this file: see its permissions") from error
     except MemoryError as error:
         raise PictureError(f"{path}: too large for this machine's memory") from error
     except Exception as error:  # damaged files make decoders raise anything: SyntaxError, struct.error, IndexError ...
@@ -89,8 +93,7 @@ def read(source: Path | IO[bytes]) -> Picture:
 
 def decoded(source: Path | io.BytesIO) -> Picture:
     """The picture of any file that Pillow opens."""
-    twin = io.BytesIO(source.getvalue()) if isinstance(source, io.BytesIO) else source  # closing one leaves the other
-    with Image.open(source) as image, Image.open(twin) as again:
+    with opened(source) as file, opened(source) as twin, Image.open(file) as image, Image.open(twin) as again:
         if image.format in ("PNG", "WEBP", "AVIF", "GIF") and getattr(image, "is_animated", False):
             raise PictureError("an animation: take its frames apart first")
         if image.format == "TIFF" and (count := pages(image)) > 1:
@@ -107,6 +110,12 @@ def decoded(source: Path | io.BytesIO) -> Picture:
         for rows, part in bands(again):
             values[rows] |= part
         return from_array(values, origin)
+
+
+def opened(source: Path | io.BytesIO) -> IO[bytes]:
+    """A stream of its own. Not a path: of one, Pillow maps plain TIFFs into memory, which EXIF must then not turn
+    (Pillow 13.0 scrambles them)."""
+    return io.BytesIO(source.getvalue()) if isinstance(source, io.BytesIO) else source.open("rb")
 
 
 def pages(image: Image.Image) -> int:
@@ -311,6 +320,9 @@ def encode(file: IO[bytes], picture: Picture, kind: str, encoding: Encoding = US
     quality, subsampling = encoding.quality, encoding.subsampling
     origin = replace(picture.origin, exif=b"", xmp=b"") if encoding.strip else picture.origin
     channels = picture.samples
+    profile = colour.Profile.of(origin.icc) if kind in WITHOUT_PROFILE and len(channels) == 3 else None
+    if profile is not None:
+        channels = profile.to_srgb(scaled(channels).float()).clamp(0, 1)
     if picture.alpha is not None and kind in WITH_ALPHA:
         wide_tiff = kind == "TIFF" and channels.dtype != torch.uint8  # Pillow reads no 16-bit gray with transparency
         if len(channels) == 1 and (wide_tiff or kind not in ("PNG", "TIFF")):

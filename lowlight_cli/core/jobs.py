@@ -9,6 +9,7 @@ from typing import Literal
 
 from . import images
 from .errors import PictureError
+from .files import exists
 
 Maps = Literal["png", "png16", "tiff", "npz"]
 
@@ -24,7 +25,7 @@ class Job:
     @property
     def finished(self) -> bool:
         """Whether everything that it would write is there."""
-        return bool(self.targets) and all(target.exists() for target in self.targets)
+        return bool(self.targets) and all(map(exists, self.targets))
 
 
 @dataclass(frozen=True)
@@ -88,9 +89,7 @@ def enhance_jobs(
         out is not None and not out.is_dir() and (out.suffix.lower() in images.WRITTEN or (single and out.suffix))
     )
     if out is not None and one_file:
-        own = images.kind_of(out)
-        if kind and own != images.WRITTEN[f".{kind}"]:
-            raise PictureError(f"{out}: --format {kind} is another format than its name says: leave one of them out")
+        check_kind(out, kind)
         if not single:
             raise PictureError(f"{out}: several pictures cannot go into one file: give --out a folder")
     jobs = []
@@ -106,6 +105,13 @@ def enhance_jobs(
         more = (target.with_name(f"{target.stem}_compare.jpg"),) if compare else ()
         jobs.append(Job(source.path, (target, *more)))
     return checked(apart(jobs) if suffix or (suffix is None and out is None) else jobs)
+
+
+def check_kind(out: Path, kind: str | None) -> None:
+    """Raise PictureError if ``out`` is of no format that can be written, or of another than the suffix ``kind``."""
+    own = images.kind_of(out)
+    if kind and own != images.WRITTEN[f".{kind}"]:
+        raise PictureError(f"{out}: --format {kind} is another format than its name says: leave one of them out")
 
 
 def apart(jobs: Sequence[Job]) -> list[Job]:

@@ -1,6 +1,7 @@
 """From the maps of a network to the picture that people want: how strong, how clean, and what to leave alone."""
 
 from dataclasses import dataclass, replace
+from typing import get_args
 
 import torch
 from torch import Tensor
@@ -27,6 +28,13 @@ class Look:
     denoise: Denoise = "off"
     protect_highlights: bool = False
     shadows: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, value, most in (("strength", self.strength, 1.5), ("shadows", self.shadows, 1)):
+            if not 0 <= value <= most:
+                raise ValueError(f"{name} {value}: give 0 to {most}")
+        if self.denoise not in get_args(Denoise):
+            raise ValueError(f"denoise {self.denoise}: give {', '.join(get_args(Denoise))}")
 
     @property
     def halo(self) -> int:

@@ -59,6 +59,7 @@ def exif_of(image: Image.Image) -> bytes:
         for tag, side in (ExifTags.Base.ExifImageWidth, image.width), (ExifTags.Base.ExifImageHeight, image.height):
             if tag in camera:
                 camera[tag] = side
+        exif.bigtiff = False  # of a BigTIFF, it would be laid out as there, which no other format knows
         return exif.tobytes() if len(exif) else b""
     except Exception:  # damaged metadata: the picture goes through without
         return b""

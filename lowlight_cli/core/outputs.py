@@ -33,6 +33,8 @@ def check(settings: EvaluateSettings, inputs: set[Path]) -> None:
     if settings.save is not None and settings.save.exists():
         if not settings.save.is_dir():
             raise LowlightError(f"{settings.save}: not a folder: choose another --save")
+        if any(path.is_relative_to(settings.save.resolve()) for path in inputs):
+            raise LowlightError(f"{settings.save}: inputs lie in it: choose another --save")
         if any(settings.save.iterdir()) and not settings.overwrite:
             raise LowlightError(f"{settings.save}: not empty: choose another --save, or replace with --overwrite")
 
@@ -75,6 +77,6 @@ def write_text(path: Path, text: Callable[[], str]) -> None:
     """Write a text file, whole or not at all."""
     try:
         with replacing(path) as staged:
-            staged.write_text(text(), encoding="utf-8")
+            staged.write_text(text(), encoding="utf-8", errors="replace")  # names of files may be no text
     except OSError as error:
         raise LowlightError(f"{path}: cannot be written: {error.strerror or error}") from error

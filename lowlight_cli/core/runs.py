@@ -4,7 +4,8 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from pickle import UnpicklingError
+from typing import Any, cast
 
 import torch
 
@@ -64,7 +65,14 @@ class Run:
 
     def state(self) -> State | None:
         """What was saved last, if anything."""
-        return torch.load(self._state, map_location="cpu", weights_only=True) if self._state.exists() else None
+        if not self._state.exists():
+            return None
+        try:
+            return cast(State, torch.load(self._state, map_location="cpu", weights_only=True))
+        except (RuntimeError, EOFError, ValueError, UnpicklingError) as error:
+            raise TrainingError(
+                f"{self._state}: damaged: begin anew in another --run-dir, from its weights with --init {self.last}"
+            ) from error
 
     def _check_settings(self) -> None:
         now = self.settings.model_dump(mode="json", exclude=ELSEWHERE)

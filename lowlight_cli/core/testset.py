@@ -45,7 +45,7 @@ def samples(place: Path) -> list[Sample]:
     names = [(path.relative_to(place) if place.is_dir() else Path(path.name)).as_posix() for path in found]
     stems = [name.rpartition(".")[0] for name in names]
     return [
-        Sample(stem if stems.count(stem) == 1 else name, path)
+        Sample(stem if stems.count(stem) == 1 and stem not in names else name, path)
         for name, stem, path in zip(names, stems, found, strict=True)
     ]
 
