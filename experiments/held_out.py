@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from lowlight_cli.core import datasets, images, metrics
 from lowlight_cli.core.enhancer import Enhancer
@@ -24,6 +25,13 @@ def held_out(data: Path, settings: TrainSettings | None = None) -> datasets.Trai
     return datasets.split(found, pictures, faults, fraction=settings.validation)
 
 
+def figures(enhanced: Tensor, truth: Tensor) -> tuple[float, float, float]:
+    """PSNR, SSIM and PSNR with GT mean of an 8-bit picture, both (1, 3, H, W) in [0, 1]."""
+    scaled = images.quantised(enhanced * (truth.mean() / enhanced.mean())) / 255
+    psnr, gt_mean = (metrics.psnr(picture, truth).item() for picture in (enhanced, scaled))
+    return psnr, metrics.ssim(enhanced, truth).item(), gt_mean
+
+
 def main() -> None:
     place, *models = sys.argv[1:]
     split = held_out(Path(place))
@@ -33,10 +41,7 @@ def main() -> None:
         rows = []
         for low, high in split.validation:
             enhanced = images.quantised(enhancer.enhance(low.float() / 255))[None] / 255
-            truth = high[None] / 255
-            scaled = images.quantised(enhanced * (truth.mean() / enhanced.mean()))
-            psnrs = [metrics.psnr(picture, truth).item() for picture in (enhanced, scaled / 255)]
-            rows.append((psnrs[0], metrics.ssim(enhanced, truth).item(), psnrs[1]))
+            rows.append(figures(enhanced, high[None] / 255))
         psnr, ssim, gt_mean = torch.tensor(rows, dtype=torch.double).mean(dim=0).tolist()
         worst = min(zip(rows, split.validation_names, strict=True))
         print(f"{model}  {psnr:.2f}  {ssim:.4f}  {gt_mean:.2f}  {worst[1]}: {worst[0][0]:.2f}")

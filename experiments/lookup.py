@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from held_out import held_out
+from held_out import figures, held_out
 from torch import Tensor
 
-from lowlight_cli.core import images, metrics, testset
+from lowlight_cli.core import testset
 from lowlight_cli.core.networks import thumbnail
 
 Pair = tuple[Tensor, Tensor]
@@ -33,10 +33,7 @@ def looked_up(pairs: Sequence[Pair], known: Sequence[Pair]) -> list[tuple[float,
     rows = []
     for low, high in pairs:
         nearest = int((signatures - signature(low)).square().mean(dim=(1, 2, 3)).argmin())
-        answer, truth = known[nearest][1][None] / 255, high[None] / 255
-        scaled = images.quantised(answer * (truth.mean() / answer.mean())) / 255
-        psnrs = [metrics.psnr(picture, truth).item() for picture in (answer, scaled)]
-        rows.append((psnrs[0], metrics.ssim(answer, truth).item(), psnrs[1]))
+        rows.append(figures(known[nearest][1][None] / 255, high[None] / 255))
     return rows
 
 

@@ -237,7 +237,7 @@ class Session:
         last = done == settings.epochs
         at = (self.phase, self.epoch, self.step)
         if done in settings.restarts and self.ranks.first:
-            self.run.keep(self.result, self.phase, self.about(done))
+            self.run.keep(self.result, self.about(done))
         if self.held_out is not None and (last or done % settings.validate_every == 0):
             figures = validate(self.result, self.phase, self.held_out, settings)
             # by SSIM, as PSNR is most of all brightness, which a dark picture leaves to chance (experiments/RESULTS.md)

@@ -97,10 +97,10 @@ class Run:
         with self._saving():
             checkpoints.save(net, self.best, {**about, **self._origin()})
 
-    def keep(self, net: Network, phase: str, about: Mapping[str, Any]) -> None:
+    def keep(self, net: Network, about: Mapping[str, Any]) -> None:
         """Store the model of the end of a cosine, after which another begins, to stay."""
         with self._saving():
-            name = f"{phase}-{about['epoch']}.safetensors"
+            name = f"{about['phase']}-{about['epoch']}.safetensors"
             checkpoints.save(net, self.folder / name, {**about, **self._origin()})
 
     def _origin(self) -> dict[str, Any]:

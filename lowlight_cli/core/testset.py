@@ -1,5 +1,6 @@
 """What an evaluation works on: pictures, with their truth and true maps where these are known."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -44,9 +45,9 @@ def samples(place: Path) -> list[Sample]:
         raise DatasetError(f"{place}: no pictures in this folder (looked for {images.FORMATS})")
     names = [(path.relative_to(place) if place.is_dir() else Path(path.name)).as_posix() for path in found]
     stems = [name.rpartition(".")[0] for name in names]
+    count = Counter((*stems, *names))
     return [
-        Sample(stem if stems.count(stem) == 1 and stem not in names else name, path)
-        for name, stem, path in zip(names, stems, found, strict=True)
+        Sample(stem if count[stem] == 1 else name, path) for name, stem, path in zip(names, stems, found, strict=True)
     ]
 
 
