@@ -22,6 +22,9 @@ from rich.table import Table
 if TYPE_CHECKING:
     from .core import batch, downloads, events, jobs
 
+LISTED = 10
+"""How many of the pictures that training leaves out are named."""
+
 out = Console()
 talk = Console(stderr=True)
 
@@ -180,10 +183,11 @@ class TrainingView:
             case events.Reading(done=done, total=total):
                 self._counter.at(done, total, "reading pairs")
             case events.Started():
-                for pair in event.left_out:
+                for pair in event.left_out[:LISTED]:
                     note(f"left out: {pair}")
                 if event.left_out:
-                    note(f"{len(event.left_out)} left out: --keep-flagged trains on what can be read of them")
+                    more = f" ({event.run_dir}/events.jsonl names all)" if len(event.left_out) > LISTED else ""
+                    note(f"{len(event.left_out)} left out: --keep-flagged trains on what it can of them{more}")
                 note(
                     f"{event.train_pairs} pairs to train on, {event.validation_pairs} of other scenes to validate, "
                     f"on {event.device} in {event.precision}; files in {event.run_dir}"

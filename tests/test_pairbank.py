@@ -1,5 +1,6 @@
 """Patches by one gather against brute force."""
 
+import pytest
 import torch
 
 from lowlight_cli.core.pairbank import PairBank
@@ -63,6 +64,20 @@ def test_an_epoch_shows_every_picture_once_in_another_order_each_time() -> None:
     ]
     assert sorted(orders[0]) == sorted(orders[1]) == list(range(12))
     assert orders[0] != orders[1] != list(range(12))
+
+
+@pytest.mark.parametrize(("captured", "photographs", "shown"), [(4, 10, 4), (4, 3, 3), (0, 10, 10)])
+def test_an_epoch_shows_as_many_photographs_as_pairs_and_others_each_time(
+    captured: int, photographs: int, shown: int
+) -> None:
+    count = captured + photographs
+    pairs = [(torch.full((3, 8, 8), number, dtype=torch.uint8),) * 2 for number in range(count)]
+    bank = PairBank(pairs, [number >= captured for number in range(count)])
+    generator = torch.Generator().manual_seed(0)
+    seen = [[round(255 * low.mean().item()) for low, _ in bank.epoch(1, 8, generator)] for _ in range(20)]
+    assert all(len(set(epoch)) == len(epoch) == bank.an_epoch == captured + shown for epoch in seen)
+    assert all(set(range(captured)) <= set(epoch) for epoch in seen)
+    assert set().union(*seen) == set(range(count))
 
 
 def test_a_small_set_still_fills_a_batch() -> None:

@@ -222,6 +222,13 @@ def test_no_darkness_creeps_into_a_part_from_beyond_the_border() -> None:
     torch.testing.assert_close(low, torch.ones_like(low))
 
 
+def test_more_thumbnails_show_photographs_as_often_as_patches_do() -> None:
+    bank = contextbank.ContextBank(photographs(12), [False] * 2 + [True] * 10)
+    bank.high_thumbnails = bank.made[:, None, None, None].float().expand(-1, 3, 64, 64)
+    *_, high = bank.patches(torch.zeros(60, dtype=torch.long), 16, torch.Generator().manual_seed(0))
+    assert high.mean().item() == pytest.approx(0.5, abs=0.08)
+
+
 def test_exposure_and_scene_are_learned_from_all_thumbnails() -> None:
     net = RetinexPlus()
     low, thumbnails, more = torch.rand(2, 3, 16, 16), torch.rand(2, 3, 64, 64), torch.rand(2, 5, 3, 64, 64)

@@ -1,5 +1,6 @@
 """The ten pairs of the package: there, small, fit for use offline, and the Mondrians true to their maps."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -120,6 +121,19 @@ def test_flagged_pairs_are_left_out_unless_told(lowlight: Run, tmp_path: Path, n
 def test_photographs_belong_to_the_synthetic_data_set(lowlight: Run, tmp_path: Path) -> None:
     code, _, err = lowlight("train", "--photos", tmp_path)
     assert code == 2 and "add --dataset synthetic" in err
+
+
+def test_small_photographs_are_left_out_and_some_of_many_are_named(lowlight: Run, tmp_path: Path, narrow: None) -> None:
+    for number in range(13):
+        side = 20 if number else 64
+        images.write(tmp_path / "photos" / f"{number}.png", images.Picture(torch.full((3, side, side), 0.5)))
+    code, _, err = lowlight(
+        *("train", "--stage", "decom", "--dataset", "synthetic", "--photos", tmp_path / "photos", "--epochs", 1),
+        *("--batch", 1, "--patch", 32, "--validation", 0, "--device", "cpu", "--run-dir", tmp_path / "run"),
+    )
+    assert code == 0 and "1 pairs to train on" in err
+    assert err.count("smaller than a patch of 32 px") == 10 and "12 left out" in err
+    assert len(json.loads((tmp_path / "run" / "events.jsonl").read_text().splitlines()[0])["left_out"]) == 12
 
 
 def test_synthesise_command(lowlight: Run, tmp_path: Path) -> None:

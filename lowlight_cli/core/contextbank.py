@@ -81,12 +81,14 @@ class ContextBank(PairBank):
     """
 
     def __init__(
-        self, pairs: Iterable[tuple[Tensor, Tensor]], made: Sequence[bool], device: torch.device | str = "cpu"
+        self,
+        pairs: Iterable[tuple[Tensor, Tensor]],
+        made: Sequence[bool] | None = None,
+        device: torch.device | str = "cpu",
     ) -> None:
         pairs = list(pairs)
-        super().__init__(pairs, device)
-        self.any_made = any(made)
-        self.made = torch.tensor(made, device=device)
+        super().__init__(pairs, made, device)
+        self.often = torch.where(self.made, self.shown / max(self.photographs, 1), 1.0)  # in an epoch
         self.low_thumbnails = torch.cat([thumbnail(low[None].to(device) / 255) for low, _ in pairs])
         self.high_thumbnails = torch.cat([thumbnail(high[None].to(device) / 255) for _, high in pairs])
         self.grids = torch.cat([F.interpolate(high[None].to(device), GRID, mode="nearest-exact") for _, high in pairs])
@@ -99,7 +101,7 @@ class ContextBank(PairBank):
         low, high = self.cut(crops, size)
         frame = self.frame(crops, size)
         count, others = len(index), MORE * len(index)
-        others_index = torch.randint(len(self), (others,), generator=generator, device=self.device)
+        others_index = torch.multinomial(self.often, others, replacement=True, generator=generator)
         others_way = torch.randint(8, (others,), generator=generator, device=self.device)
         seen, way = torch.cat([index, others_index]), torch.cat([crops.way, others_way])
         low_thumbnails, high_thumbnails = self.low_thumbnails[seen], self.high_thumbnails[seen]

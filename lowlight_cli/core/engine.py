@@ -85,12 +85,16 @@ def train(settings: TrainSettings, run_dir: Path) -> Generator[Event]:
 
 
 def read(settings: TrainSettings) -> Generator[Event, None, datasets.TrainingSet]:
-    """Decode the data sets, saying how far that is, and split them."""
+    """Decode the data sets, saying how far that is, and split them. Photographs that hold no patch are left out."""
     found = datasets.to_train_on(settings.dataset, settings.data, settings.photos, settings.seed)
     pictures, faults = [], []
-    for picture, reason in datasets.examined(found):
+    for item, (picture, reason) in zip(found, datasets.examined(found), strict=True):
+        if settings.keep_flagged and picture is not None:
+            reason = None
+        if isinstance(item, datasets.Photo) and picture is not None and min(picture.high.shape[-2:]) < settings.patch:
+            reason = f"{item.high}: smaller than a patch of {settings.patch} px"
         pictures.append(picture)
-        faults.append(None if settings.keep_flagged and picture is not None else reason)
+        faults.append(reason)
         yield Reading(len(pictures), len(found))
     return datasets.split(found, pictures, faults, fraction=settings.validation)
 
@@ -128,14 +132,14 @@ class Session:
             patch = side // step * step
             remedy = f"use --patch {patch}" if patch >= 16 else "a patch has at least 16: take such pictures out"
             raise TrainingError(f"the smallest picture has {side} px a side: {remedy}")
-        self.held_out = PairBank(data.validation, place) if data.validation else None
+        self.held_out = PairBank(data.validation, device=place) if data.validation else None
         if self.held_out is not None and self.held_out.smallest_side < metrics.WINDOW:
             raise TrainingError(
                 f"a held-out picture has {self.held_out.smallest_side} px a side, and SSIM needs {metrics.WINDOW}: "
                 "take it out, or use --validation 0"
             )
         self.held_out_names = data.validation_names
-        self.steps_an_epoch = max(len(self.bank) // settings.batch, 1)
+        self.steps_an_epoch = max(self.bank.an_epoch // settings.batch, 1)
 
         torch.manual_seed(settings.seed)
         self.net = network(settings).to(place).to(memory_format=torch.channels_last)

@@ -3,7 +3,7 @@
 LOL's 485 training pairs take 0.70 GB as uint8.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -23,10 +23,16 @@ class PairBank:
     """Pairs of uint8 pictures (3, H, W), low and high, of any sizes.
 
     All pictures share one flat buffer: pixel (c, y, x) of picture n lies at
-    ``start[n] + (c * height[n] + y) * width[n] + x``.
+    ``start[n] + (c * height[n] + y) * width[n] + x``. ``made`` says which are photographs, whose low picture is
+    synthesised; none, if left out.
     """
 
-    def __init__(self, pairs: Iterable[tuple[Tensor, Tensor]], device: torch.device | str = "cpu") -> None:
+    def __init__(
+        self,
+        pairs: Iterable[tuple[Tensor, Tensor]],
+        made: Sequence[bool] | None = None,
+        device: torch.device | str = "cpu",
+    ) -> None:
         lows, highs = zip(*pairs, strict=True)
         sizes = torch.tensor([low.shape[-2:] for low in lows], device=device)
         self.height, self.width = sizes.unbind(1)
@@ -34,9 +40,20 @@ class PairBank:
         self.start = lengths.cumsum(0) - lengths
         self.low = torch.cat([low.flatten().to(device) for low in lows])
         self.high = torch.cat([high.flatten().to(device) for high in highs])
+        self.made = torch.tensor(made or [False] * len(lows), device=device)
+        self.photographs = int(self.made.sum())
+        self.any_made = self.photographs > 0
+        captured = len(lows) - self.photographs
+        self.shown = min(self.photographs, captured or self.photographs)
+        """How many of the photographs an epoch shows: no more than there are captured pairs, if there are any."""
 
     def __len__(self) -> int:
         return len(self.start)
+
+    @property
+    def an_epoch(self) -> int:
+        """How many pictures an epoch shows."""
+        return len(self) - self.photographs + self.shown
 
     @property
     def device(self) -> torch.device:
@@ -78,11 +95,14 @@ class PairBank:
         return self.cut(self.crops(index, size, generator), size)
 
     def epoch(self, batch: int, size: int, generator: torch.Generator | None = None) -> Iterator[tuple[Tensor, ...]]:
-        """Every picture once, in random order, ``batch`` patches at a time; a short last batch is left out.
+        """Every pair once and as many photographs, others each time, in random order, ``batch`` patches at a time; a
+        short last batch is left out.
 
         With fewer pictures than ``batch`` the order wraps, so that an epoch has at least one batch.
         """
         order = torch.randperm(len(self), device=self.device, generator=generator)
+        photograph = self.made[order]
+        order = order[~photograph | (photograph.cumsum(0) <= self.shown)]
         if len(order) < batch:
             order = order.repeat(-(-batch // len(order)))[:batch]
         for index in order.split(batch):

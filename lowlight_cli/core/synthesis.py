@@ -6,7 +6,6 @@ camera encodes and rounds to 8 bit. The noise is the Poisson-Gaussian model of F
 Poissonian-Gaussian noise modeling and fitting for single-image raw-data").
 """
 
-from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -175,17 +174,10 @@ def described(seed: int) -> dict[str, list[float] | float]:
 class SynthesisBank(PairBank):
     """A PairBank in which the dark pictures of photographs are made anew, on the device, for each patch.
 
-    ``made`` says of which pairs. A patch is taken to lie anywhere in a frame of LOL's size.
+    A patch is taken to lie anywhere in a frame of LOL's size.
     """
 
     FRAME = 400, 600
-
-    def __init__(
-        self, pairs: Iterable[tuple[Tensor, Tensor]], made: Sequence[bool], device: torch.device | str = "cpu"
-    ) -> None:
-        super().__init__(pairs, device)
-        self.any_made = any(made)
-        self.made = torch.tensor(made, device=device)
 
     def patches(self, index: Tensor, size: int, generator: torch.Generator | None = None) -> tuple[Tensor, ...]:
         """As those of a PairBank; the low ones of photographs with parameters and noise of their own."""
