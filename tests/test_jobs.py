@@ -1,12 +1,15 @@
 """Which pictures, and where their results go."""
 
+import errno
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 
-from lowlight_cli.core import jobs
-from lowlight_cli.core.errors import PictureError
+from lowlight_cli.core import datasets, jobs
+from lowlight_cli.core.errors import DatasetError, PictureError
 
 
 @pytest.fixture
@@ -85,6 +88,26 @@ def test_an_empty_folder_and_a_missing_path_are_faults_of_their_own(photos: Path
     empty, *rest = jobs.enhance_jobs([photos.parent / "empty", photos], photos.parent / "out")
     assert "no pictures" in empty.fault
     assert len(rest) == 3
+
+
+def test_a_folder_that_cannot_be_read_is_a_fault_and_the_others_go_through(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scandir = os.scandir
+
+    def guarded(folder: str) -> Any:  # root may read anything, so permissions will not do
+        if Path(folder).name == "trip":
+            raise PermissionError(errno.EACCES, "Permission denied", folder)
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", guarded)
+    *rest, closed = jobs.enhance_jobs([photos], photos.parent / "out")
+    assert closed.fault == f"{photos / 'trip'}: this folder cannot be read"
+    assert [job.source.name for job in rest] == ["a.jpg", "b.PNG"] and not any(job.fault for job in rest)
+    (alone,) = jobs.enhance_jobs([photos / "trip"], photos.parent / "out")
+    assert "cannot be read" in alone.fault
+    with pytest.raises(DatasetError, match="trip: this folder cannot be read"):
+        datasets.photographs(photos, seed=0)
 
 
 def test_what_an_earlier_run_made_is_no_input(photos: Path) -> None:

@@ -95,9 +95,7 @@ def photographs(place: Path, seed: int, copies: int = 1) -> list[Photo]:
     """
     if not place.is_dir():
         raise DatasetError(f"{place}: no such folder: name one with well-lit photographs")
-    found = list(jobs.pictures(place, None))
-    if not found:
-        raise DatasetError(f"{place}: no pictures in this folder (looked for {images.FORMATS})")
+    found = pictures(place)
     names = [path.relative_to(place).with_suffix("").as_posix().replace("/", "_") for path in found]
     count = Counter(names)
     photos, taken = [], set()
@@ -110,6 +108,17 @@ def photographs(place: Path, seed: int, copies: int = 1) -> list[Photo]:
             numbered = f"{distinct}_{copy + 1}" if copies > 1 else distinct
             photos.append(Photo(numbered, path, seed ^ zlib.crc32(numbered.encode(errors="surrogateescape"))))
     return photos
+
+
+def pictures(place: Path) -> list[Path]:
+    """Every picture below a folder, all of which must be readable; or the file itself."""
+    found = list(jobs.pictures(place, None))
+    if not found:
+        raise DatasetError(f"{place}: no pictures in this folder (looked for {images.FORMATS})")
+    closed = next(filter(Path.is_dir, found), None)
+    if closed is not None:
+        raise DatasetError(f"{closed}: this folder cannot be read: change its permissions, or take it out")
+    return found
 
 
 def synthesise(photos: Sequence[Photo], out: Path, jpeg: int | None) -> Iterator[str | None]:

@@ -48,7 +48,8 @@ def sources(inputs: Sequence[Path], out: Path | None) -> Iterator[Source]:
         for path in found:
             if real(path) not in seen:
                 seen.add(real(path))
-                yield Source(path, given, path.relative_to(given) if given.is_dir() else Path(path.name))
+                fault = f"{path}: this folder cannot be read" if given.is_dir() and path.is_dir() else ""
+                yield Source(path, given, path.relative_to(given) if given.is_dir() else Path(path.name), fault)
 
 
 def expanded(pattern: Path) -> list[Path]:
@@ -59,15 +60,20 @@ def expanded(pattern: Path) -> list[Path]:
 
 
 def pictures(given: Path, out: Path | None) -> Iterator[Path]:
-    """The pictures below a folder, in order; or ``given`` itself, whatever it is, if it is no folder."""
+    """The pictures below a folder, in order, and the folders among them that cannot be read; or ``given`` itself,
+    whatever it is, if it is no folder."""
     if not given.is_dir():
         yield given
         return
     apart = None if out is None or real(out) == real(given) else real(out)
-    for path in sorted(given.rglob("*")):
-        hidden = any(part.startswith(".") for part in path.relative_to(given).parts)
-        result = apart is not None and real(path).is_relative_to(apart)
-        if path.suffix.lower() in images.SUFFIXES and path.is_file() and not hidden and not result:
+    closed: list[Path] = []
+    files: list[Path] = []
+    for folder, below, names in os.walk(given, onerror=lambda error: closed.append(Path(error.filename))):
+        below[:] = [name for name in below if not name.startswith(".")]
+        files += [Path(folder, name) for name in names if not name.startswith(".")]
+    for path in sorted(closed + files):
+        picture = path.suffix.lower() in images.SUFFIXES and path.is_file()
+        if (picture or path.is_dir()) and not (apart is not None and real(path).is_relative_to(apart)):
             yield path
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from . import datasets, images, jobs, metrics
+from . import datasets, images, metrics
 from .errors import DatasetError
 
 MAPS = ("reflectance", "illumination")
@@ -40,9 +40,7 @@ def samples(place: Path) -> list[Sample]:
         return [Sample(*pair, *(known.get(f"{pair.name}_{name}") for name in MAPS)) for pair in datasets.pairs(place)]
     if not place.exists():
         raise DatasetError(f"{place}: no such data set or folder: use lol, samples, synthetic or a folder of pictures")
-    found = list(jobs.pictures(place, None))
-    if not found:
-        raise DatasetError(f"{place}: no pictures in this folder (looked for {images.FORMATS})")
+    found = datasets.pictures(place)
     names = [(path.relative_to(place) if place.is_dir() else Path(path.name)).as_posix() for path in found]
     stems = [name.rpartition(".")[0] for name in names]
     count = Counter((*stems, *names))
