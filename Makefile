@@ -55,7 +55,10 @@ experiments: .venv/.dev  ## Train RetinexNet in four ways and compare them, DATA
 	$(BIN)/python experiments/four_ways.py --data $(DATA) $(addprefix runs/,$(EXPERIMENTS))
 
 retinex-plus: .venv/.dev  ## Train the default model from nothing, DATA=data PHOTOS=data/photos; goes on where it stopped
-	$(BIN)/lowlight train --config experiments/retinex_plus.toml --data $(DATA) --photos $(PHOTOS) --run-dir runs/retinex-plus
+	$(BIN)/lowlight train --config experiments/retinex_plus.toml --data $(DATA) --photos $(PHOTOS)/bsds500 --run-dir runs/retinex-plus
+	$(BIN)/lowlight train --config experiments/retinex_plus_photographs.toml --data $(DATA) --photos $(PHOTOS) --run-dir runs/retinex-plus-photographs
+	$(BIN)/python experiments/average.py runs/retinex-plus.safetensors \
+		runs/retinex-plus-photographs/last.safetensors runs/retinex-plus-photographs/last.safetensors runs/retinex-plus/last.safetensors
 
 golden: .venv/.dev  ## Rewrite tests/golden from the TensorFlow reference, REFERENCE=file.npz
 	PYTHONPATH=tests $(BIN)/python experiments/golden.py $(REFERENCE)

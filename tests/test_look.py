@@ -70,7 +70,7 @@ def test_shadows_are_lifted_in_well_exposed_pictures_too() -> None:
     against_the_light[40:] = 90
     np.testing.assert_array_equal(enhancer.enhance(against_the_light), against_the_light)
     lifted = enhancer.enhance(against_the_light, shadows=0.5)
-    assert lifted[48:].mean() > 100
+    assert lifted[48:].mean() > 95
     assert np.abs(lifted[:32].astype(int) - 240).mean() < 10
 
 
