@@ -51,6 +51,6 @@ def started(settings: PictureSettings) -> "Enhancer":
 def own_share(todo: "list[Job]", settings: PictureSettings) -> "list[Job]":
     """The jobs of this process: all, or one shard, or under ``torchrun`` one of as many shards as processes."""
     number, count = settings.share
-    if settings.shard is None and "TORCHELASTIC_RUN_ID" in os.environ:
+    if settings.shard is None and {"TORCHELASTIC_RUN_ID", "RANK", "WORLD_SIZE"} <= os.environ.keys():
         number, count = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     return todo[number::count]
