@@ -177,6 +177,12 @@ def test_what_is_no_picture_is_refused(enhancer: Enhancer, given: np.ndarray | t
         enhancer.enhance(given)
 
 
+def test_pixels_a_little_below_black_are_black(enhancer: Enhancer) -> None:
+    dark = np.full((20, 30, 3), 0.05, np.float32)
+    dark[0, 0] = -0.03
+    assert np.isfinite(enhancer.enhance(dark)).all()
+
+
 def test_an_array_that_must_not_be_written_to_is_fine(enhancer: Enhancer) -> None:
     given = np.zeros((20, 30, 3), dtype=np.uint8)
     given.flags.writeable = False

@@ -110,6 +110,22 @@ def test_a_folder_that_cannot_be_read_is_a_fault_and_the_others_go_through(
         datasets.photographs(photos, seed=0)
 
 
+def test_a_link_to_where_nobody_may_look_stops_no_other_picture(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stat = Path.stat
+
+    def guarded(path: Path, **options: Any) -> os.stat_result:  # as a link into another's home does
+        if path.name == "theirs.jpg":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return stat(path, **options)
+
+    (photos / "theirs.jpg").symlink_to(photos.parent / "closed.jpg")
+    monkeypatch.setattr(Path, "stat", guarded)
+    names = [job.source.name for job in jobs.enhance_jobs([photos], photos.parent / "out")]
+    assert sorted(names) == ["a.jpg", "b.PNG", "c.webp", "theirs.jpg"]
+    (alone,) = jobs.enhance_jobs([photos / "theirs.jpg"], photos.parent / "out")
+    assert not alone.fault  # reading it will tell
+
+
 def test_what_an_earlier_run_made_is_no_input(photos: Path) -> None:
     for jobs_of in (
         lambda: jobs.decompose_jobs([photos], None),

@@ -326,7 +326,7 @@ def test_every_answer_carries_the_headers(client: Client, path: str) -> None:
 
 
 def test_other_sites_cannot_post(client: Client) -> None:
-    for origin in ("https://elsewhere.example", "null", "http://localhost:1"):
+    for origin in ("https://elsewhere.example", "null", "http://localhost:1", "http://["):
         response = post(client, encoded(dark()), headers={"Origin": origin})
         assert response.status_code == 403
         assert "other sites" in sentence(response)

@@ -43,18 +43,19 @@ def sources(inputs: Sequence[Path], out: Path | None) -> Iterator[Source]:
     seen: set[Path] = set()
     for given in [path for pattern in inputs for path in expanded(pattern)]:
         found = list(pictures(given, out))
-        if given.is_dir() and not found:
+        folder = is_folder(given)
+        if folder and not found:
             yield Source(given, given, Path(), f"{given}: no pictures in this folder (looked for {images.FORMATS})")
         for path in found:
             if real(path) not in seen:
                 seen.add(real(path))
-                fault = f"{path}: this folder cannot be read" if given.is_dir() and path.is_dir() else ""
-                yield Source(path, given, path.relative_to(given) if given.is_dir() else Path(path.name), fault)
+                fault = f"{path}: this folder cannot be read" if folder and is_folder(path) else ""
+                yield Source(path, given, path.relative_to(given) if folder else Path(path.name), fault)
 
 
 def expanded(pattern: Path) -> list[Path]:
     """What a pattern such as ``*.jpg`` stands for where no shell has said so; any other path as it is."""
-    if pattern.exists() or not glob.has_magic(str(pattern)):
+    if not glob.has_magic(str(pattern)) or pattern.exists():
         return [pattern]
     return [Path(name) for name in sorted(glob.glob(str(pattern), recursive=True))] or [pattern]  # noqa: PTH207
 
@@ -62,7 +63,7 @@ def expanded(pattern: Path) -> list[Path]:
 def pictures(given: Path, out: Path | None) -> Iterator[Path]:
     """The pictures below a folder, in order, and the folders among them that cannot be read; or ``given`` itself,
     whatever it is, if it is no folder."""
-    if not given.is_dir():
+    if not is_folder(given):
         yield given
         return
     apart = None if out is None or real(out) == real(given) else real(out)
@@ -72,9 +73,25 @@ def pictures(given: Path, out: Path | None) -> Iterator[Path]:
         below[:] = [name for name in below if not name.startswith(".")]
         files += [Path(folder, name) for name in names if not name.startswith(".")]
     for path in sorted(closed + files):
-        picture = path.suffix.lower() in images.SUFFIXES and path.is_file()
-        if (picture or path.is_dir()) and not (apart is not None and real(path).is_relative_to(apart)):
+        picture = path.suffix.lower() in images.SUFFIXES and is_file(path)
+        if (picture or is_folder(path)) and not (apart is not None and real(path).is_relative_to(apart)):
             yield path
+
+
+def is_folder(path: Path) -> bool:
+    """Whether this is a folder; of what may not be looked at, no."""
+    try:
+        return path.is_dir()
+    except PermissionError:
+        return False
+
+
+def is_file(path: Path) -> bool:
+    """Whether this is a file; of what may not be looked at, yes: whoever reads it says why not."""
+    try:
+        return path.is_file()
+    except PermissionError:
+        return True
 
 
 def enhance_jobs(
@@ -90,7 +107,7 @@ def enhance_jobs(
     Without ``out``, results go beside the input, named with ``suffix``, ``_bright`` if None. ``kind`` is the suffix of
     another format. ``compare`` adds a picture of before and after, ``NAME_compare.jpg``.
     """
-    single = len(inputs) == 1 and not inputs[0].is_dir()
+    single = len(inputs) == 1 and not is_folder(inputs[0])
     one_file = (
         out is not None and not out.is_dir() and (out.suffix.lower() in images.WRITTEN or (single and out.suffix))
     )

@@ -66,7 +66,7 @@ def log_average(samples: Tensor) -> float:
 
     Reinhard et al., "Photographic tone reproduction for digital images", SIGGRAPH 2002, eq. 1, on sRGB values.
     """
-    return float((thinned(samples) + 0.01).log().mean().exp())
+    return float((thinned(samples).clamp(min=0) + 0.01).log().mean().exp())
 
 
 def thinned(samples: Tensor) -> Tensor:
