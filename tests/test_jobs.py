@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from lowlight_cli.core import datasets, jobs
+from lowlight_cli.core import datasets, images, jobs
 from lowlight_cli.core.errors import DatasetError, PictureError
 
 
@@ -124,6 +124,7 @@ def test_a_link_to_where_nobody_may_look_stops_no_other_picture(photos: Path, mo
     assert sorted(names) == ["a.jpg", "b.PNG", "c.webp", "theirs.jpg"]
     (alone,) = jobs.enhance_jobs([photos / "theirs.jpg"], photos.parent / "out")
     assert not alone.fault  # reading it will tell
+    assert images.pixels(alone.source) == 0
 
 
 def test_what_an_earlier_run_made_is_no_input(photos: Path) -> None:

@@ -144,9 +144,9 @@ def described(picture: Picture) -> Image.Image:
 
 def pixels(path: Path) -> int:
     """How many pixels a file's header promises; 0 if it cannot be told."""
-    if not path.is_file():  # opening a named pipe would wait for ever
-        return 0
     try:
+        if not path.is_file():  # opening a named pipe would wait for ever
+            return 0
         with warnings.catch_warnings(action="ignore"), Image.open(path) as image:
             return image.width * image.height
     except Exception:  # reading it will say what is wrong

@@ -152,7 +152,7 @@ def place(source: Source, out: Path | None, suffix: str) -> Path:
     """The path of a result before its format is known."""
     if out is not None:
         target = out / source.relative
-    elif source.given.is_dir():
+    elif is_folder(source.given):
         root = real(source.given)
         return root.with_name(f"{root.name}{suffix}") / source.relative
     else:
