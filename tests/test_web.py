@@ -277,14 +277,17 @@ def test_no_file_outside_is_served(client: Client, path: str) -> None:
 
 
 FIELDS = {
-    "unknown field": ({"strenght": "1"}, "strenght"),
-    "not a number": ({"strength": "much"}, "strength"),
-    "not finite": ({"strength": "nan"}, "strength"),
-    "too strong": ({"strength": "2"}, "strength"),
-    "too light": ({"shadows": "1.1"}, "shadows"),
-    "no such level": ({"denoise": "max"}, "denoise"),
+    "unknown field": ({"strenght": "1"}, "strenght: no such field: there are model, denoise, strength, protect_high"),
+    "not a number": ({"strength": "much"}, "strength: give 0 to 1.5"),
+    "not finite": ({"strength": "nan"}, "strength: give 0 to 1.5"),
+    "too strong": ({"strength": "2"}, "strength: give 0 to 1.5"),
+    "too light": ({"shadows": "1.1"}, "shadows: give 0 to 1"),
+    "no such level": ({"denoise": "max"}, "denoise: give off, light or strong"),
+    "neither yes nor no": ({"protect_highlights": "maybe"}, "protect_highlights: give true or false"),
     "no such model": ({"model": "../../weights"}, "first, second"),
-    "no such format": ({"format": "exe"}, "format"),
+    "no such format": ({"format": "exe"}, "format: give jpg, png"),
+    "long name": ({"x" * 300: "1"}, f"field {'x' * 40}…: no such field"),
+    "long model": ({"model": "x" * 300}, f"no model {'x' * 40}… is served"),
 }
 
 
@@ -300,6 +303,32 @@ def test_a_picture_in_the_wrong_field_or_none(client: Client) -> None:
         response = client.post("/api/enhance", data=data, content_type="multipart/form-data")
         assert response.status_code == 400
         assert "image" in sentence(response)
+
+
+@pytest.mark.parametrize("path", ["/api/enhance", "/api/decompose"])
+def test_a_form_holds_one_file(client: Client, path: str) -> None:
+    def picture() -> tuple[io.BytesIO, str]:
+        return io.BytesIO(encoded(dark())), "a.png"
+
+    for data, words in (
+        ({"image": [picture(), picture()]}, '2 pictures under "image": send one'),
+        ({"image": picture(), "mask": picture()}, 'a file under "mask": send the picture under "image"'),
+        ({"x" * 300: picture()}, 'a file under "xxxx'),
+        ({"image": "x" * 300 + ".jpg"}, '"image" is text, not a file: send the file itself'),
+    ):
+        response = client.post(path, data=data, content_type="multipart/form-data")
+        assert response.status_code == 400
+        assert words in sentence(response)
+        assert len(sentence(response)) < 200
+
+
+def test_too_many_fields_are_not_called_too_large(client: Client) -> None:
+    for fields in ({"strength": ["1"] * 21}, {"strength": "1" * 600_000}):
+        boundary, body = encode_multipart(fields)
+        response = client.post("/api/enhance", data=body, content_type=f"multipart/form-data; boundary={boundary}")
+        assert response.status_code == 413
+        assert "too many fields" in sentence(response)
+        assert "MB" not in sentence(response)
 
 
 def test_wrong_method_and_wrong_path(client: Client) -> None:
@@ -336,8 +365,12 @@ def test_other_sites_cannot_post(client: Client) -> None:
 
 
 def test_other_host_names_are_refused_on_loopback(client: Client, models: tuple[str, str]) -> None:
-    assert client.get("/", headers={"Host": "rebound.example"}).status_code == 400
-    assert client.get("/", headers={"Host": "127.0.0.1:8000"}).status_code == 200
+    for host in ("rebound.example", ""):  # HTTP/1.0 may name none
+        response = client.get("/", headers={"Host": host})
+        assert response.status_code == 400
+        assert "as localhost or 127.0.0.1" in sentence(response)
+    for host in ("127.0.0.1:8000", "localhost", "[::1]:8000"):
+        assert client.get("/", headers={"Host": host}).status_code == 200
     public = create_app(settings(models, host="0.0.0.0")).test_client()
     assert public.get("/", headers={"Host": "my-machine"}).status_code == 200
 

@@ -13,9 +13,10 @@ import torch
 from flask import Flask, Response, abort, jsonify, render_template, request, send_file
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 from torch import Tensor
 from werkzeug.datastructures import FileStorage
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from .. import __version__
 from ..core import checkpoints, images
@@ -26,7 +27,7 @@ from ..core.jobs import MAPS
 from ..core.look import Look
 from ..core.metadata import Origin
 from ..core.panel import panel
-from ..core.picture import Picture, brightness, converted, log_average, luma, quantised, scaled, to_image
+from ..core.picture import Picture, brightness, converted, log_average, to_image
 from ..settings import DEFAULT_MODEL, Denoise, ServeSettings
 from . import uploads
 from .desk import Desk, FullError, GoneError, TooLongError, Turn
@@ -49,6 +50,8 @@ HEADERS = {
 }
 FORM = 64 << 10
 """Bytes that form fields and the separators between them may take beside the picture."""
+PARTS = 20
+"""Fields that a form may have, far more than there are."""
 
 
 class DecomposeForm(BaseModel):
@@ -63,9 +66,9 @@ class DecomposeForm(BaseModel):
 class EnhanceForm(DecomposeForm):
     """The fields of ``POST /api/enhance`` beside ``image``."""
 
-    strength: Annotated[float, Field(ge=0, le=1.5)] = 1.0
-    protect_highlights: bool = False
-    shadows: Annotated[float, Field(ge=0, le=1)] = 0.0
+    strength: Annotated[float, Field(ge=0, le=1.5, description="0 to 1.5")] = 1.0
+    protect_highlights: Annotated[bool, Field(description="true or false")] = False
+    shadows: Annotated[float, Field(ge=0, le=1, description="0 to 1")] = 0.0
     format: Literal["jpg", "png", "webp", "tif", "bmp", "avif", "jp2"] | None = None
 
 
@@ -75,9 +78,8 @@ Form = TypeVar("Form", bound=DecomposeForm)
 def create_app(settings: ServeSettings) -> Flask:
     """The application with its models loaded, each once. Raises CheckpointError if one cannot be."""
     app = Flask(__name__)
-    app.config.update(MAX_CONTENT_LENGTH=(settings.max_megabytes << 20) + FORM, MAX_FORM_PARTS=20)
-    if settings.loopback:  # a page elsewhere whose name is pointed here must not reach the API
-        app.config["TRUSTED_HOSTS"] = ["localhost", "127.0.0.1", "[::1]", settings.host]
+    app.config.update(MAX_CONTENT_LENGTH=(settings.max_megabytes << 20) + FORM, MAX_FORM_PARTS=PARTS)
+    own = {"localhost", "127.0.0.1", "[::1]", settings.host}
     enhancers = loaded(settings)
     desk = Desk(settings.workers, settings.queue, settings.time_limit)
     samples = {path.name: path for path in sorted(SAMPLES.glob("*")) if path.suffix in images.WRITTEN}
@@ -134,8 +136,6 @@ def create_app(settings: ServeSettings) -> Flask:
             maps = maps_of(enhancer, picture, form, turn)
             with to_send() as file:
                 if request.accept_mimetypes.best_match(["application/zip", MULTIPART]) == MULTIPART:
-                    if len(picture.samples) == 1:  # what stays gray is shown gray
-                        maps["enhanced"] = quantised(luma(scaled(maps["enhanced"])))
                     mimetype = multipart(file, described(picture, form), {"low": seen(picture), **maps})
                     return sent(file, mimetype)
                 zipped(file, picture, maps)
@@ -144,18 +144,21 @@ def create_app(settings: ServeSettings) -> Flask:
     def received(kind: type[Form]) -> tuple[Form, FileStorage, Enhancer]:
         """The fields, the picture and the model of a request, or an answer that says what is wrong with them."""
         desk.refuse_if_full()
+        upload = uploads.found(request)
         try:
             form = kind.model_validate(request.form.to_dict())
         except ValidationError as error:
-            (fault, *_) = error.errors()
-            abort(400, f"field {'.'.join(map(str, fault['loc']))}: {fault['msg'][0].lower()}{fault['msg'][1:]}")
-        upload = request.files.get("image")
-        if upload is None:
-            abort(400, 'send the picture as the file of a form field named "image"')
+            abort(400, said(error.errors()[0], kind))
         name = form.model or next(iter(enhancers))
         if name not in enhancers:
-            abort(400, f"no model {name} is served: there are {', '.join(enhancers)}")
+            abort(400, f"no model {uploads.short(name)} is served: there are {', '.join(enhancers)}")
         return form, upload, enhancers[name]
+
+    @app.before_request
+    def asked_by_name() -> None:
+        if settings.loopback and re.sub(r":\d+$", "", request.host) not in own:
+            # a page elsewhere whose name is pointed here must not reach the API
+            abort(400, "the header Host names another server or none: ask for this server as localhost or 127.0.0.1")
 
     @app.before_request
     def same_origin() -> None:
@@ -184,6 +187,17 @@ def loaded(settings: ServeSettings) -> dict[str, Enhancer]:
     return enhancers
 
 
+def said(fault: ErrorDetails, kind: type[DecomposeForm]) -> str:
+    """What is wrong with a field, and what to give instead."""
+    name = str(fault["loc"][0])
+    if name not in kind.model_fields:
+        return f"field {uploads.short(name)}: no such field: there are {', '.join(kind.model_fields)}"
+    if fault["type"] == "literal_error":
+        words = fault["ctx"]["expected"].replace("'", "")
+        return f"field {name}: give {words}"
+    return f"field {name}: give {kind.model_fields[name].description}"
+
+
 def answer_errors(app: Flask, settings: ServeSettings) -> None:
     """Every failure becomes JSON with a sentence."""
 
@@ -195,8 +209,13 @@ def answer_errors(app: Flask, settings: ServeSettings) -> None:
     @app.errorhandler(HTTPException)
     def refused(error: HTTPException) -> Response:
         sentence = error.description or error.name
-        if error.code == 413 and sentence.startswith("The data value"):
-            sentence = f"more than the {settings.max_megabytes} MB that are allowed here: send a smaller file"
+        if sentence == RequestEntityTooLarge.description:
+            sentence = (
+                f"too many fields in the form, more than {PARTS}, or too long a text in one: "
+                f"send each field once, and the picture as a file, {uploads.CURL}"
+            )
+            if (request.content_length or 0) > app.config["MAX_CONTENT_LENGTH"]:
+                sentence = f"more than the {settings.max_megabytes} MB that are allowed here: send a smaller file"
         response = answer(error.code or 500, sentence)
         if error.code == 405:
             response.headers.update(error.get_headers()[1:])  # what is allowed

@@ -3,8 +3,9 @@
 import warnings
 from typing import IO, NoReturn
 
-from flask import abort
+from flask import Request, abort
 from PIL import Image, UnidentifiedImageError
+from werkzeug.datastructures import FileStorage
 
 from ..core import images
 from ..core.errors import PictureError
@@ -14,6 +15,27 @@ KNOWN = ("JPEG", "MPO", "PNG", "WEBP", "TIFF", "BMP", "AVIF", "JPEG2000", "HEIF"
 """Pillow's names of what is read; MPO is how some cameras store JPEG."""
 FORMATS = "JPEG, PNG, WebP, TIFF, BMP, AVIF, JPEG 2000, HEIC"
 HEIF = (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftyphevc")
+CURL = "with curl as -F image=@night.jpg"
+
+
+def found(request: Request) -> FileStorage:
+    """The picture of a form. Aborts with 400 unless it is the only file there, under ``image``."""
+    files = request.files.getlist("image")
+    if "image" in request.form:
+        abort(400, f'"image" is text, not a file: send the file itself, {CURL}')
+    for name in request.files:
+        if name != "image":
+            abort(400, f'a file under "{short(str(name))}": send the picture under "image", and no other file')
+    if not files:
+        abort(400, 'send the picture as the file of a form field named "image"')
+    if len(files) > 1:
+        abort(400, f'{len(files)} pictures under "image": send one a request')
+    return files[0]
+
+
+def short(text: str) -> str:
+    """What a client sent, as an answer may repeat it."""
+    return text if len(text) <= 40 else f"{text[:40]}…"
 
 
 def read(stream: IO[bytes], megapixels: float) -> Picture:
