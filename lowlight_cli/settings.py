@@ -33,6 +33,8 @@ PREFIX = "LOWLIGHT_"
 DEFAULT_MODEL = "retinex-plus"
 MODELS = sorted(path.stem for path in (Path(__file__).parent / "weights").glob("*.safetensors"))
 """Names of the models that came with the package."""
+DATASETS = ("lol", "synthetic", "samples")
+"""Names of data sets; any other is a folder."""
 
 
 class ConfigError(ValueError):
@@ -84,15 +86,22 @@ class Settings(BaseModel):
         given = {name: value for name, value in options.items() if value is not None}
         filed = {cls.field(name): value for name, value in stored(config).items()}
         variables = environment(cls)
+
+        def origin(name: str) -> str:
+            if name in given:
+                return ""
+            return f"{variables[name]}, " if name in variables else f"{config}: " if name in filed else ""
+
+        values = {**filed, **{name: os.environ[of] for name, of in variables.items()}, **given}
+        for name, value in values.items():
+            if value == "" and name != "suffix":
+                raise ConfigError(f"{origin(name)}{name}: empty: leave it out, or give a value")
         try:
-            return cls.model_validate({**filed, **{name: os.environ[of] for name, of in variables.items()}, **given})
+            return cls.model_validate(values)
         except ValidationError as error:
-            faults = []
-            for fault in error.errors():
-                name = str(fault["loc"][0]) if fault["loc"] else ""
-                origin = "" if name in given else f"{variables[name]}, " if name in variables else ""
-                origin = origin or (f"{config}: " if name in filed and name not in given else "")
-                faults.append(origin + cls.said(fault))
+            faults = [
+                origin(str(fault["loc"][0]) if fault["loc"] else "") + cls.said(fault) for fault in error.errors()
+            ]
             raise ConfigError("; ".join(faults)) from error
 
     @classmethod
@@ -110,7 +119,10 @@ class Settings(BaseModel):
                 reason = fault["msg"].removeprefix("Value error, ")
                 return f"{place}: {reason}" if place else reason
             case "extra_forbidden":
-                like = difflib.get_close_matches(place, cls.model_fields, n=1)
+                parts = {
+                    f"{name}.{part}" for name, info in cls.model_fields.items() for part in fields(info.annotation)
+                }
+                like = difflib.get_close_matches(place, {*cls.model_fields, *parts}, n=1)
                 return f"{place}: no such setting" + (f": did you mean {like[0]}?" if like else "")
             case "literal_error":
                 words = fault["ctx"]["expected"].replace("'", "")
@@ -122,12 +134,17 @@ class Settings(BaseModel):
         return f"{place} {fault['input']}: {fault['msg'].removeprefix('Input ').partition(', unable')[0]}"
 
 
+def fields(annotation: Any) -> list[str]:
+    """The fields of a table within settings; none of any other value."""
+    return list(annotation.model_fields) if isinstance(annotation, type) and issubclass(annotation, BaseModel) else []
+
+
 def stored(config: Path | None) -> dict[str, Any]:
     """The keys of a TOML or JSON settings file."""
     if config is None:
         return {}
     try:
-        text = config.read_text(encoding="utf-8")
+        text = config.read_text(encoding="utf-8-sig")  # editors on Windows write a byte order mark
         content = json.loads(text) if config.suffix == ".json" else tomllib.loads(text)
     except OSError as error:
         raise ConfigError(f"{config}: {error.strerror}: give --config a TOML file that exists") from error
@@ -292,6 +309,16 @@ class TrainSettings(Settings):
         if self.scheduler == "plateau" and not self.validation:
             raise ValueError("scheduler plateau watches the validation loss: use --validation above 0")
         return self
+
+    def located(self) -> dict[str, Any]:
+        """All values as JSON holds them, every path in full, so that they mean the same in any folder."""
+        values = self.model_dump(mode="json")
+        for name in ("data", "photos", "run_dir"):
+            values[name] = values[name] and os.path.abspath(values[name])  # noqa: PTH100  (leaves links)
+        values["dataset"] = [name if name in DATASETS else os.path.abspath(name) for name in self.dataset]  # noqa: PTH100
+        if self.init is not None and self.init not in MODELS:
+            values["init"] = os.path.abspath(self.init)  # noqa: PTH100
+        return values
 
 
 Baseline = Literal["input", "gamma", "histeq", "clahe", "lime"]

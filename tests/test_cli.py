@@ -15,7 +15,7 @@ import typer
 
 from lowlight_cli import __version__
 from lowlight_cli.app import app
-from lowlight_cli.core import datasets
+from lowlight_cli.core import checkpoints, datasets
 from lowlight_cli.settings import TrainSettings
 
 Run = Callable[..., tuple[int, str, str]]
@@ -184,6 +184,23 @@ def test_resume_goes_on_where_it_was(lowlight: Run, narrow: None, pair_folder: P
     assert "epochs 1, not 3" in one_line(lowlight("train", "--resume", run, "--epochs", 3)[2])
     (run / "state.pt").unlink()
     assert "begins anew" in lowlight("train", "--resume", run)[2]
+
+
+def test_resume_goes_on_from_any_folder(
+    lowlight: Run, narrow: None, pair_folder: Path, tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = ["--epochs", 1, "--patch", 16, "--batch", 4, "--validation", 0, "--stage", "decom"]
+    monkeypatch.chdir(tmp_path)
+    paths = ["--dataset", pair_folder.name, "--init", tiny_model.name, "--run-dir", "run"]
+    assert lowlight("train", *paths, *small)[0] == 0
+    monkeypatch.chdir("/")
+    code, _, err = lowlight("train", "--resume", tmp_path / "run")
+    assert code == 0 and "at its end already" in err
+    monkeypatch.chdir(tmp_path)
+    assert lowlight("train", *paths, *small)[0] == 0, "and the same command goes on as well"
+    assert "dataset" in one_line(lowlight("train", "--dataset", tmp_path, *paths[2:], *small)[2])
+    header = checkpoints.load(str(tmp_path / "run" / "last.safetensors"))[1]
+    assert header["settings"]["dataset"] == ["pairs"] and header["settings"]["init"] == tiny_model.name
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ class Run:
             if self._made and self.folder.exists() and any(self.folder.iterdir()):
                 raise TrainingError(f"{self.folder} is not empty and holds no run: choose another --run-dir")
             with replacing(self._record) as partial:
-                partial.write_text(json.dumps(self.settings.model_dump(mode="json"), indent=2) + "\n")
+                partial.write_text(json.dumps(self.settings.located(), indent=2) + "\n")
         except OSError as error:
             raise TrainingError(
                 f"{error.filename or self.folder}: {error.strerror}: choose another --run-dir"
@@ -75,9 +75,10 @@ class Run:
             ) from error
 
     def _check_settings(self) -> None:
-        now = self.settings.model_dump(mode="json", exclude=ELSEWHERE)
-        before = json.loads(self._record.read_text())
-        changed = sorted(name for name in now if name in before and before[name] != now[name])
+        recorded = json.loads(self._record.read_text())
+        known = {name: value for name, value in recorded.items() if name in TrainSettings.model_fields}
+        now, before = self.settings.located(), TrainSettings.model_validate(known).located()
+        changed = sorted(name for name in known.keys() - ELSEWHERE if before[name] != now[name])
         if changed:
             others = ", ".join(f"{name} {said(before[name])}, not {said(now[name])}" for name in changed)
             raise TrainingError(
@@ -104,7 +105,10 @@ class Run:
             checkpoints.save(net, self.folder / name, {**about, **self._origin()})
 
     def _origin(self) -> dict[str, Any]:
-        return {"settings": self.settings.model_dump(mode="json", exclude=ELSEWHERE)}
+        settings = self.settings.model_dump(mode="json", exclude=ELSEWHERE)
+        settings["dataset"] = [Path(name).name for name in self.settings.dataset]  # a model tells nobody its folders
+        settings["init"] = self.settings.init and Path(self.settings.init).name
+        return {"settings": settings}
 
     @contextmanager
     def _saving(self) -> Iterator[None]:
