@@ -140,6 +140,46 @@ def test_what_an_earlier_run_made_is_no_input(photos: Path) -> None:
         assert all(job.finished and not job.fault for job in first)
 
 
+def test_what_an_earlier_run_made_is_no_input_for_other_options_either(photos: Path) -> None:
+    def made(found: list[jobs.Job]) -> set[str]:
+        for target in [target for job in found for target in job.targets if target.suffix != ".npz"]:
+            Image.new("RGB", (8, 8)).save(target)
+        return {job.source.name for job in found}
+
+    originals = made(jobs.enhance_jobs([photos / "a.jpg", photos / "b.PNG"], None, compare=True))
+    everything = sorted(photos.glob("[ab]*"))
+    assert made(jobs.enhance_jobs(everything, None)) == originals
+    assert made(jobs.enhance_jobs(everything, None, kind="png")) == originals
+    assert made(jobs.enhance_jobs(sorted(photos.glob("[ab]*")), None, kind="webp")) == originals
+    whole = made(jobs.decompose_jobs([photos], None, "png"))
+    assert (
+        whole == made(jobs.decompose_jobs([photos], None, "tiff")) == made(jobs.decompose_jobs([photos], None, "npz"))
+    )
+
+
+def test_of_a_picture_and_a_link_to_it_the_picture_is_done(photos: Path) -> None:
+    (photos / "Latest.jpg").symlink_to("trip/c.webp")
+    names = [job.source.relative_to(photos).as_posix() for job in jobs.enhance_jobs([photos], photos.parent / "out")]
+    assert names == ["trip/c.webp", "a.jpg", "b.PNG"]
+
+
+def test_linked_folders_are_searched_once(photos: Path) -> None:
+    elsewhere = photos.parent / "elsewhere"
+    elsewhere.mkdir()
+    Image.new("RGB", (8, 8)).save(elsewhere / "d.jpg")
+    (elsewhere / "back").symlink_to(photos)
+    (elsewhere / "round").symlink_to(elsewhere)
+    (photos / "album").symlink_to(elsewhere)
+    (photos / "again").symlink_to(photos / "trip")
+    found = jobs.enhance_jobs([photos], photos.parent / "out")
+    assert sorted(job.source.relative_to(photos).as_posix() for job in found) == [
+        "a.jpg",
+        "album/d.jpg",
+        "b.PNG",
+        "trip/c.webp",
+    ]
+
+
 def test_a_picture_that_another_would_become_is_never_dropped(photos: Path) -> None:
     Image.new("RGB", (8, 8)).save(photos / "a.png")  # an original of its own, though a.jpg would become a.png
     found = jobs.enhance_jobs([photos], photos, kind="png")

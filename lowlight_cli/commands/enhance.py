@@ -95,7 +95,7 @@ def arrivals(settings: EnhanceSettings) -> "Iterator[list[Job]]":
     for _ in watch.changes(settings.inputs):
         todo = []
         for job in planned(settings):
-            changed = job.source.stat().st_mtime_ns if job.source.is_file() else 0
+            changed = watch.changed(job.source)
             if changed and tried.get(job.source) != changed and (settings.overwrite or not job.finished):
                 tried[job.source] = changed
                 todo.append(job)

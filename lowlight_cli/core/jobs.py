@@ -2,7 +2,7 @@
 
 import glob
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -38,40 +38,51 @@ class Source:
     fault: str = ""
 
 
-def sources(inputs: Sequence[Path], out: Path | None) -> Iterator[Source]:
-    """Every picture of the inputs, each once. Folders are searched, save for hidden files and what lies in ``out``."""
-    seen: set[Path] = set()
+def sources(inputs: Sequence[Path], out: Path | None) -> list[Source]:
+    """Every picture of the inputs, each once: under its own name, if that is among them, rather than a link's. Folders
+    are searched, save for hidden files and what lies in ``out``."""
+    found: dict[Path, Source] = {}
     for given in [path for pattern in inputs for path in expanded(pattern)]:
-        found = list(pictures(given, out))
         folder = is_folder(given)
-        if folder and not found:
-            yield Source(given, given, Path(), f"{given}: no pictures in this folder (looked for {images.FORMATS})")
-        for path in found:
-            if real(path) not in seen:
-                seen.add(real(path))
-                fault = f"{path}: this folder cannot be read" if folder and is_folder(path) else ""
-                yield Source(path, given, path.relative_to(given) if folder else Path(path.name), fault)
+        paths = list(pictures(given, out))
+        if folder and not paths:
+            fault = f"{given}: no pictures in this folder (looked for {images.FORMATS})"
+            found.setdefault(real(given), Source(given, given, Path(), fault))
+        for path in paths:
+            fault = f"{path}: this folder cannot be read" if folder and is_folder(path) else ""
+            source = Source(path, given, path.relative_to(given) if folder else Path(path.name), fault)
+            if is_link(found.setdefault(real(path), source).path) and not is_link(path):
+                found[real(path)] = source
+    return list(found.values())
 
 
 def expanded(pattern: Path) -> list[Path]:
     """What a pattern such as ``*.jpg`` stands for where no shell has said so; any other path as it is."""
-    if not glob.has_magic(str(pattern)) or pattern.exists():
+    if not glob.has_magic(str(pattern)) or exists(pattern):
         return [pattern]
     return [Path(name) for name in sorted(glob.glob(str(pattern), recursive=True))] or [pattern]  # noqa: PTH207
 
 
 def pictures(given: Path, out: Path | None) -> Iterator[Path]:
     """The pictures below a folder, in order, and the folders among them that cannot be read; or ``given`` itself,
-    whatever it is, if it is no folder."""
+    whatever it is, if it is no folder. Linked folders are searched too, none twice."""
     if not is_folder(given):
         yield given
         return
     apart = None if out is None or real(out) == real(given) else real(out)
     closed: list[Path] = []
     files: list[Path] = []
-    for folder, below, names in os.walk(given, onerror=lambda error: closed.append(Path(error.filename))):
-        below[:] = [name for name in below if not name.startswith(".")]
-        files += [Path(folder, name) for name in names if not name.startswith(".")]
+    searched: set[Path] = set()
+    todo = [given]
+    for start in todo:  # links come last, so that what they lead to has the name that it has here, if any
+        if real(start) in searched:
+            continue
+        for folder, below, names in os.walk(start, onerror=lambda error: closed.append(Path(error.filename))):
+            searched.add(real(Path(folder)))
+            below[:] = [name for name in below if not name.startswith(".")]
+            todo += [Path(folder, name) for name in below if is_link(Path(folder, name))]
+            below[:] = [name for name in below if real(Path(folder, name)) not in searched]
+            files += [Path(folder, name) for name in names if not name.startswith(".")]
     for path in sorted(closed + files):
         picture = path.suffix.lower() in images.SUFFIXES and is_file(path)
         if (picture or is_folder(path)) and not (apart is not None and real(path).is_relative_to(apart)):
@@ -92,6 +103,11 @@ def is_file(path: Path) -> bool:
         return path.is_file()
     except PermissionError:
         return True
+
+
+def is_link(path: Path) -> bool:
+    """Whether this is a link; of what may not be looked at, no."""
+    return os.path.islink(path)  # noqa: PTH114
 
 
 def enhance_jobs(
@@ -127,7 +143,9 @@ def enhance_jobs(
             target = target.with_suffix(f".{kind}" if kind else written_as(target.suffix))
         more = (target.with_name(f"{target.stem}_compare.jpg"),) if compare else ()
         jobs.append(Job(source.path, (target, *more)))
-    return checked(apart(jobs) if suffix or (suffix is None and out is None) else jobs)
+    if suffix or (suffix is None and out is None):
+        jobs = apart(jobs, lambda job: [job.targets[0].stem, f"{job.targets[0].stem}_compare"])
+    return checked(jobs)
 
 
 def check_kind(out: Path, kind: str | None) -> None:
@@ -137,10 +155,26 @@ def check_kind(out: Path, kind: str | None) -> None:
         raise PictureError(f"{out}: --format {kind} is another format than its name says: leave one of them out")
 
 
-def apart(jobs: Sequence[Job]) -> list[Job]:
-    """The jobs less those whose input another one makes, by a name that tells: an earlier run has made it."""
-    made = {real(target) for job in jobs for target in job.targets if real(target) != real(job.source)}
-    return [job for job in jobs if job.fault or real(job.source) not in made]
+def apart(jobs: Sequence[Job], names: Callable[[Job], Sequence[str]]) -> list[Job]:
+    """The jobs less those whose input another one makes, by a name that tells: an earlier run has made it, perhaps in
+    another format. ``names`` are the results of a job, beside its first target, without suffix."""
+    made = {
+        real(target.with_name(name))
+        for job in jobs
+        for target in job.targets[:1]
+        for name in names(job)
+        if target.with_name(name) != job.source.with_suffix("")
+    }
+    return [
+        job
+        for job in jobs
+        if job.fault or job.source.suffix.lower() not in images.WRITTEN or unsuffixed(job.source) not in made
+    ]
+
+
+def unsuffixed(path: Path) -> Path:
+    """Where a file lies, without the end of its name that tells its format."""
+    return real(path).with_suffix("")
 
 
 def real(path: Path) -> Path:
@@ -180,7 +214,7 @@ def decompose_jobs(inputs: Sequence[Path], out: Path | None, maps: Maps = "png")
         home = source.path.parent if out is None else (out / source.relative).parent
         targets = tuple(home / f"{source.path.stem}_{name}" for name in (*names, "panel.png"))
         jobs.append(Job(source.path, targets, source.fault))
-    return checked(apart(jobs))
+    return checked(apart(jobs, lambda job: [f"{job.source.stem}_{name}" for name in (*MAPS, "panel")]))
 
 
 def checked(jobs: Sequence[Job]) -> list[Job]:

@@ -48,3 +48,11 @@ def changes(folders: Sequence[Path]) -> Iterator[None]:
     finally:
         observer.stop()
         observer.join()
+
+
+def changed(path: Path) -> int:
+    """When a file was changed last, in ns; 0 if it is none, 1 if it may not be looked at."""
+    try:
+        return path.stat().st_mtime_ns if path.is_file() else 0
+    except PermissionError:
+        return 1
