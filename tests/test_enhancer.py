@@ -229,6 +229,17 @@ def test_bf16_is_close_and_never_fails_on_a_processor(enhancer: Enhancer, model:
     assert (rough - enhancer.enhance(dark())).abs().max() < 0.02
 
 
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "L", "LA"])
+def test_what_has_no_colour_gets_none(enhancer: Enhancer, tmp_path: Path, mode: str) -> None:
+    gray = Image.fromarray((dark()[0] * 255).byte().numpy())
+    gray.convert(mode).save(tmp_path / "gray.png")
+    picture = enhancer.enhance(tmp_path / "gray.png")
+    assert picture.mode == {"P": "RGB"}.get(mode, mode)
+    colours = np.asarray(picture.convert("RGB"), int)
+    assert np.ptp(colours, axis=2).max() == 0
+    assert colours.mean() > 2 * np.asarray(gray).mean()
+
+
 def test_parameters_are_counted(enhancer: Enhancer, net: RetinexNet) -> None:
     assert enhancer.parameters == sum(parameter.numel() for parameter in net.parameters())
 
@@ -236,6 +247,30 @@ def test_parameters_are_counted(enhancer: Enhancer, net: RetinexNet) -> None:
 def test_a_device_that_is_not_there_is_refused() -> None:
     with pytest.raises(LowlightError, match="cuda:63"):
         Enhancer("retinexnet", "cuda:63")
+    with pytest.raises(LowlightError, match="device xpu: give auto, cpu, cuda"):
+        Enhancer("retinexnet", "xpu")
+
+
+def test_a_model_may_be_given_as_a_path(tiny_model: Path) -> None:
+    assert Enhancer(tiny_model, "cpu").name == Enhancer(str(tiny_model), "cpu").name
+    assert Enhancer(Path("retinexnet"), "cpu").name == "retinexnet"
+
+
+def test_arrays_and_tensors_of_any_make(enhancer: Enhancer) -> None:
+    values = dark().numpy()
+    expected = enhancer.enhance(values.transpose(1, 2, 0))
+    big = enhancer.enhance(values.transpose(1, 2, 0).astype(">f4"))
+    np.testing.assert_array_equal(big, expected)
+    learned = enhancer.enhance(torch.tensor(values, requires_grad=True))
+    np.testing.assert_array_equal(learned.permute(1, 2, 0), expected)
+
+
+@pytest.mark.parametrize(
+    ("value", "fault"), [(255.0, "divide them by what white is"), (np.nan, "no numbers"), (np.inf, "no numbers")]
+)
+def test_floats_that_cannot_be_meant_are_refused(enhancer: Enhancer, value: float, fault: str) -> None:
+    with pytest.raises(PictureError, match=fault):
+        enhancer.enhance(np.full((20, 30, 3), value, np.float32))
 
 
 @pytest.mark.parametrize(

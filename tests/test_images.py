@@ -4,6 +4,7 @@ import io
 import os
 import struct
 import sys
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -122,6 +123,79 @@ def damaged(folder: Path) -> dict[str, Path]:
     for name, content in contents.items():
         (folder / name).write_bytes(content)
     return {name: folder / name for name in contents}
+
+
+def plain_tiff(values: np.ndarray, bits: int, photometric: int, sample_format: int, content: bytes = b"") -> bytes:
+    """A little-endian TIFF of one strip, uncompressed."""
+    content = content or values.tobytes()
+    height, width = values.shape
+    short, long = 3, 4
+    tags = [(256, short, width), (257, short, height), (258, short, bits), (259, short, 1), (262, short, photometric)]
+    tags += [(273, long, 8), (277, short, 1), (278, short, height), (279, long, len(content))]
+    tags += [(339, short, sample_format)]
+    entries = b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in tags)
+    return b"II*\0" + struct.pack("<I", 8 + len(content)) + content + struct.pack("<H", len(tags)) + entries + bytes(4)
+
+
+def test_gray_tiffs_of_every_depth_have_black_at_0_and_white_at_1(tmp_path: Path) -> None:
+    values = (np.arange(48, dtype=np.uint16) * 87).reshape(6, 8)  # 0 to 4089
+    pairs = values.reshape(-1, 2).tolist()
+    packed = b"".join(bytes([a >> 4, (a & 15) << 4 | b >> 8, b & 255]) for a, b in pairs)
+    unsigned, floats = 1, 3
+    for content, expected in (
+        (plain_tiff(values, 16, 1, unsigned), values / 65535),
+        (plain_tiff(values, 16, 0, unsigned), 1 - values / 65535),
+        (plain_tiff(values, 12, 1, unsigned, packed), values / 4095),
+        (plain_tiff(values.astype(np.float32) / 4096, 32, 1, floats), values / 4096),
+    ):
+        (tmp_path / "a.tif").write_bytes(content)
+        read = images.scaled(images.read(tmp_path / "a.tif").samples)[0].numpy()
+        np.testing.assert_allclose(read, expected, atol=1.5e-5)
+
+
+def test_tiffs_whose_white_nobody_knows_are_refused(tmp_path: Path) -> None:
+    values = np.arange(48).reshape(6, 8)
+    unsigned, signed, floats = 1, 2, 3
+    for content, fault in (
+        (plain_tiff(values.astype(np.uint32), 32, 1, unsigned), "nobody knows what white is"),
+        (plain_tiff(values.astype(np.int16), 16, 1, signed), "nobody knows what white is"),
+        (plain_tiff(values.astype(np.float32), 32, 1, floats), "floats up to 47"),
+        (plain_tiff(values.astype(np.float64), 64, 1, floats), "a TIFF of a kind that is not read here"),
+    ):
+        (tmp_path / "a.tif").write_bytes(content)
+        with pytest.raises(PictureError, match=fault):
+            images.read(tmp_path / "a.tif")
+
+
+def sixteen_bit_png(values: np.ndarray, colour: int, *more: tuple[bytes, bytes]) -> bytes:
+    """A PNG of (H, W, C) uint16 with further chunks before its pixels."""
+    height, width, _ = values.shape
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
+    header = struct.pack(">IIBBBBB", width, height, 16, colour, 0, 0, 0)
+    chunks = [(b"IHDR", header), *more, (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+        for kind, content in chunks
+    )
+
+
+def test_sixteen_bit_png_with_transparency_is_read_whole(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).integers(0, 65536, (5, 4, 3), dtype=np.uint16)
+    values[2, 1] = clear = (513, 3, 9000)
+    opaque = (values != clear).any(axis=2)
+    turn = (b"eXIf", b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x03\0\0\0\0\0\0")  # upside down
+    path = tmp_path / "a.png"
+    for content, samples, alpha in (
+        (sixteen_bit_png(values[..., :2], 4), values[..., :1], values[..., 1]),
+        (sixteen_bit_png(values[..., :2], 4, turn), values[::-1, ::-1, :1], values[::-1, ::-1, 1]),
+        (sixteen_bit_png(values, 2, (b"tRNS", struct.pack(">3H", *clear))), values, opaque * 65535),
+        (sixteen_bit_png(values[..., :1], 0, (b"tRNS", struct.pack(">H", 513))), values[..., :1], opaque * 65535),
+    ):
+        path.write_bytes(content)
+        picture = images.read(path)
+        assert picture.alpha is not None
+        np.testing.assert_array_equal(picture.samples.permute(1, 2, 0).numpy(), samples)
+        np.testing.assert_array_equal(picture.alpha[0].numpy(), alpha)
 
 
 @pytest.mark.parametrize("name", ["text.jpg", "truncated.jpg", "empty.jpg", "missing.jpg"])

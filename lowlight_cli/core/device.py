@@ -18,6 +18,9 @@ def choose(name: str) -> torch.device:
     """``auto`` is the first of CUDA, Apple's MPS and the CPU that is there; any other name must be."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    kind = name.partition(":")[0]
+    if kind not in ("cuda", "mps", "cpu"):
+        raise LowlightError(f"device {name}: give auto, cpu, cuda, cuda:N or mps")
     device = torch.device(name)
     if name == "cuda":
         device = torch.device("cuda", distributed.get_node_local_rank(fallback_rank=0))  # under torchrun one GPU each

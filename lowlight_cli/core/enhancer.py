@@ -68,7 +68,7 @@ class Enhancer:
 
     def __init__(
         self,
-        model: str = DEFAULT_MODEL,
+        model: str | Path = DEFAULT_MODEL,
         device_name: str = "auto",
         *,
         precision: Literal["auto", "fp32", "bf16"] = "auto",
@@ -81,7 +81,7 @@ class Enhancer:
             raise ValueError(f"tile {tile}: give auto, off or a number of px")
         torch.set_flush_denormal(True)
         self.device = device.choose(device_name)
-        net, self.about = checkpoints.load(model)
+        net, self.about = checkpoints.load(str(model))
         self.net = net.to(self.device).to(memory_format=torch.channels_last)
         self.name = Path(model).stem
         self.precision = precision
@@ -133,6 +133,7 @@ class Enhancer:
         ``strength`` goes from 0, the picture itself, over 1, the network's answer, to 1.5; pictures that are well
         exposed get less. ``shadows`` evens out what is left of uneven light: 0 not at all, 1 until the reflectance
         is all there is. ``denoise`` smooths the reflectance of dark places; ``protect_highlights`` spares lamps.
+        What has no colour gets none.
         Raises PictureError for a file that cannot be read and for other shapes, ValueError for values beyond these.
         """
         picture, returned = images.taken(image)
@@ -151,6 +152,7 @@ class Enhancer:
         looks = [look.suited(log_average(picture.samples)) for picture in pictures]
         results = [converted(picture.samples, dtype or picture.samples.dtype) for picture in pictures]
         todo = [number for number, look in enumerate(looks) if not look.idle]
+        grays = {number for number in todo if pictures[number].gray}
         profiles = [Profile.of(pictures[number].origin.icc) for number in todo]
         bf16 = self._rough(results[0].dtype)
         for tile in self._tiles([pictures[number].samples for number in todo], profiles, look.halo, bf16=bf16):
@@ -161,17 +163,18 @@ class Enhancer:
                 pixels = rendered(tile.low[alone], mine, looks[number])[0].clamp(0, 1)
                 if profile is not None:
                     pixels = profile.from_srgb(pixels)
-                tile.keep(luma(pixels) if len(results[number]) == 1 else pixels, results[number])
+                tile.keep(luma(pixels) if number in grays else pixels, results[number])
             yield tile.share
         return [replace(picture, samples=result) for picture, result in zip(pictures, results, strict=True)]
 
     def decomposed(self, picture: Picture, look: Look = PLAIN, *, dtype: torch.dtype) -> Steps[tuple[Tensor, ...]]:
         """Reflectance, illumination, adjusted illumination and enhanced picture: (3 or 1, H, W) of ``dtype``."""
         results = tuple(torch.empty(channels, *picture.size, dtype=dtype) for channels in (3, 1, 1, 3))
-        profile = Profile.of(picture.origin.icc)
+        profile, gray = Profile.of(picture.origin.icc), picture.gray
         for tile in self._tiles([picture.samples], [profile], look.halo, bf16=self._rough(dtype)):
             maps = cleaned(tile.maps, look)
-            for found, result in zip((*maps, rendered(tile.low, maps, look).clamp(0, 1)), results, strict=True):
+            enhanced = rendered(tile.low, maps, look).clamp(0, 1)
+            for found, result in zip((*maps, luma(enhanced) if gray else enhanced), results, strict=True):
                 tile.keep(found[0], result)
             yield tile.share
         return results

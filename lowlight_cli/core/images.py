@@ -21,7 +21,7 @@ from .errors import PictureError
 from .files import replacing
 from .metadata import Origin, exif_of, origin_of, tiff_tags
 from .picture import Picture as Picture
-from .picture import converted, from_array, from_channels, to_channels
+from .picture import check_range, converted, from_array, from_channels, to_channels
 from .picture import quantised as quantised
 from .picture import scaled as scaled
 from .picture import to_image as to_image
@@ -58,26 +58,25 @@ def read(source: Path | IO[bytes]) -> Picture:
     """Decode a picture, turned upright. Raises PictureError naming the file and the fault."""
     path = source if isinstance(source, Path) else Path("standard input")
     try:
-        if not isinstance(source, Path):
-            source = io.BytesIO(source.read())
-        if isinstance(source, Path) and not path.is_file():
+        given = source if isinstance(source, Path) else io.BytesIO(source.read())
+        if isinstance(given, Path) and not path.is_file():
             path.stat()  # raises if there is nothing
             raise PictureError("not a file that can be read")
-        if (path.stat().st_size if isinstance(source, Path) else source.getbuffer().nbytes) == 0:
+        if (path.stat().st_size if isinstance(given, Path) else given.getbuffer().nbytes) == 0:
             raise PictureError("the file is empty: copy it again")
-        if isinstance(source, Path) and path.suffix.lower() in RAW:
-            return developed(source)
+        if isinstance(given, Path) and path.suffix.lower() in RAW:
+            return developed(given)
         if WRITTEN.get(path.suffix.lower()) == "HEIF":
             know_heif()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # damaged metadata and sizes below Pillow's refusal are no reason to talk
-            return decoded(source)
+            return decoded(given)
     except PictureError as error:
         raise PictureError(f"{path}: {error}") from error
     except FileNotFoundError as error:
         raise PictureError(f"{path}: no such file or folder") from error
     except UnidentifiedImageError as error:
-        raise PictureError(f"{path}: not a picture, whatever its name says, or its beginning is damaged") from error
+        raise PictureError(f"{path}: {unknown(given)}") from error
     except Image.DecompressionBombError as error:
         raise PictureError(
             f"{path}: more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels: reduce it first"
@@ -98,6 +97,11 @@ def decoded(source: Path | io.BytesIO) -> Picture:
             raise PictureError("an animation: take its frames apart first")
         if image.format == "TIFF" and (count := pages(image)) > 1:
             raise PictureError(f"{count} pages: take them apart first")
+        if image.format == "TIFF" and image.mode == "I":
+            raise PictureError("whole numbers of which nobody knows what white is: save it with 8 or 16 bits, unsigned")
+        if sixteen.half_read(image):
+            twin.seek(0)
+            return wide_png(twin.read(), image)
         if image.mode not in ("RGB", "RGBA") or "transparency" in image.info or not sixteen.low_bytes(again):
             if getattr(image, "tag_v2", {}).get(258, ())[1:2] == (16,):
                 raise PictureError("16-bit colour of a rare layout: save it as RGB with interleaved channels")
@@ -110,6 +114,26 @@ def decoded(source: Path | io.BytesIO) -> Picture:
         for rows, part in bands(again):
             values[rows] |= part
         return from_array(values, origin)
+
+
+def unknown(source: Path | io.BytesIO) -> str:
+    """What to say of a file that Pillow does not open."""
+    with opened(source) as file:
+        tiff = file.read(4) in (b"II*\0", b"MM\0*")
+    if tiff:
+        return "a TIFF of a kind that is not read here: save it as RGB or gray of 8 or 16 bits"
+    return "not a picture, whatever its name says, or its beginning is damaged"
+
+
+def wide_png(content: bytes, image: Image.Image) -> Picture:
+    """A PNG of which Pillow, that has opened it as ``image``, loses half."""
+    values = sixteen.read_png(content, image.info.get("transparency"))
+    planes = [Image.fromarray(plane) for plane in np.moveaxis(values, 2, 0)]
+    for plane in planes:
+        plane.info["exif"] = image.info.get("exif", b"")
+        upright(plane)
+    upright(image)
+    return from_array(np.stack([array(plane) for plane in planes], axis=2), origin_of(image))
 
 
 def opened(source: Path | io.BytesIO) -> IO[bytes]:
@@ -162,11 +186,13 @@ def upright(image: Image.Image) -> None:
 def simplified(image: Image.Image, origin: Origin) -> tuple[Image.Image, Origin]:
     """A decoded picture of any mode as L, LA, I;16, RGB or RGBA."""
     if image.mode in ("I", "F"):
-        values = np.nan_to_num(np.asarray(image, dtype=np.float32))
-        whole = np.clip(values * (65535 if image.mode == "F" else 1), 0, 65535).round().astype(np.uint16)
-        return Image.fromarray(whole), origin
+        values = np.nan_to_num(np.asarray(image, dtype=np.float32), posinf=1, neginf=0)
+        if image.mode == "F":
+            check_range(values.min(), values.max())
+            values = values * 65535
+        return Image.fromarray(np.clip(values, 0, 65535).round().astype(np.uint16)), origin
     if image.mode.startswith("I;16"):
-        return image, origin
+        return levelled(image), origin
     if image.mode in ("1", "L", "LA", "La"):
         return image.convert("LA" if image.has_transparency_data else "L"), origin
     mode = "RGBA" if image.has_transparency_data else "RGB"
@@ -178,6 +204,17 @@ def simplified(image: Image.Image, origin: Origin) -> tuple[Image.Image, Origin]
         except (ImageCms.PyCMSError, OSError, ValueError):  # no usable profile: Pillow's own idea of the colours
             origin = replace(origin, icc=b"" if image.mode == "CMYK" else origin.icc, jpeg={})
     return image if image.mode == mode else image.convert(mode), origin
+
+
+def levelled(image: Image.Image) -> Image.Image:
+    """Gray of 16 bits from 0, black, to 65535, white: of TIFFs of 12 bits, or with white at 0, Pillow gives it raw."""
+    tags = getattr(image, "tag_v2", {})
+    twelve, inverse = tags.get(258) == (12,), tags.get(262) == 0
+    if not (twelve or inverse):
+        return image
+    values = array(image)
+    values = values << 4 | values >> 8 if twelve else values
+    return Image.fromarray(~values if inverse else values)
 
 
 def bands(image: Image.Image, rows: int = 256) -> Iterator[tuple[slice, np.ndarray]]:

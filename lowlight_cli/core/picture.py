@@ -1,6 +1,7 @@
 """A picture in memory, and the values of its pixels."""
 
 from dataclasses import dataclass
+from math import isfinite
 
 import numpy as np
 import torch
@@ -10,6 +11,8 @@ from torch import Tensor
 from .errors import PictureError
 from .metadata import NOTHING, Origin
 
+BRIGHTEST = 2.0
+"""Floats above this are no overshoot: they must have been stored with another white than 1."""
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 
@@ -25,6 +28,11 @@ class Picture:
     def pixels(self) -> Tensor:
         """RGB, (3, H, W) float32 in [0, 1]."""
         return scaled(self.samples).expand(3, -1, -1).contiguous()
+
+    @property
+    def gray(self) -> bool:
+        """Whether it has no colour, however it is stored: what is made of it shall have none either."""
+        return len(self.samples) == 1 or all(torch.equal(self.samples[0], other) for other in self.samples[1:])
 
     @property
     def size(self) -> tuple[int, int]:
@@ -85,6 +93,7 @@ def from_array(values: np.ndarray, origin: Origin = NOTHING) -> Picture:
     """(H, W) gray or (H, W, C) as a Picture: C = 2 is gray and alpha, 3 RGB, 4 RGBA."""
     if values.ndim == 2:
         values = values[..., None]
+    values = values.astype(values.dtype.newbyteorder("="), copy=False)
     if values.ndim != 3 or values.dtype not in (np.uint8, np.uint16, np.float16, np.float32, np.float64):
         raise PictureError(f"{values.dtype} array of shape {values.shape}: give uint8, uint16 or floats, (H, W, C)")
     return from_channels(torch.from_numpy(np.require(values, requirements=["C", "W"])).permute(2, 0, 1), origin)
@@ -92,12 +101,23 @@ def from_array(values: np.ndarray, origin: Origin = NOTHING) -> Picture:
 
 def from_channels(channels: Tensor, origin: Origin = NOTHING) -> Picture:
     """(C, H, W) as a Picture: C = 1 is gray, 2 gray and alpha, 3 RGB, 4 RGBA."""
+    channels = channels.detach()
     if channels.ndim != 3 or len(channels) not in (1, 2, 3, 4) or 0 in channels.shape:
         raise PictureError(f"{tuple(channels.shape)} is no picture: channels, height, width, with 1 to 4 channels")
     if not channels.is_floating_point() and channels.dtype not in (torch.uint8, torch.uint16):
         raise PictureError(f"{channels.dtype} is no picture: give uint8, uint16 or floats in [0, 1]")
+    if channels.is_floating_point():
+        check_range(float(channels.min()), float(channels.max()))
     colours = 1 if len(channels) < 3 else 3
     return Picture(channels[:colours], channels[colours:] if len(channels) > colours else None, origin)
+
+
+def check_range(least: float, most: float) -> None:
+    """Raise PictureError if floats between these two cannot be meant to be in [0, 1]; a little beyond is overshoot."""
+    if not (isfinite(least) and isfinite(most)):
+        raise PictureError("some values are no numbers: give finite ones, in [0, 1]")
+    if most > BRIGHTEST:
+        raise PictureError(f"floats up to {most:g}: they should be in [0, 1], so divide them by what white is")
 
 
 def to_channels(picture: Picture) -> Tensor:

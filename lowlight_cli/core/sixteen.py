@@ -1,4 +1,4 @@
-"""Colour pictures of 16 bits a channel, PNG and TIFF, which Pillow reads and writes with 8.
+"""Pictures of 16 bits a channel, PNG and TIFF, which Pillow reads and writes with 8.
 
 The TIFF writer serves 8 bit and floats as well: Pillow's drops the camera's EXIF from compressed files.
 """
@@ -10,7 +10,7 @@ from itertools import accumulate
 from typing import IO, Any
 
 import numpy as np
-from PIL import ImageFile, TiffImagePlugin, TiffTags
+from PIL import Image, ImageFile, PngImagePlugin, TiffImagePlugin, TiffTags
 
 OPPOSITE = {"B": "L", "L": "B", "N": "B" if struct.pack("=H", 1) == b"\x01\x00" else "L"}
 ROWS = 64
@@ -32,6 +32,26 @@ def low_bytes(image: ImageFile.ImageFile) -> bool:
         turned.append(part._replace(args=(opposite, *rest) if isinstance(part.args, tuple) else opposite))
     image.tile = turned
     return bool(turned)
+
+
+def half_read(image: Image.Image) -> bool:
+    """Whether this opened, not yet loaded picture is a PNG of 16 bits of which Pillow loses half: gray with alpha, or
+    with one colour that is transparent."""
+    raw = image.tile[0].args if isinstance(image, PngImagePlugin.PngImageFile) and image.tile else ""
+    return str(raw).endswith(";16B") and (str(raw).startswith("LA") or "transparency" in image.info)
+
+
+def read_png(content: bytes, transparent: int | tuple[int, ...] | None) -> np.ndarray:
+    """A PNG of 16 bits as (H, W, C) uint16, with an alpha of 0 where it has the ``transparent`` colour."""
+    import torch
+    from torchvision.io import ImageReadMode, decode_png  # type: ignore[import-untyped]
+
+    data = torch.frombuffer(bytearray(content), dtype=torch.uint8)
+    values = decode_png(data, ImageReadMode.UNCHANGED).permute(1, 2, 0).numpy()
+    if transparent is None:
+        return values
+    alpha = (values != np.array(transparent)).any(axis=2, keepdims=True)
+    return np.concatenate([values, alpha.astype(np.uint16) * 65535], axis=2)
 
 
 def bands(values: np.ndarray) -> Iterator[np.ndarray]:
