@@ -1,6 +1,7 @@
 """The ``lowlight`` command: registers the subcommands and turns known failures into one line and an exit code."""
 
 import os
+import signal
 import sys
 from itertools import pairwise
 from typing import Annotated
@@ -47,6 +48,10 @@ def main(arguments: list[str] | None = None) -> None:
     os.environ.setdefault(
         "THP_MEM_ALLOC_ENABLE", "1"
     )  # torch: fresh memory in large pages, a fifth of the time on a CPU
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # closed by whoever started this; no file shall be mistaken for it
+            setattr(sys, name, open(os.devnull, mode))  # noqa: PTH123, SIM115
+    before_end = signal.signal(signal.SIGTERM, signal.default_int_handler)  # what Ctrl-C leaves whole, it does as well
     try:
         for before, argument in pairwise(["", *(sys.argv[1:] if arguments is None else arguments)]):
             if argument == "" and before != "--suffix":
@@ -64,3 +69,5 @@ def main(arguments: list[str] | None = None) -> None:
     except KeyboardInterrupt:
         console.note("stopped")
         sys.exit(130)
+    finally:
+        signal.signal(signal.SIGTERM, before_end)

@@ -1,21 +1,24 @@
 """The command line as a whole: help, version, exit codes, and one line for every failure."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 import torch
 import typer
 
+from lowlight_cli import __main__ as loader
 from lowlight_cli import __version__
 from lowlight_cli.app import app
-from lowlight_cli.core import checkpoints, datasets
+from lowlight_cli.core import checkpoints, datasets, images
 from lowlight_cli.settings import TrainSettings
 
 Run = Callable[..., tuple[int, str, str]]
@@ -124,7 +127,8 @@ def test_a_run_goes_on_when_the_command_is_repeated(
     assert "seed 0, not 5" in one_line(lowlight(*command, "--seed", 5)[2])
 
 
-def test_ctrl_c_saves_and_says_how_to_go_on(pair_folder: Path, tmp_path: Path, lowlight: Run) -> None:
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])  # the second is what machines that end send
+def test_ctrl_c_saves_and_says_how_to_go_on(pair_folder: Path, tmp_path: Path, name: str) -> None:
     run = tmp_path / "run"
     command = [sys.executable, "-m", "lowlight_cli", "train", "--dataset", str(pair_folder), "--run-dir", str(run)]
     command += ["--epochs", "100000", "--patch", "16", "--batch", "4", "--validation", "0", "--stage", "decom"]
@@ -132,7 +136,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(pair_folder: Path, tmp_path: Path, l
     journal = run / "events.jsonl"
     while process.poll() is None and not (journal.exists() and '"step"' in journal.read_text()):
         time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.Signals[name])
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert f"lowlight train --resume {run}" in err
@@ -157,6 +161,48 @@ def test_ctrl_c_before_the_first_step_promises_nothing(
     assert code == 130
     assert err == "stopped before anything was learned: the same command begins anew\n"
     assert not run.exists()
+
+
+def test_ctrl_c_while_it_loads_is_one_word(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    class Loading(ModuleType):
+        def __getattr__(self, name: str) -> Any:
+            raise KeyboardInterrupt
+
+    monkeypatch.setitem(sys.modules, "lowlight_cli.app", Loading("app"))
+    with pytest.raises(SystemExit) as left:
+        loader.main()
+    assert (left.value.code, capsys.readouterr().err) == (130, "stopped\n")
+
+
+def test_what_is_being_written_when_it_is_ended_is_finished_or_gone(
+    lowlight: Run, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        images.write(tmp_path / "in" / f"{number}.png", images.Picture(torch.rand(3, 20, 30)))
+    encode = images.encode
+
+    def ended(*arguments: Any) -> None:
+        monkeypatch.setattr(images, "encode", encode)
+        os.kill(os.getpid(), signal.SIGTERM)
+        encode(*arguments)
+
+    monkeypatch.setattr(images, "encode", ended)
+    code, _, err = lowlight("enhance", tmp_path / "in", "--out", tmp_path / "out", "--model", tiny_model)
+    assert code == 130 and "stopped" in err
+    assert not [path for path in (tmp_path / "out").iterdir() if path.name.startswith(".")]
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+def test_closed_streams_are_no_traceback() -> None:
+    command = f"{sys.executable} -m lowlight_cli --version >&- <&-"
+    done = subprocess.run(["sh", "-c", command], stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("command", ["enhance", "decompose"])
+def test_an_empty_argument_is_not_this_folder(lowlight: Run, command: str) -> None:
+    code, _, err = lowlight(command, "")
+    assert code == 2 and "is a variable not set?" in one_line(err)
 
 
 def test_resume_wants_a_run(lowlight: Run, tmp_path: Path) -> None:

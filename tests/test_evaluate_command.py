@@ -98,6 +98,43 @@ def test_an_ensemble_is_said_and_counted(
     assert found[1]["mean"]["psnr"] != found[0]["mean"]["psnr"]
 
 
+def test_without_truth_a_damaged_picture_is_left_out_and_said(
+    lowlight: Lowlight, pair_folder: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    folder, report = pair_folder / "low", tmp_path / "figures.json"
+    command = ["evaluate", "--dataset", folder, "--model", tiny_model, "--json", report]
+    assert lowlight(*command)[0] == 0
+    whole = json.loads(report.read_text())["models"][0]["images"]
+    (folder / "3.png").write_bytes(b"no picture")
+    code, _, err = lowlight(*command)
+    assert code == 1
+    assert "3.png: not a picture" in err and "1 of 8 pictures left out" in err
+    rows = json.loads(report.read_text())["models"][0]["images"]
+    assert [row["brightness"] for row in rows] == [row["brightness"] for row in whole if row["name"] != "3"]
+    for path in folder.glob("*.png"):
+        path.write_bytes(b"no picture")
+    assert "no picture in it can be read" in one_line(lowlight(*command)[2])
+
+
+def test_what_an_evaluation_saved_is_not_evaluated(
+    lowlight: Lowlight, pair_folder: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    folder, report = pair_folder / "low", tmp_path / "figures.json"
+    command = ["evaluate", "--dataset", folder, "--model", tiny_model, "--json", report, "--save", folder / "bright"]
+    for more in ([], ["--overwrite"]):
+        assert lowlight(*command, *more)[0] == 0
+        assert len(json.loads(report.read_text())["models"][0]["images"]) == 8
+
+
+def test_two_reports_cannot_go_into_one_file(
+    lowlight: Lowlight, pair_folder: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    figures = tmp_path / "figures"
+    command = ["evaluate", "--dataset", pair_folder, "--model", tiny_model, "--json", figures, "--csv", figures]
+    assert "two reports cannot go into one file" in one_line(lowlight(*command)[2])
+    assert not figures.exists()
+
+
 def test_a_missing_data_set_is_one_line_with_the_remedy(lowlight: Lowlight, tiny_model: Path, tmp_path: Path) -> None:
     code, out, err = lowlight("evaluate", "--dataset", "lol", "--data", tmp_path, "--model", tiny_model)
     assert (code, out) == (1, "")

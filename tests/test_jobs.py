@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from lowlight_cli.core import datasets, images, jobs
+from lowlight_cli.core import datasets, images, jobs, watch
 from lowlight_cli.core.errors import DatasetError, PictureError
 
 
@@ -65,6 +65,11 @@ def test_results_inside_the_searched_folder_are_not_enhanced_again(photos: Path)
     (photos / "out").mkdir()
     Image.new("RGB", (8, 8)).save(photos / "out" / "a.jpg")
     assert len(jobs.enhance_jobs([photos], photos / "out")) == 3
+
+
+def test_results_may_go_above_the_searched_folder(photos: Path) -> None:
+    (job,) = jobs.enhance_jobs([photos / "trip"], photos)
+    assert job.targets == (photos / "c.webp",) and not job.fault
 
 
 def test_a_picture_named_twice_is_done_once(photos: Path) -> None:
@@ -191,3 +196,32 @@ def test_a_named_file_of_another_format_than_asked_for(photos: Path) -> None:
     with pytest.raises(PictureError, match="leave one of them out"):
         jobs.enhance_jobs([photos / "a.jpg"], photos.parent / "x.png", kind="jpg")
     assert jobs.enhance_jobs([photos / "a.jpg"], photos.parent / "x.jpeg", kind="jpg")[0].targets[0].name == "x.jpeg"
+
+
+def test_sixteen_bits_need_a_format_that_holds_them(photos: Path) -> None:
+    faults = {job.source.name: job.fault for job in jobs.enhance_jobs([photos], photos.parent / "out", wide=True)}
+    assert faults["b.PNG"] == ""
+    assert "JPEG holds 8 bits a channel: add --format png" in faults["a.jpg"]
+    assert not any(job.fault for job in jobs.enhance_jobs([photos], photos.parent / "out", kind="tif", wide=True))
+
+
+def test_what_is_no_file_is_not_written_over(photos: Path) -> None:
+    (photos.parent / "out" / "a.jpg").mkdir(parents=True)
+    found = jobs.enhance_jobs([photos], photos.parent / "out")
+    assert ["is no file" in job.fault for job in found] == [True, False, False]
+    for plan in (jobs.enhance_jobs, jobs.decompose_jobs):
+        with pytest.raises(PictureError, match=r"notes\.txt: this is no folder"):
+            plan([photos], photos / "notes.txt")
+
+
+def test_a_file_that_comes_is_dated_and_one_that_nobody_may_see_is_tried_once(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert watch.changed(photos / "a.jpg") == (photos / "a.jpg").stat().st_mtime_ns
+    assert watch.changed(photos / "gone.jpg") == watch.changed(photos) == 0
+
+    def closed(path: Path, **_: Any) -> os.stat_result:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "stat", closed)
+    assert watch.changed(photos / "a.jpg") == 1

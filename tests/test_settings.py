@@ -123,3 +123,27 @@ def test_variables_have_the_names_of_options(monkeypatch: pytest.MonkeyPatch, tm
     assert EvaluateSettings.load().json_file == Path("f.json")
     with pytest.raises(ConfigError, match=r"LOWLIGHT_JSON, json_lines f\.json"):
         EnhanceSettings.load()
+
+
+def test_what_is_empty_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOWLIGHT_OUT", "")
+    with pytest.raises(ConfigError, match="LOWLIGHT_OUT, out: empty"):
+        EnhanceSettings.load()
+    monkeypatch.delenv("LOWLIGHT_OUT")
+    with pytest.raises(ConfigError, match=r"recipe\.toml: init: empty"):
+        TrainSettings.load(recipe(tmp_path, 'init = ""'))
+    assert EnhanceSettings.load(suffix="").suffix == ""
+
+
+def test_a_byte_order_mark_is_no_fault(tmp_path: Path) -> None:
+    assert TrainSettings.load(recipe(tmp_path, "\ufeffepochs = 3")).epochs == 3
+
+
+def test_a_misspelt_weight_is_told_from_the_table_that_holds_it(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"weights\.mutul: no such setting: did you mean weights\.mutual\?"):
+        TrainSettings.load(recipe(tmp_path, "weights.mutul = 1"))
+
+
+def test_no_number_is_said_to_be_none() -> None:
+    with pytest.raises(ConfigError, match="strength nan: give a number"):
+        EnhanceSettings.load(strength=float("nan"))

@@ -80,7 +80,12 @@ def planned(settings: EnhanceSettings) -> "list[Job]":
 
     return own_share(
         jobs.enhance_jobs(
-            settings.inputs, settings.out, suffix=settings.suffix, kind=settings.format, compare=settings.compare
+            settings.inputs,
+            settings.out,
+            suffix=settings.suffix,
+            kind=settings.format,
+            compare=settings.compare,
+            wide=settings.depth == "16",
         ),
         settings,
     )
@@ -128,6 +133,8 @@ def piped(settings: EnhanceSettings, look: "Look", encoding: "Encoding") -> None
     wanted = Path(f"x.{settings.format}") if settings.format else out
     same = picture.origin.kind if picture.origin.kind in images.WRITTEN.values() else "PNG"
     kind = same if wanted == PIPE else images.kind_of(wanted)
+    if settings.depth == "16" and jobs.too_narrow(kind):
+        raise ConfigError(jobs.too_narrow(kind))
     dtype = encoding.dtype(kind, picture.samples.dtype)
     (result,) = finish(started(settings).enhanced([picture], look, dtype=dtype))
     if out == PIPE:

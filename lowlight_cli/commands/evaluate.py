@@ -62,9 +62,11 @@ def evaluate(
                 case evaluation.Finished(found, gallery):
                     pass
     tables.show(found)
+    for reason in found.left_out:
+        console.error(reason)
     if settings.save is not None:
         console.note(f"written: {settings.save}")
-    well = True
+    well = not found.left_out
     for path in outputs.write(settings, found, gallery):
         if isinstance(path, Path):
             console.note(f"written: {path}")

@@ -132,7 +132,7 @@ def train(
 
 @contextmanager
 def interruptible() -> Iterator[list[bool]]:
-    """Within, a first Ctrl-C fills the list that is yielded; a second one interrupts at once."""
+    """Within, a first Ctrl-C or SIGTERM fills the list that is yielded; a second one interrupts at once."""
     seen: list[bool] = []
 
     def note(*_: object) -> None:
@@ -140,8 +140,9 @@ def interruptible() -> Iterator[list[bool]]:
             raise KeyboardInterrupt
         seen.append(True)
 
-    before = signal.signal(signal.SIGINT, note)
+    before = {name: signal.signal(name, note) for name in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield seen
     finally:
-        signal.signal(signal.SIGINT, before)
+        for name, handler in before.items():
+            signal.signal(name, handler)

@@ -110,9 +110,9 @@ def photographs(place: Path, seed: int, copies: int = 1) -> list[Photo]:
     return photos
 
 
-def pictures(place: Path) -> list[Path]:
-    """Every picture below a folder, all of which must be readable; or the file itself."""
-    found = list(jobs.pictures(place, None))
+def pictures(place: Path, apart: Path | None = None) -> list[Path]:
+    """Every picture below a folder, all of which must be readable, save for those in ``apart``; or the file itself."""
+    found = list(jobs.pictures(place, apart))
     if not found:
         raise DatasetError(f"{place}: no pictures in this folder (looked for {images.FORMATS})")
     closed = next(filter(Path.is_dir, found), None)
@@ -161,6 +161,8 @@ def sides(place: Path) -> dict[str, dict[str, Path]]:
     """The pictures of ``place/low`` and of ``place/high``, by stem."""
     found: dict[str, dict[str, Path]] = {}
     for side in ("low", "high"):
+        if not place.is_dir():
+            raise DatasetError(f"{place}: no such data set or folder: use lol, synthetic, samples or a folder of pairs")
         if not (place / side).is_dir():
             raise DatasetError(f"{place}: no folder {side}/ in it: a data set has its pictures in low/ and high/")
         found[side] = {}

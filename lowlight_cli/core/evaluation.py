@@ -25,7 +25,7 @@ from . import datasets, images, metrics, outputs, tiling
 from .baselines import BASELINES
 from .device import choose
 from .enhancer import Enhancer
-from .errors import LowlightError
+from .errors import DatasetError, LowlightError, PictureError
 from .gallery import Gallery
 from .lpips import Lpips
 from .lpips import load as load_lpips
@@ -34,7 +34,7 @@ from .niqe import OWN_FIT, Pristine, niqe
 from .niqe import load as load_pristine
 from .picture import luma
 from .results import TONES, Report, Result, Row
-from .testset import Pixels, Sample, decode, held_out_scenes, samples
+from .testset import Pixels, Sample, decode_or_fault, held_out_scenes, samples
 
 BATCH = 8
 """Pictures decoded at once."""
@@ -156,13 +156,15 @@ def machine(device_name: str) -> dict[str, Any]:
 @torch.inference_mode()
 def measure(
     found: Sequence[Sample], by: Sequence[System], pristine: Pristine, lpips: Lpips | None, device_name: str
-) -> Iterator[Measured]:
+) -> Iterator[Measured | PictureError]:
     """Every system on every picture, batch by batch; after the systems of a batch, its references: the input where
-    there is no truth, and the truth."""
+    there is no truth, and the truth. Of a picture without truth that cannot be read, what is wrong with it."""
     place = metric_device(device_name)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for start in range(0, len(found), BATCH):
-            decoded = list(pool.map(decode, found[start : start + BATCH]))
+            read = list(pool.map(decode_or_fault, found[start : start + BATCH]))
+            yield from (fault for fault in read if isinstance(fault, PictureError))
+            decoded = [pixels for pixels in read if isinstance(pixels, Pixels)]
             for _, group in groupby(decoded, key=lambda pixels: (pixels.low.shape, pixels.high is None)):
                 alike = list(group)
                 at_once = max(PIXELS // alike[0].low[0].numel(), 1)
@@ -254,7 +256,7 @@ def run(settings: EvaluateSettings) -> Iterator[Progress | Finished]:
     if settings.ensemble:
         notes.append("models with --ensemble")
     place = datasets.folder(settings.dataset, settings.data, "test" if settings.protocol == "official" else "train")
-    found = samples(place)
+    found = samples(place, settings.save)
     outputs.check(settings, {path.resolve() for sample in found for path in sample[1:] if path is not None})
     if settings.protocol == "scenes":
         total, scenes = len(found), []
@@ -273,9 +275,12 @@ def run(settings: EvaluateSettings) -> Iterator[Progress | Finished]:
             notes.append(str(error))
     pristine = load_pristine(settings.niqe or OWN_FIT)
     results: dict[str, Result] = {}
-    gallery = Gallery()
+    gallery, left_out = Gallery(), []
     total = len(found) * len({"input" if found[0].high is None else "truth", *(system.name for system in by)})
     for done, now in enumerate(measure(found, by, pristine, lpips, settings.device), 1):
+        if isinstance(now, PictureError):
+            left_out.append(str(now))
+            continue
         if now.system.name not in results:
             results[now.system.name] = result(now.system, now.pixels)
         results[now.system.name].rows.append(now.row)
@@ -286,16 +291,20 @@ def run(settings: EvaluateSettings) -> Iterator[Progress | Finished]:
         if settings.save and now.system.kind != "reference":
             outputs.save(settings.save, now.system.name, now.row.name, now.enhanced)
         yield Progress(done, total, now.system.name)
+    if not results:
+        raise DatasetError(f"{place}: no picture in it can be read: {left_out[0]}")
+    notes += [f"{len(left_out)} of {len(found)} pictures left out, which cannot be read"] if left_out else []
     report = Report(
         dataset=settings.dataset,
         split=split_name(settings),
         protocol=settings.protocol,
-        pictures=len(found),
+        pictures=len(found) - len(left_out),
         paired=found[0].high is not None,
         machine=machine(settings.device),
         niqe_model=pristine.name,
         results=sorted(results.values(), key=lambda found: found.kind == "reference"),
         notes=notes,
+        left_out=left_out,
     )
     yield Finished(report, gallery)
 

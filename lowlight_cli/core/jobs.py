@@ -69,7 +69,7 @@ def pictures(given: Path, out: Path | None) -> Iterator[Path]:
     if not is_folder(given):
         yield given
         return
-    apart = None if out is None or real(out) == real(given) else real(out)
+    apart = None if out is None or real(given).is_relative_to(real(out)) else real(out)
     closed: list[Path] = []
     files: list[Path] = []
     searched: set[Path] = set()
@@ -117,11 +117,13 @@ def enhance_jobs(
     suffix: str | None = None,
     kind: str | None = None,
     compare: bool = False,
+    wide: bool = False,
 ) -> list[Job]:
     """One job a picture. ``out`` is a file if it has a picture's suffix, else a folder.
 
     Without ``out``, results go beside the input, named with ``suffix``, ``_bright`` if None. ``kind`` is the suffix of
-    another format. ``compare`` adds a picture of before and after, ``NAME_compare.jpg``.
+    another format. ``compare`` adds a picture of before and after, ``NAME_compare.jpg``. ``wide`` results must hold 16
+    bits a channel.
     """
     single = len(inputs) == 1 and not is_folder(inputs[0])
     one_file = (
@@ -131,6 +133,8 @@ def enhance_jobs(
         check_kind(out, kind)
         if not single:
             raise PictureError(f"{out}: several pictures cannot go into one file: give --out a folder")
+    else:
+        check_folder(out)
     jobs = []
     for source in sources(inputs, out):
         if source.fault:
@@ -142,10 +146,17 @@ def enhance_jobs(
             target = place(source, out, "_bright" if suffix is None and out is None else suffix or "")
             target = target.with_suffix(f".{kind}" if kind else written_as(target.suffix))
         more = (target.with_name(f"{target.stem}_compare.jpg"),) if compare else ()
-        jobs.append(Job(source.path, (target, *more)))
+        fault = f"{target}: {too_narrow(images.kind_of(target))}" if wide and too_narrow(images.kind_of(target)) else ""
+        jobs.append(Job(source.path, (target, *more), fault))
     if suffix or (suffix is None and out is None):
         jobs = apart(jobs, lambda job: [job.targets[0].stem, f"{job.targets[0].stem}_compare"])
     return checked(jobs)
+
+
+def check_folder(out: Path | None) -> None:
+    """Raise PictureError if results are to go into what is there and no folder."""
+    if out is not None and exists(out) and not is_folder(out):
+        raise PictureError(f"{out}: this is no folder: choose another --out")
 
 
 def check_kind(out: Path, kind: str | None) -> None:
@@ -153,6 +164,13 @@ def check_kind(out: Path, kind: str | None) -> None:
     own = images.kind_of(out)
     if kind and own != images.WRITTEN[f".{kind}"]:
         raise PictureError(f"{out}: --format {kind} is another format than its name says: leave one of them out")
+
+
+def too_narrow(kind: str) -> str:
+    """Why a format cannot hold 16 bits a channel; nothing if it can."""
+    return (
+        "" if kind in images.SIXTEEN_BIT else f"{kind} holds 8 bits a channel: add --format png, or leave out --depth"
+    )
 
 
 def apart(jobs: Sequence[Job], names: Callable[[Job], Sequence[str]]) -> list[Job]:
@@ -208,6 +226,7 @@ def decompose_jobs(inputs: Sequence[Path], out: Path | None, maps: Maps = "png")
     ``out`` or beside the input."""
     if out is not None and out.suffix.lower() in images.WRITTEN and not out.is_dir():
         raise PictureError(f"{out}: the maps of a picture cannot go into one file: give --out a folder")
+    check_folder(out)
     names = ["maps.npz"] if maps == "npz" else [f"{name}.{'tif' if maps == 'tiff' else 'png'}" for name in MAPS]
     jobs = []
     for source in sources(inputs, out):
@@ -227,6 +246,8 @@ def checked(jobs: Sequence[Job]) -> list[Job]:
             path = real(target)
             if path in inputs:
                 job = replace(job, fault=f"{target}: the output would replace an input: choose another --out")
+            elif exists(target) and not is_file(target):
+                job = replace(job, fault=f"{target}: there is something there that is no file: choose another --out")
             elif owner.setdefault(path, job.source) != job.source:
                 job = replace(job, fault=f"{target}: wanted by both {owner[path]} and {job.source}: rename one")
         result.append(job)

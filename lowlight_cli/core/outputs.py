@@ -20,6 +20,10 @@ from .summary import as_markdown
 def check(settings: EvaluateSettings, inputs: set[Path]) -> None:
     """Refuse, before anything is computed, outputs that would replace a picture or mix with earlier ones."""
     files = (settings.json_file, settings.csv, settings.markdown, settings.sheet, settings.report)
+    named = [path.resolve() for path in files if path is not None]
+    twice = next((path for path in named if named.count(path) > 1), None)
+    if twice is not None:
+        raise LowlightError(f"{twice}: two reports cannot go into one file: choose another name for one")
     for path in files:
         if path is not None and (path.resolve() in inputs or path.is_dir()):
             raise LowlightError(f"{path}: this is {'a folder' if path.is_dir() else 'an input'}: choose another name")

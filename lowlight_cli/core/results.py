@@ -143,6 +143,7 @@ class Report:
     niqe_model: str
     results: list[Result]
     notes: list[str]
+    left_out: list[str] = field(default_factory=list)  # why, of each picture that could not be read
 
     @property
     def title(self) -> str:

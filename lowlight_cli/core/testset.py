@@ -8,7 +8,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from . import datasets, images, metrics
-from .errors import DatasetError
+from .errors import DatasetError, PictureError
 
 MAPS = ("reflectance", "illumination")
 
@@ -32,15 +32,16 @@ class Pixels(NamedTuple):
     maps: dict[str, Tensor]
 
 
-def samples(place: Path) -> list[Sample]:
+def samples(place: Path, apart: Path | None = None) -> list[Sample]:
     """The pairs of ``place/low`` and ``place/high``, with their true maps where ``place/truth`` holds them, as
-    ``NAME_reflectance.png`` and ``NAME_illumination.png``; or else every picture of a folder, without truth."""
+    ``NAME_reflectance.png`` and ``NAME_illumination.png``; or else every picture of a folder, without truth, save for
+    what lies in ``apart``."""
     if (place / "low").is_dir() or (place / "high").is_dir():
         known = {path.stem: path for path in (place / "truth").glob("*.png")}
         return [Sample(*pair, *(known.get(f"{pair.name}_{name}") for name in MAPS)) for pair in datasets.pairs(place)]
     if not place.exists():
         raise DatasetError(f"{place}: no such data set or folder: use lol, samples, synthetic or a folder of pictures")
-    found = datasets.pictures(place)
+    found = datasets.pictures(place, apart)
     names = [(path.relative_to(place) if place.is_dir() else Path(path.name)).as_posix() for path in found]
     stems = [name.rpartition(".")[0] for name in names]
     count = Counter((*stems, *names))
@@ -69,6 +70,16 @@ def paired(sample: Sample) -> tuple[Path, Path]:
     if sample.high is None:
         raise DatasetError(f"{sample.low}: scenes are held out of pairs only: give a folder with low/ and high/")
     return sample.low, sample.high
+
+
+def decode_or_fault(sample: Sample) -> Pixels | PictureError:
+    """The pictures of a sample, or what is wrong with one that has no truth: a benchmark is whole or none."""
+    try:
+        return decode(sample)
+    except PictureError as error:
+        if sample.high is not None:
+            raise
+        return error
 
 
 def decode(sample: Sample) -> Pixels:
