@@ -276,6 +276,13 @@ def test_no_file_outside_is_served(client: Client, path: str) -> None:
     sentence(response)
 
 
+def test_fields_are_given_once_and_in_the_form(client: Client) -> None:
+    assert "strength: given more than once" in sentence(post(client, encoded(dark()), strength=["1", "0"]))
+    response = post(client, encoded(dark()), path="/api/enhance?strength=0")
+    assert response.status_code == 400 and "strength in the address" in sentence(response)
+    assert post(client, encoded(dark()), format="jpeg").mimetype == "image/jpeg"
+
+
 FIELDS = {
     "unknown field": ({"strenght": "1"}, "strenght: no such field: there are model, denoise, strength, protect_high"),
     "not a number": ({"strength": "much"}, "strength: give 0 to 1.5"),

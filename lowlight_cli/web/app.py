@@ -12,7 +12,7 @@ from typing import IO, Annotated, Literal, TypeVar
 import torch
 from flask import Flask, Response, abort, jsonify, render_template, request, send_file
 from PIL import Image
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 from torch import Tensor
 from werkzeug.datastructures import FileStorage
@@ -28,7 +28,7 @@ from ..core.look import Look
 from ..core.metadata import Origin
 from ..core.panel import panel
 from ..core.picture import Picture, brightness, converted, log_average, to_image
-from ..settings import DEFAULT_MODEL, Denoise, ServeSettings
+from ..settings import DEFAULT_MODEL, Denoise, ServeSettings, usual_suffix
 from . import uploads
 from .desk import Desk, FullError, GoneError, TooLongError, Turn
 from .parts import MULTIPART, multipart
@@ -69,7 +69,9 @@ class EnhanceForm(DecomposeForm):
     strength: Annotated[float, Field(ge=0, le=1.5, description="0 to 1.5")] = 1.0
     protect_highlights: Annotated[bool, Field(description="true or false")] = False
     shadows: Annotated[float, Field(ge=0, le=1, description="0 to 1")] = 0.0
-    format: Literal["jpg", "png", "webp", "tif", "bmp", "avif", "jp2"] | None = None
+    format: Annotated[
+        Literal["jpg", "png", "webp", "tif", "bmp", "avif", "jp2"] | None, BeforeValidator(usual_suffix)
+    ] = None
 
 
 Form = TypeVar("Form", bound=DecomposeForm)
@@ -145,6 +147,11 @@ def create_app(settings: ServeSettings) -> Flask:
         """The fields, the picture and the model of a request, or an answer that says what is wrong with them."""
         desk.refuse_if_full()
         upload = uploads.found(request)
+        if request.args:
+            abort(400, f"{uploads.short(next(iter(request.args)))} in the address: send it as a field of the form")
+        twice = [name for name, values in request.form.lists() if len(values) > 1]
+        if twice:
+            abort(400, f"field {uploads.short(twice[0])}: given more than once")
         try:
             form = kind.model_validate(request.form.to_dict())
         except ValidationError as error:
