@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -87,7 +87,7 @@ class Counter:
         self._progress.update(self._task, completed=done, total=total, description=what)
 
 
-def follow(doing: str, count: int, events: "Iterator[batch.Event]", report: "Report | None" = None) -> bool:
+def follow(doing: str, count: int, events: "Generator[batch.Event]", report: "Report | None" = None) -> bool:
     """Show ``count`` jobs as they go, a line for each failure, then a summary. Says whether all went well."""
     from .core.batch import Advance
 
@@ -109,7 +109,8 @@ def follow(doing: str, count: int, events: "Iterator[batch.Event]", report: "Rep
                     error(event.reason)
                 else:
                     places.update(event.job.targets)
-        except KeyboardInterrupt:  # what was being written has been finished by now
+        except KeyboardInterrupt:
+            events.close()  # finishes what is being written
             stopped = "stopped: "
             raise
         finally:

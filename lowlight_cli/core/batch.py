@@ -7,7 +7,7 @@ way is bounded in pixels, so that a folder of huge photographs takes hardly more
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,7 +72,7 @@ Compute = Callable[[Sequence[Job], Sequence[Picture]], Steps[list[Computed]]]
 
 def enhance(
     enhancer: Enhancer, jobs: Iterable[Job], look: Look = PLAIN, encoding: Encoding = USUAL, *, overwrite: bool = False
-) -> Iterator[Event]:
+) -> Generator[Event]:
     """Enhance the picture of each job into its first target; into a second one, before and after side by side."""
 
     def compute(jobs: Sequence[Job], pictures: Sequence[Picture]) -> Steps[list[Computed]]:
@@ -106,7 +106,7 @@ def decompose(
     *,
     dtype: torch.dtype = torch.uint8,
     overwrite: bool = False,
-) -> Iterator[Event]:
+) -> Generator[Event]:
     """Write the maps of the picture of each job in ``dtype``, and a panel of them as last target."""
 
     def compute(jobs: Sequence[Job], pictures: Sequence[Picture]) -> Steps[list[Computed]]:
@@ -158,7 +158,7 @@ def write_maps(path: Path, maps: dict[str, Tensor]) -> None:
                 images.encode(file, Picture(next(iter(maps.values()))), "PNG")
 
 
-def flow(jobs: Iterable[Job], compute: Compute, *, overwrite: bool, together: int = 1) -> Iterator[Event]:
+def flow(jobs: Iterable[Job], compute: Compute, *, overwrite: bool, together: int = 1) -> Generator[Event]:
     """Do the jobs and say how it goes. Whoever stops listening ends the work; files being written are finished.
 
     Up to ``together`` pictures of one size and type are computed at once if they have been read by then.
