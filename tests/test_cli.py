@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -189,6 +190,9 @@ def test_what_is_being_written_when_it_is_ended_is_finished_or_gone(
     monkeypatch.setattr(images, "encode", ended)
     code, _, err = lowlight("enhance", tmp_path / "in", "--out", tmp_path / "out", "--model", tiny_model)
     assert code == 130 and "stopped" in err
+    for thread in threading.enumerate():  # as the end of the process waits for them
+        if thread is not threading.main_thread() and not thread.daemon:
+            thread.join(10)
     assert not [path for path in (tmp_path / "out").iterdir() if path.name.startswith(".")]
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
