@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from . import __version__, console
-from .commands import decompose, download, enhance, evaluate, serve, synthesise, train
+from .commands import decompose, download, endings, enhance, evaluate, serve, synthesise, train
 from .core.errors import LowlightError
 from .settings import ConfigError
 
@@ -51,10 +51,10 @@ def main(arguments: list[str] | None = None) -> None:
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:  # closed by whoever started this; no file shall be mistaken for it
             setattr(sys, name, open(os.devnull, mode))  # noqa: PTH123, SIM115
-    before_end = signal.signal(signal.SIGTERM, signal.default_int_handler)  # what Ctrl-C leaves whole, it does as well
+    before = {number: signal.signal(number, signal.default_int_handler) for number in endings()}
     try:
-        for before, argument in pairwise(["", *(sys.argv[1:] if arguments is None else arguments)]):
-            if argument == "" and before != "--suffix":
+        for option, argument in pairwise(["", *(sys.argv[1:] if arguments is None else arguments)]):
+            if argument == "" and option != "--suffix":
                 raise ConfigError("an empty argument, which would be this folder: is a variable not set?")
         app(arguments)
     except LowlightError as error:
@@ -70,4 +70,5 @@ def main(arguments: list[str] | None = None) -> None:
         console.note("stopped")
         sys.exit(130)
     finally:
-        signal.signal(signal.SIGTERM, before_end)
+        for number, handler in before.items():
+            signal.signal(number, handler)

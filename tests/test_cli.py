@@ -128,7 +128,7 @@ def test_a_run_goes_on_when_the_command_is_repeated(
     assert "seed 0, not 5" in one_line(lowlight(*command, "--seed", 5)[2])
 
 
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])  # the second is what machines that end send
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])  # Ctrl-C, a machine that ends, a terminal that closes
 def test_ctrl_c_saves_and_says_how_to_go_on(pair_folder: Path, tmp_path: Path, name: str) -> None:
     run = tmp_path / "run"
     command = [sys.executable, "-m", "lowlight_cli", "train", "--dataset", str(pair_folder), "--run-dir", str(run)]
@@ -248,6 +248,10 @@ def test_resume_goes_on_from_any_folder(
     assert code == 0 and "at its end already" in err
     monkeypatch.chdir(tmp_path)
     assert lowlight("train", *paths, *small)[0] == 0, "and the same command goes on as well"
+    pair_folder.rename(tmp_path.parent / pair_folder.name)
+    tiny_model.unlink()
+    code, _, err = lowlight("train", "--resume", "run", "--dataset", tmp_path.parent / pair_folder.name)
+    assert code == 0 and "at its end already" in err, "moved pairs are said, and first weights are needed no more"
     assert "dataset" in one_line(lowlight("train", "--dataset", tmp_path, *paths[2:], *small)[2])
     header = checkpoints.load(str(tmp_path / "run" / "last.safetensors"))[1]
     assert header["settings"]["dataset"] == ["pairs"] and header["settings"]["init"] == tiny_model.name

@@ -293,13 +293,12 @@ def test_dry_run_says_what_and_does_nothing(run: Run, tmp_path: Path) -> None:
     save(tmp_path / "bright" / "b.png")
     before = names(tmp_path)
     code, talk = run("enhance", "photos", "missing.png", "--out", "bright", "--dry-run", use="nonesuch")
-    assert code == 0
+    assert code == 1
     assert said(run).splitlines() == [
         "photos/a.png -> bright/a.png",
         "photos/b.png -> bright/b.png (exists: skipped)",
-        "missing.png -> bright/missing.png",
     ]
-    assert talk == []
+    assert talk == ["error: missing.png: no such file or folder"]
     assert names(tmp_path) == before
     assert run("decompose", "photos/a.png", "--dry-run")[0] == 0
     run("enhance", "photos", "missing.png", "--out", "bright", "--dry-run", "--json", use="nonesuch")
@@ -307,7 +306,7 @@ def test_dry_run_says_what_and_does_nothing(run: Run, tmp_path: Path) -> None:
     assert [(line["output"], line["status"]) for line in lines] == [
         ("bright/a.png", "planned"),
         ("bright/b.png", "skipped"),
-        ("bright/missing.png", "planned"),
+        (None, "failed"),
     ]
     assert names(tmp_path) == before
 

@@ -240,6 +240,13 @@ def test_what_has_no_colour_gets_none(enhancer: Enhancer, tmp_path: Path, mode: 
     assert colours.mean() > 2 * np.asarray(gray).mean()
 
 
+def test_gray_that_lossy_webp_rounds_off_is_gray(enhancer: Enhancer, tmp_path: Path) -> None:
+    gray = np.linspace(0, 90, 64 * 64).reshape(64, 64).astype(np.uint8)
+    Image.fromarray(gray).convert("RGB").save(tmp_path / "gray.webp", quality=70)
+    assert np.ptp(np.asarray(Image.open(tmp_path / "gray.webp"), int), axis=2).max() == 1, "or it tells nothing"
+    assert np.ptp(np.asarray(enhancer.enhance(tmp_path / "gray.webp"), int), axis=2).max() == 0
+
+
 def test_parameters_are_counted(enhancer: Enhancer, net: RetinexNet) -> None:
     assert enhancer.parameters == sum(parameter.numel() for parameter in net.parameters())
 
@@ -266,7 +273,8 @@ def test_arrays_and_tensors_of_any_make(enhancer: Enhancer) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "fault"), [(255.0, "divide them by what white is"), (np.nan, "no numbers"), (np.inf, "no numbers")]
+    ("value", "fault"),
+    [(-1.0, "floats from -1"), (255.0, "divide them by what white is"), (np.nan, "no numbers"), (np.inf, "no numbers")],
 )
 def test_floats_that_cannot_be_meant_are_refused(enhancer: Enhancer, value: float, fault: str) -> None:
     with pytest.raises(PictureError, match=fault):

@@ -214,6 +214,13 @@ def test_what_is_no_file_is_not_written_over(photos: Path) -> None:
             plan([photos], photos / "notes.txt")
 
 
+def test_what_is_not_there_is_a_fault_before_anything_is_done(photos: Path) -> None:
+    (photos / "broken.jpg").symlink_to("nowhere.jpg")
+    found = jobs.enhance_jobs([photos, photos / "gone.jpg"], photos.parent / "out")
+    faults = {job.source.name: job.fault for job in found if job.fault}
+    assert faults == {name: f"{photos / name}: no such file or folder" for name in ("broken.jpg", "gone.jpg")}
+
+
 def test_a_file_that_comes_is_dated_and_one_that_nobody_may_see_is_tried_once(
     photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

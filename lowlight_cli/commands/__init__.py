@@ -1,6 +1,7 @@
 """One file a command: its options, its settings, one call into the core, and what is printed of the answer."""
 
 import os
+import signal
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 import typer
@@ -33,6 +34,12 @@ def choices(annotation: Any) -> list[str]:
         return [str(value) for value in get_args(annotation)]
     parts = [part for part in get_args(annotation) if part not in (type(None), ...)]
     return choices(parts[0]) if len(parts) == 1 else []
+
+
+def endings() -> list[signal.Signals]:
+    """The signals besides Ctrl-C by which systems end a command, save those that are to be ignored, as nohup asks."""
+    names = [signal.Signals[name] for name in ("SIGTERM", "SIGHUP") if name in signal.Signals.__members__]
+    return [name for name in names if signal.getsignal(name) != signal.SIG_IGN]
 
 
 def started(settings: PictureSettings) -> "Enhancer":

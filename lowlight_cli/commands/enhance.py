@@ -1,4 +1,5 @@
 import io
+import os
 import sys
 from collections.abc import Iterator
 from functools import partial
@@ -124,6 +125,8 @@ def piped(settings: EnhanceSettings, look: "Look", encoding: "Encoding") -> None
         jobs.check_kind(out, settings.format)
     if settings.dry_run:
         raise SystemExit(not console.plan([jobs.Job(source, (out,))], overwrite=settings.overwrite))
+    if out == PIPE and getattr(sys.stdout, "name", "") == os.devnull:
+        raise ConfigError("standard output is closed: send the picture to a file with > or --out FILE")
     if out == PIPE and sys.stdout.isatty():
         raise ConfigError("a picture is nothing for a terminal: send it to a file with > or --out FILE")
     if out != PIPE and out.exists() and not settings.overwrite:

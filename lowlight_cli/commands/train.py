@@ -10,7 +10,7 @@ import typer
 
 from .. import console, tracking
 from ..settings import ConfigError, TrainSettings
-from . import CONFIG, option
+from . import CONFIG, endings, option
 
 
 def train(
@@ -132,7 +132,7 @@ def train(
 
 @contextmanager
 def interruptible() -> Iterator[list[bool]]:
-    """Within, a first Ctrl-C or SIGTERM fills the list that is yielded; a second one interrupts at once."""
+    """Within, a first Ctrl-C, SIGTERM or SIGHUP fills the list that is yielded; a second one interrupts at once."""
     seen: list[bool] = []
 
     def note(*_: object) -> None:
@@ -140,7 +140,7 @@ def interruptible() -> Iterator[list[bool]]:
             raise KeyboardInterrupt
         seen.append(True)
 
-    before = {name: signal.signal(name, note) for name in (signal.SIGINT, signal.SIGTERM)}
+    before = {name: signal.signal(name, note) for name in (signal.SIGINT, *endings())}
     try:
         yield seen
     finally:

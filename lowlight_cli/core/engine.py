@@ -56,6 +56,8 @@ def train(settings: TrainSettings, run_dir: Path) -> Generator[Event]:
 
     try:
         data = yield from read(settings)
+        if state is not None:  # it holds all weights: those that the run began with may be gone
+            settings = settings.model_copy(update={"init": None})
         session = Session(settings, data, run, place, ranks)
     except BaseException:
         run.withdraw()

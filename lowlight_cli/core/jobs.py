@@ -49,7 +49,7 @@ def sources(inputs: Sequence[Path], out: Path | None) -> list[Source]:
             fault = f"{given}: no pictures in this folder (looked for {images.FORMATS})"
             found.setdefault(real(given), Source(given, given, Path(), fault))
         for path in paths:
-            fault = f"{path}: this folder cannot be read" if folder and is_folder(path) else ""
+            fault = f"{path}: this folder cannot be read" if folder and is_folder(path) else missing(path)
             source = Source(path, given, path.relative_to(given) if folder else Path(path.name), fault)
             if is_link(found.setdefault(real(path), source).path) and not is_link(path):
                 found[real(path)] = source
@@ -84,7 +84,7 @@ def pictures(given: Path, out: Path | None) -> Iterator[Path]:
             below[:] = [name for name in below if real(Path(folder, name)) not in searched]
             files += [Path(folder, name) for name in names if not name.startswith(".")]
     for path in sorted(closed + files):
-        picture = path.suffix.lower() in images.SUFFIXES and is_file(path)
+        picture = path.suffix.lower() in images.SUFFIXES and (is_file(path) or missing(path) != "")  # a broken link
         if (picture or is_folder(path)) and not (apart is not None and real(path).is_relative_to(apart)):
             yield path
 
@@ -103,6 +103,17 @@ def is_file(path: Path) -> bool:
         return path.is_file()
     except PermissionError:
         return True
+
+
+def missing(path: Path) -> str:
+    """What to say if there is nothing at this path; nothing if there is, or if it may not be looked at."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return f"{path}: no such file or folder"
+    except OSError:  # reading it will tell
+        pass
+    return ""
 
 
 def is_link(path: Path) -> bool:
@@ -186,7 +197,7 @@ def apart(jobs: Sequence[Job], names: Callable[[Job], Sequence[str]]) -> list[Jo
     return [
         job
         for job in jobs
-        if job.fault or job.source.suffix.lower() not in images.WRITTEN or unsuffixed(job.source) not in made
+        if job.source.suffix.lower() not in images.WRITTEN or unsuffixed(job.source) not in made
     ]
 
 

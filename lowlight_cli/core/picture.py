@@ -11,8 +11,8 @@ from torch import Tensor
 from .errors import PictureError
 from .metadata import NOTHING, Origin
 
-BRIGHTEST = 2.0
-"""Floats above this are no overshoot: they must have been stored with another white than 1."""
+DARKEST, BRIGHTEST = -0.5, 2.0
+"""Floats beyond these are no overshoot: they must have been stored with another black than 0, or white than 1."""
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 
@@ -32,6 +32,8 @@ class Picture:
     @property
     def gray(self) -> bool:
         """Whether it has no colour, however it is stored: what is made of it shall have none either."""
+        if self.origin.kind == "WEBP" and self.samples.dtype == torch.uint8:  # which, lossy, rounds gray a level off
+            return int((self.samples.amax(0) - self.samples.amin(0)).max()) <= 1
         return len(self.samples) == 1 or all(torch.equal(self.samples[0], other) for other in self.samples[1:])
 
     @property
@@ -116,6 +118,8 @@ def check_range(least: float, most: float) -> None:
     """Raise PictureError if floats between these two cannot be meant to be in [0, 1]; a little beyond is overshoot."""
     if not (isfinite(least) and isfinite(most)):
         raise PictureError("some values are no numbers: give finite ones, in [0, 1]")
+    if least < DARKEST:
+        raise PictureError(f"floats from {least:g}: they should be in [0, 1]")
     if most > BRIGHTEST:
         raise PictureError(f"floats up to {most:g}: they should be in [0, 1], so divide them by what white is")
 

@@ -26,6 +26,13 @@ def said(value: object) -> str:
     return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
+def named(value: object) -> object:
+    """A setting as it is compared: of a path the name alone, since files and folders may have been moved."""
+    if isinstance(value, list):
+        return [named(each) for each in value]
+    return Path(value).name if isinstance(value, str) else value
+
+
 class Run:
     """One run's files. Every file is replaced whole, so a crash at any moment leaves the state before or after."""
 
@@ -78,7 +85,7 @@ class Run:
         recorded = json.loads(self._record.read_text())
         known = {name: value for name, value in recorded.items() if name in TrainSettings.model_fields}
         now, before = self.settings.located(), TrainSettings.model_validate(known).located()
-        changed = sorted(name for name in known.keys() - ELSEWHERE if before[name] != now[name])
+        changed = sorted(name for name in known.keys() - ELSEWHERE if named(before[name]) != named(now[name]))
         if changed:
             others = ", ".join(f"{name} {said(before[name])}, not {said(now[name])}" for name in changed)
             raise TrainingError(

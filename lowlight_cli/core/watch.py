@@ -1,6 +1,7 @@
 """Waiting for pictures to arrive in a folder."""
 
 import queue
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -8,6 +9,8 @@ from .errors import LowlightError
 
 QUIET = 1.0
 """Seconds without a change after which what has arrived is taken to be whole."""
+PATIENCE = 10.0
+"""Seconds after which it is looked at even so: what is not whole then fails, and is tried again once it has changed."""
 
 
 def changes(folders: Sequence[Path]) -> Iterator[None]:
@@ -42,7 +45,8 @@ def changes(folders: Sequence[Path]) -> Iterator[None]:
         yield
         while True:
             if something_came():
-                while something_came():
+                latest = time.monotonic() + PATIENCE
+                while something_came() and time.monotonic() < latest:
                     pass
                 yield
     finally:
