@@ -195,9 +195,7 @@ def apart(jobs: Sequence[Job], names: Callable[[Job], Sequence[str]]) -> list[Jo
         if target.with_name(name) != job.source.with_suffix("")
     }
     return [
-        job
-        for job in jobs
-        if job.source.suffix.lower() not in images.WRITTEN or unsuffixed(job.source) not in made
+        job for job in jobs if job.source.suffix.lower() not in images.WRITTEN or unsuffixed(job.source) not in made
     ]
 
 
