@@ -133,7 +133,9 @@ def test_ctrl_c_saves_and_says_how_to_go_on(pair_folder: Path, tmp_path: Path, n
     run = tmp_path / "run"
     command = [sys.executable, "-m", "lowlight_cli", "train", "--dataset", str(pair_folder), "--run-dir", str(run)]
     command += ["--epochs", "100000", "--patch", "16", "--batch", "4", "--validation", "0", "--stage", "decom"]
+    kept = signal.signal(signal.Signals[name], signal.SIG_DFL)  # under nohup, children would inherit a deaf ear
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    signal.signal(signal.Signals[name], kept)
     journal = run / "events.jsonl"
     while process.poll() is None and not (journal.exists() and '"step"' in journal.read_text()):
         time.sleep(0.05)
