@@ -131,7 +131,7 @@ class Settings(BaseModel):
                 return f"{place} {fault['input']}: give {cls.model_fields[place].description}".removesuffix(".")
             case "missing":
                 return f"{place}: missing"
-        if fault["input"] != fault["input"] or str(fault["input"]).lower() == "nan":
+        if str(fault["input"]).lower() == "nan":
             return f"{place} {fault['input']}: give a number"
         return f"{place} {fault['input']}: {fault['msg'].removeprefix('Input ').partition(', unable')[0]}"
 

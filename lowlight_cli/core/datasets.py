@@ -160,9 +160,9 @@ def pairs(place: Path) -> list[Pair]:
 def sides(place: Path) -> dict[str, dict[str, Path]]:
     """The pictures of ``place/low`` and of ``place/high``, by stem."""
     found: dict[str, dict[str, Path]] = {}
+    if not place.is_dir():
+        raise DatasetError(f"{place}: no such data set or folder: use lol, synthetic, samples or a folder of pairs")
     for side in ("low", "high"):
-        if not place.is_dir():
-            raise DatasetError(f"{place}: no such data set or folder: use lol, synthetic, samples or a folder of pairs")
         if not (place / side).is_dir():
             raise DatasetError(f"{place}: no folder {side}/ in it: a data set has its pictures in low/ and high/")
         found[side] = {}

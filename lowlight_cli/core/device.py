@@ -18,13 +18,12 @@ def choose(name: str) -> torch.device:
     """``auto`` is the first of CUDA, Apple's MPS and the CPU that is there; any other name must be."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    kind = name.partition(":")[0]
-    if kind not in ("cuda", "mps", "cpu"):
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name.partition(":")[0] not in there:
         raise LowlightError(f"device {name}: give auto, cpu, cuda, cuda:N or mps")
     device = torch.device(name)
     if name == "cuda":
         device = torch.device("cuda", distributed.get_node_local_rank(fallback_rank=0))  # under torchrun one GPU each
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if not there[device.type]:
         raise LowlightError(f"device {name} is not available here: use --device auto or cpu")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():

@@ -157,7 +157,8 @@ def enhance_jobs(
             target = place(source, out, "_bright" if suffix is None and out is None else suffix or "")
             target = target.with_suffix(f".{kind}" if kind else written_as(target.suffix))
         more = (target.with_name(f"{target.stem}_compare.jpg"),) if compare else ()
-        fault = f"{target}: {too_narrow(images.kind_of(target))}" if wide and too_narrow(images.kind_of(target)) else ""
+        narrow = too_narrow(images.kind_of(target)) if wide else ""
+        fault = f"{target}: {narrow}" if narrow else ""
         jobs.append(Job(source.path, (target, *more), fault))
     if suffix or (suffix is None and out is None):
         jobs = apart(jobs, lambda job: [job.targets[0].stem, f"{job.targets[0].stem}_compare"])
