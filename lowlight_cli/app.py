@@ -4,17 +4,31 @@ import os
 import signal
 import sys
 from itertools import pairwise
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from . import __version__, console
 from .commands import decompose, download, endings, enhance, evaluate, serve, synthesise, train
 from .core.errors import LowlightError
 from .settings import ConfigError
 
+
+class Commands(TyperGroup):
+    """The subcommands. Ctrl-C gets its word here, since Typer turns it into an exit without any."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            console.note("stopped")
+            raise SystemExit(130) from None
+
+
 app = typer.Typer(
     name="lowlight",
+    cls=Commands,
     help="Bright pictures from dark ones, with retinex-plus and RetinexNet.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -66,9 +80,6 @@ def main(arguments: list[str] | None = None) -> None:
     except OSError as error:  # a folder that may not be looked into, a disk that fails
         console.error(f"{error.filename}: {error.strerror}" if error.filename else str(error))
         sys.exit(1)
-    except KeyboardInterrupt:
-        console.note("stopped")
-        sys.exit(130)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -112,7 +112,7 @@ def follow(doing: str, count: int, events: "Generator[batch.Event]", report: "Re
         except KeyboardInterrupt:
             events.close()  # finishes what is being written
             stopped = "stopped: "
-            raise
+            raise SystemExit(130) from None
         finally:
             if stopped or not count == counts["failed"] == 1:
                 note(stopped + summary(counts, places))

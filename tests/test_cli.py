@@ -19,7 +19,7 @@ import typer
 from lowlight_cli import __main__ as loader
 from lowlight_cli import __version__
 from lowlight_cli.app import app
-from lowlight_cli.core import checkpoints, datasets, images
+from lowlight_cli.core import checkpoints, datasets, evaluation, images
 from lowlight_cli.settings import TrainSettings
 
 Run = Callable[..., tuple[int, str, str]]
@@ -126,6 +126,9 @@ def test_a_run_goes_on_when_the_command_is_repeated(
     assert lowlight(*command)[0] == 0
     assert (tmp_path / "run" / "last.safetensors").read_bytes() == before
     assert "seed 0, not 5" in one_line(lowlight(*command, "--seed", 5)[2])
+    (tmp_path / "again.toml").write_text("scheduler = 'cosine'\nrestarts = [1]\nepochs = 2\n")
+    err = one_line(lowlight(*command, "--config", tmp_path / "again.toml")[2])
+    assert "restarts none, not 1" in err
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])  # Ctrl-C, a machine that ends, a terminal that closes
@@ -175,6 +178,15 @@ def test_ctrl_c_while_it_loads_is_one_word(monkeypatch: pytest.MonkeyPatch, caps
     with pytest.raises(SystemExit) as left:
         loader.main()
     assert (left.value.code, capsys.readouterr().err) == (130, "stopped\n")
+
+
+def test_ctrl_c_in_any_command_is_one_word(lowlight: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(evaluation, "run", interrupted)
+    code, out, err = lowlight("evaluate", "--dataset", tmp_path)
+    assert (code, out, err) == (130, "", "stopped\n")
 
 
 def test_what_is_being_written_when_it_is_ended_is_finished_or_gone(

@@ -406,6 +406,16 @@ def test_relative_and_absolute_names_together(run: Run, tmp_path: Path) -> None:
     assert talk[0].startswith("2 done")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_full_disk_behind_a_pipe_is_one_line(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save(tmp_path / "a.jpg")
+    with open("/dev/full", "wb", buffering=0) as full:  # noqa: PTH123
+        monkeypatch.setattr("sys.stdout", SimpleNamespace(buffer=full, isatty=lambda: False))
+        code, talk = run("enhance", "a.jpg", "--out", "-")
+    assert (code, len(talk)) == (1, 1)
+    assert "standard output" in talk[0] and "--out" in talk[0]
+
+
 def test_a_pipe_takes_one_picture(run: Run, tmp_path: Path) -> None:
     save(tmp_path / "a.jpg")
     code, talk = run("enhance", "-", "a.jpg")

@@ -240,6 +240,15 @@ def test_what_has_no_colour_gets_none(enhancer: Enhancer, tmp_path: Path, mode: 
     assert colours.mean() > 2 * np.asarray(gray).mean()
 
 
+def test_maps_of_what_has_no_colour_have_none(enhancer: Enhancer) -> None:
+    gray = dark()[:1]
+    for given in (gray, gray.expand(3, -1, -1)):
+        maps = enhancer.decompose(given)
+        assert maps.reflectance.shape == (3, *gray.shape[1:])
+        assert (maps.reflectance.amax(0) - maps.reflectance.amin(0)).max() == 0
+        torch.testing.assert_close(maps.enhanced, enhancer.enhance(gray).expand(3, -1, -1), rtol=0, atol=1e-5)
+
+
 def test_gray_that_lossy_webp_rounds_off_is_gray(enhancer: Enhancer, tmp_path: Path) -> None:
     gray = np.linspace(0, 90, 64 * 64).reshape(64, 64).astype(np.uint8)
     Image.fromarray(gray).convert("RGB").save(tmp_path / "gray.webp", quality=70)

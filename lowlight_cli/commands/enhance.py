@@ -113,6 +113,7 @@ def piped(settings: EnhanceSettings, look: "Look", encoding: "Encoding") -> None
     """One picture from standard input, to standard output, or both."""
     from ..core import images, jobs
     from ..core.enhancer import finish
+    from ..core.errors import PictureError
 
     if len(settings.inputs) != 1:
         raise ConfigError("- is one picture: give one input with it")
@@ -143,6 +144,12 @@ def piped(settings: EnhanceSettings, look: "Look", encoding: "Encoding") -> None
     if out == PIPE:
         file = io.BytesIO()  # some formats are not written from start to end
         images.encode(file, result, kind, encoding)
-        sys.stdout.buffer.write(file.getbuffer())
+        try:
+            sys.stdout.buffer.write(file.getbuffer())
+            sys.stdout.buffer.flush()
+        except BrokenPipeError:  # whoever read it has had enough
+            raise
+        except OSError as error:
+            raise PictureError(f"standard output: {error.strerror}: send the picture elsewhere, with --out") from error
     else:
         images.write(out, result, encoding)

@@ -173,8 +173,10 @@ class Enhancer:
         profile, gray = Profile.of(picture.origin.icc), picture.gray
         for tile in self._tiles([picture.samples], [profile], look.halo, bf16=self._rough(dtype)):
             maps = cleaned(tile.maps, look)
-            enhanced = rendered(tile.low, maps, look).clamp(0, 1)
-            for found, result in zip((*maps, luma(enhanced) if gray else enhanced), results, strict=True):
+            reflectance, *lights = maps
+            coloured = (reflectance, rendered(tile.low, maps, look).clamp(0, 1))
+            reflectance, enhanced = map(luma, coloured) if gray else coloured
+            for found, result in zip((reflectance, *lights, enhanced), results, strict=True):
                 tile.keep(found[0], result)
             yield tile.share
         return results

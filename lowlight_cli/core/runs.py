@@ -23,7 +23,7 @@ State = dict[str, Any]
 
 def said(value: object) -> str:
     """A setting's value in a message."""
-    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+    return (",".join(map(str, value)) or "none") if isinstance(value, list) else str(value)
 
 
 def named(value: object) -> object:
