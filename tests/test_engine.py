@@ -273,6 +273,10 @@ def test_two_processes_compute_what_one_does(pair_folder: Path, tmp_path: Path) 
     assert together == pytest.approx(alone, rel=1e-4)
     one, two = weights(tmp_path / "alone"), weights(tmp_path / "two")
     assert all(torch.allclose(one[name], two[name], rtol=0, atol=1e-4) for name in one)
+    done = subprocess.run([*command, "--lr", "0.5"], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert done.stderr.count("error: ") == 1 and "lr 0.001, not 0.5" in done.stderr
+    assert "[rank1]" not in done.stderr, "the others leave without a word"
 
 
 def test_two_machines_go_on_with_a_run_that_only_the_first_has(pair_folder: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -83,13 +84,20 @@ class Ranks:
         """Whether this process writes and speaks."""
         return self.rank == 0
 
-    def told(self, value: Value) -> Value:
-        """What the first process gives here, for all; it alone has the files, where there are several machines."""
-        if self.count == 1:
-            return value
-        box: list[Any] = [value]
-        distributed.broadcast_object_list(box, src=0, device=self.place)
-        return cast(Value, box[0])
+    def told(self, find: Callable[[], Value]) -> Value:
+        """What the first process finds, for all; it alone has the files, where there are several machines. If it
+        cannot, it says why, and the others leave without a word."""
+        found: list[Any] = [None, None]  # what, and why not
+        if self.first:
+            try:
+                found[0] = find()
+            except LowlightError as error:
+                found[1] = error
+        if self.count > 1:
+            distributed.broadcast_object_list(found, src=0, device=self.place)
+        if found[1] is not None:
+            raise found[1] if self.first else SystemExit(1)
+        return cast(Value, found[0])
 
     def share(self, batch: Tensor) -> Tensor:
         """This process's part of a (B, ...) batch that all drew alike."""

@@ -52,7 +52,7 @@ def train(settings: TrainSettings, run_dir: Path) -> Generator[Event]:
     if settings.batch % ranks.count:
         raise TrainingError(f"a batch of {settings.batch} cannot be shared by {ranks.count} processes: change --batch")
     run = Run(run_dir, settings)
-    state = ranks.told(run.begin() if ranks.first else None)
+    state = ranks.told(run.begin)
 
     try:
         data = yield from read(settings)
