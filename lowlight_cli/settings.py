@@ -183,6 +183,7 @@ class LossWeights(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    recon: NonNegativeFloat = 1.0
     mutual: NonNegativeFloat = 0.001
     equal_r: NonNegativeFloat = 0.01
     smooth: NonNegativeFloat = 0.1

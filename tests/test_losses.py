@@ -55,10 +55,10 @@ def test_terms_are_weighted_means_of_absolute_errors() -> None:
     low, high = 0.25 * ones, 0.75 * ones
     of_low = Decomposition(0.5 * ones, 0.4 * ones[:, :1])
     of_high = Decomposition(0.8 * ones, 0.9 * ones[:, :1])
-    found = losses.decomposition(low, high, of_low, of_high, LossWeights(mutual=0.5, equal_r=2, smooth=0))
+    found = losses.decomposition(low, high, of_low, of_high, LossWeights(recon=0.1, mutual=0.5, equal_r=2, smooth=0))
     assert {name: round(value.item(), 6) for name, value in found.items()} == {
-        "recon_low": 0.05,
-        "recon_high": 0.03,
+        "recon_low": 0.005,
+        "recon_high": 0.003,
         "mutual_low": 0.035,
         "mutual_high": 0.15,
         "equal_R": 0.6,

@@ -27,7 +27,7 @@ def test_defaults_then_file_then_environment_then_options(tmp_path: Path, monkey
 def test_the_authors_recipe_is_the_default() -> None:
     found = TrainSettings()
     assert (found.epochs, found.batch, found.patch, found.lr, found.decay_epochs) == (100, 16, 48, 1e-3, (20,))
-    weights = {"mutual": 0.001, "equal_r": 0.01, "smooth": 0.1, "smooth_relit": 3.0, "ssim": 0.0}
+    weights = {"recon": 1.0, "mutual": 0.001, "equal_r": 0.01, "smooth": 0.1, "smooth_relit": 3.0, "ssim": 0.0}
     weights |= {"ssim_restored": 1.0}  # retinex-plus, ours
     assert found.weights.model_dump() == weights
     assert (found.optimizer, found.ema, found.clip, found.upsampling) == ("adam", 0.0, 0.0, "resize")

@@ -40,8 +40,8 @@ def smoothness(illumination: Tensor, reflectance: Tensor) -> Tensor:
 def decomposition(low: Tensor, high: Tensor, of_low: Decomposition, of_high: Decomposition, by: LossWeights) -> Terms:
     """What Decom-Net minimises, eqs. 2 to 5, for images (B, 3, H, W) in [0, 1] and the maps of each."""
     return {
-        "recon_low": (of_low.reflectance * of_low.illumination - low).abs().mean(),
-        "recon_high": (of_high.reflectance * of_high.illumination - high).abs().mean(),
+        "recon_low": by.recon * (of_low.reflectance * of_low.illumination - low).abs().mean(),
+        "recon_high": by.recon * (of_high.reflectance * of_high.illumination - high).abs().mean(),
         "mutual_low": by.mutual * (of_high.reflectance * of_low.illumination - low).abs().mean(),
         "mutual_high": by.mutual * (of_low.reflectance * of_high.illumination - high).abs().mean(),
         "equal_R": by.equal_r * (of_low.reflectance - of_high.reflectance).abs().mean(),
