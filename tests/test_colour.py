@@ -2,14 +2,17 @@
 
 import io
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageCms
 
-from lowlight_cli.core import colour
+from lowlight_cli.core import colour, datasets, testset
 from lowlight_cli.core.colour import Profile
+from lowlight_cli.core.metadata import Origin
+from lowlight_cli.core.picture import Picture, converted
 
 ADOBE = ((0.60974, 0.20528, 0.14919), (0.31111, 0.62567, 0.06322), (0.01947, 0.06087, 0.74457))
 P3 = ((0.51512, 0.29198, 0.15710), (0.24120, 0.69225, 0.06657), (-0.00105, 0.04189, 0.78407))
@@ -93,6 +96,31 @@ def test_srgb_and_no_profile_need_no_conversion() -> None:
     assert colour.is_matrix(srgb)
     assert Profile.of(b"") is None
     assert Profile.of(None) is None
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.uint16, torch.float32])
+def test_a_picture_knows_its_colours_as_srgb(dtype: torch.dtype) -> None:
+    values = torch.tensor([[234, 51, 35], [128, 128, 128], [255, 0, 0]]).T.reshape(
+        3, 1, 3
+    )  # P3; the first is sRGB's red
+    picture = Picture(converted(values.to(torch.uint8), dtype), origin=Origin(icc=CASES["Display P3"]))
+    assert picture.srgb.dtype == dtype
+    expected = torch.tensor([[255, 0, 0], [128, 128, 128], [255, 0, 0]]).T.reshape(3, 1, 3)
+    assert (picture.pixels * 255 - expected).abs().max() <= 2
+    assert torch.equal(Picture(picture.samples).srgb, picture.samples), "of no profile"
+
+
+def test_data_sets_are_what_their_profiles_say(tmp_path: Path) -> None:
+    for side, red in (("low", (117, 26, 18)), ("high", (234, 51, 35))):
+        (tmp_path / side).mkdir()
+        image = Image.new("RGB", (32, 24), red)
+        image.save(tmp_path / side / "a.png", icc_profile=CASES["Display P3"])
+    (pair,), (sample,) = datasets.pairs(tmp_path), testset.samples(tmp_path)
+    photo = datasets.decode(datasets.Photo("a", pair.high, seed=0))
+    found = (*datasets.decode(pair), *testset.decode(sample)[1:3], photo.high)
+    for picture in found:
+        assert picture is not None and picture[1:].max() <= 12, "of a red that sRGB has, too"
+    assert [int(picture[0, 0, 0]) // 120 for picture in found] == [1, 2, 1, 2, 2]
 
 
 def test_damaged_profiles_are_no_profiles() -> None:

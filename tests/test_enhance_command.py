@@ -338,6 +338,14 @@ def test_strength_zero_returns_the_input_bit_for_bit(run: Run, tmp_path: Path) -
     assert run("enhance", "a.png", "--out", "c.png", "--strength", "1.6")[0] == 2
 
 
+def test_a_comparison_shows_colours_as_the_profile_has_them(run: Run, tmp_path: Path) -> None:
+    Image.new("RGB", (64, 48), (234, 51, 35)).save(tmp_path / "a.png", icc_profile=CASES["Display P3"])  # sRGB's red
+    assert run("enhance", "a.png", "--compare", "--strength", "0")[0] == 0
+    with Image.open(tmp_path / "a_bright_compare.jpg") as image:
+        colour = np.asarray(image)[40:60, 20:50].mean(axis=(0, 1))
+    assert np.abs(colour - (255, 0, 0)).max() < 8
+
+
 def test_a_profile_is_honoured_and_kept(run: Run, tmp_path: Path) -> None:
     save(tmp_path / "plain.png")
     save(tmp_path / "wide.png", icc_profile=ADOBE_RGB)

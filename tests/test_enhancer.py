@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from test_colour import CASES
 
 from lowlight_cli import Enhancer
 from lowlight_cli.core import checkpoints, images
@@ -254,6 +255,13 @@ def test_gray_that_lossy_webp_rounds_off_is_gray(enhancer: Enhancer, tmp_path: P
     Image.fromarray(gray).convert("RGB").save(tmp_path / "gray.webp", quality=70)
     assert np.ptp(np.asarray(Image.open(tmp_path / "gray.webp"), int), axis=2).max() == 1, "or it tells nothing"
     assert np.ptp(np.asarray(enhancer.enhance(tmp_path / "gray.webp"), int), axis=2).max() == 0
+
+
+def test_a_little_strength_is_a_little_change_whatever_the_profile(enhancer: Enhancer, tmp_path: Path) -> None:
+    colours = Image.new("RGB", (40, 24), (0, 60, 0))  # of Display P3: a green that sRGB does not have
+    colours.save(tmp_path / "wide.png", icc_profile=CASES["Display P3"])
+    picture = np.asarray(enhancer.enhance(tmp_path / "wide.png", strength=0.001), int)
+    assert np.abs(picture - np.asarray(colours, int)).max() <= 1
 
 
 def test_parameters_are_counted(enhancer: Enhancer, net: RetinexNet) -> None:

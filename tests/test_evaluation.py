@@ -52,6 +52,14 @@ def test_what_is_measured_is_the_file_that_would_be_saved(pair_folder: Path, tin
     assert row.figures["megapixels_per_second"] == pytest.approx(48 * 64 / 1000 / row.figures["ms"])
 
 
+def test_the_first_pass_of_a_model_is_before_the_clock(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    passes = []
+    forward = RetinexNet.forward
+    monkeypatch.setattr(RetinexNet, "forward", lambda *given: passes.append(1) or forward(*given))
+    evaluation.systems([str(tiny_model)], [], "cpu")
+    assert passes
+
+
 def test_gt_mean_stands_in_columns_of_its_own(pair_folder: Path) -> None:
     (system,) = evaluation.systems([], ["input"], "cpu")
     row = measured(pair_folder, system)[0].row

@@ -356,26 +356,86 @@ def test_a_raw_file_is_developed_in_sixteen_bits(tmp_path: Path) -> None:
         assert picture.pixels[:, 8:-8, columns].mean() == pytest.approx(expected, abs=0.02)
 
 
+MATRIX = tuple(part for value in np.eye(3).ravel() for part in (round(value * 10000), 10000))
+SENSOR = [
+    (33421, "H", 2, (2, 2), True),
+    (33422, "B", 4, (0, 1, 1, 2), True),
+    (50714, "H", 1, 0, True),
+    (50717, "H", 1, 4095, True),
+]
+CAMERA = [
+    (50706, "B", 4, (1, 4, 0, 0), True),
+    (50708, "s", 0, "Test Camera", True),
+    (50721, "2i", 9, MATRIX, True),
+    (50728, "2I", 3, (1, 1, 1, 1, 1, 1), True),
+    (50778, "H", 1, 21, True),
+]
+
+
 def write_dng(path: Path, sensor: np.ndarray) -> None:
     """A minimal camera raw file: an RGGB sensor of 12 bits."""
-    matrix = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
-    rationals = tuple(part for value in matrix for part in (round(value * 10000), 10000))
-    tifffile.imwrite(
-        path,
-        sensor,
-        photometric=32803,
-        extratags=[
-            (33421, "H", 2, (2, 2), True),
-            (33422, "B", 4, (0, 1, 1, 2), True),
-            (50706, "B", 4, (1, 4, 0, 0), True),
-            (50708, "s", 0, "Test Camera", True),
-            (50714, "H", 1, 0, True),
-            (50717, "H", 1, 4095, True),
-            (50721, "2i", 9, rationals, True),
-            (50728, "2I", 3, (1, 1, 1, 1, 1, 1), True),
-            (50778, "H", 1, 21, True),
-        ],
-    )
+    tifffile.imwrite(path, sensor, photometric=32803, extratags=SENSOR + CAMERA)
+
+
+def write_dng_with_thumbnail(path: Path, sensor: np.ndarray, orientation: int) -> None:
+    """A camera raw file as cameras write it: first a small picture and what is known of both, then the sensor."""
+    known = [(274, "H", 1, orientation, True), (271, "s", 0, "Test", True)]
+    with tifffile.TiffWriter(path) as file:
+        small = np.full((32, 48, 3), 120, np.uint8)
+        file.write(small, photometric="rgb", subifds=1, metadata=None, subfiletype=1, extratags=known + CAMERA)
+        file.write(sensor, photometric=32803, subfiletype=0, metadata=None, extratags=SENSOR)
+
+
+def test_a_raw_file_taken_upright_is_turned_once(tmp_path: Path) -> None:
+    pytest.importorskip("rawpy")
+    sensor = np.full((64, 96), 900, np.uint16)
+    sensor[:, :48] = 3000
+    write_dng_with_thumbnail(tmp_path / "a.dng", sensor, orientation=6)
+    assert images.pixels(tmp_path / "a.dng") == 64 * 96, "not of the small picture"
+    picture = images.read(tmp_path / "a.dng")
+    assert picture.size == (96, 64)
+    assert picture.pixels[:, :10].mean() > 1.5 * picture.pixels[:, -10:].mean()
+    for name in ("a.tif", "a.jpg"):
+        images.write(tmp_path / name, picture)
+        assert images.read(tmp_path / name).size == (96, 64)
+        with Image.open(tmp_path / name) as written:
+            tags = written.getexif()
+            assert tags[271] == "Test"
+            assert 50706 not in tags, "it is no raw file any more"
+
+
+def test_layers_of_the_old_picture_do_not_go_with_the_new_one(tmp_path: Path) -> None:
+    layers = b"Adobe Photoshop Document Data Block\0" + bytes(100_000)
+    tags = [(271, "s", 0, "Test", True), (37724, "B", len(layers), layers, True)]
+    tifffile.imwrite(tmp_path / "a.tif", photo(), photometric="rgb", metadata=None, extratags=tags)
+    picture = images.read(tmp_path / "a.tif")
+    for name in ("b.tif", "b.png", "b.jpg"):
+        images.write(tmp_path / name, picture)
+        with Image.open(tmp_path / name) as written:
+            assert written.getexif().get(271) == "Test", name
+            assert 37724 not in written.getexif()
+
+
+def test_exif_too_long_for_a_jpeg_loses_the_makers_notes_alone(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[271] = "Test"
+    exif.get_ifd(ExifTags.IFD.Exif).update({37500: bytes(70_000), 37121: b"note"})
+    Image.fromarray(photo()).save(tmp_path / "a.png", exif=exif)
+    images.write(tmp_path / "b.jpg", images.read(tmp_path / "a.png"))
+    with Image.open(tmp_path / "b.jpg") as written:
+        assert written.getexif()[271] == "Test"
+        camera = written.getexif().get_ifd(ExifTags.IFD.Exif)
+        assert 37500 not in camera and camera[37121] == b"note"
+
+
+def test_no_tag_of_a_tiff_points_into_the_old_file(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif.get_ifd(ExifTags.IFD.Exif).update({33434: (1, 30), ExifTags.IFD.Interop: {1: "R98"}})
+    Image.fromarray(photo()).save(tmp_path / "a.jpg", exif=exif)
+    images.write(tmp_path / "b.tif", images.read(tmp_path / "a.jpg"))
+    with Image.open(tmp_path / "b.tif") as written:
+        camera = written.getexif().get_ifd(ExifTags.IFD.Exif)
+        assert 33434 in camera and ExifTags.IFD.Interop not in camera
 
 
 @pytest.mark.parametrize(("name", "module", "extra"), [("a.heic", "pillow_heif", "heic"), ("a.dng", "rawpy", "raw")])

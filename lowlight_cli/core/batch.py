@@ -9,7 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -25,7 +25,7 @@ from .images import USUAL, Encoding
 from .jobs import MAPS, Job
 from .look import PLAIN, Look
 from .panel import panel
-from .picture import Picture, brightness, converted
+from .picture import Picture, brightness, quantised
 
 PIXELS = 50_000_000
 """Pictures under way hold at most about this many pixels together, unless one of them alone has more."""
@@ -81,9 +81,7 @@ def enhance(
         return [stored(*each) for each in zip(jobs, pictures, results, strict=True)]
 
     def stored(job: Job, picture: Picture, result: Picture) -> Computed:
-        columns = (
-            [("before", preview(picture.samples)), ("after", preview(result.samples))] if len(job.targets) > 1 else []
-        )
+        columns = [("before", preview(picture)), ("after", preview(result))] if len(job.targets) > 1 else []
 
         def write() -> None:
             target, *compare = job.targets
@@ -113,7 +111,7 @@ def decompose(
         ((job,), (picture,)) = jobs, pictures
         found = yield from enhancer.decomposed(picture, look, dtype=dtype)
         maps = dict(zip(MAPS, found, strict=True))
-        columns = [("low", preview(picture.samples)), *((LABELS[name], preview(maps[name])) for name in MAPS)]
+        columns = [("low", preview(picture)), *((LABELS[name], preview(Picture(maps[name]))) for name in MAPS)]
 
         def write() -> None:
             *files, sheet = job.targets
@@ -139,10 +137,10 @@ LABELS = {
 }
 
 
-def preview(samples: Tensor) -> Tensor:
-    """(C, H, W) thinned out to what a panel can show, in 8 bit."""
-    step = max(samples.shape[2] // (2 * PREVIEW), 1)
-    return converted(samples[:, ::step, ::step], torch.uint8)
+def preview(picture: Picture) -> Tensor:
+    """A picture thinned out to what a panel can show, (3, H, W), in sRGB of 8 bit."""
+    step = max(picture.size[1] // (2 * PREVIEW), 1)
+    return quantised(replace(picture, samples=picture.samples[:, ::step, ::step]).pixels)
 
 
 def write_maps(path: Path, maps: dict[str, Tensor]) -> None:

@@ -160,9 +160,8 @@ class Enhancer:
             for row, (number, profile) in enumerate(zip(todo, profiles, strict=True)):
                 alone = slice(row, row + 1)
                 mine = Retinex(*(part[alone] for part in maps))
-                pixels = rendered(tile.low[alone], mine, looks[number])[0].clamp(0, 1)
-                if profile is not None:
-                    pixels = profile.from_srgb(pixels)
+                pixels = rendered(tile.low[alone], mine, looks[number])[0]
+                pixels = pixels.clamp(0, 1) if profile is None else profile.from_srgb(pixels)
                 tile.keep(luma(pixels) if number in grays else pixels, results[number])
             yield tile.share
         return [replace(picture, samples=result) for picture, result in zip(pictures, results, strict=True)]

@@ -116,7 +116,7 @@ def of_model(name: str, enhancer: Enhancer, denoise: Denoise) -> System:
     def decompose(low: Tensor) -> Retinex:
         return enhancer.decompose(low, denoise=denoise)
 
-    enhance(torch.rand(3, 64, 64))  # the first pass pays for preparations that the clock is not to see
+    enhance(0.1 * torch.rand(3, 64, 64))  # the first pass pays for preparations that the clock is not to see
     return System(name, "model", enhance, decompose, enhancer.net, enhancer.passes, enhancer.about)
 
 

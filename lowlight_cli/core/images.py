@@ -19,7 +19,7 @@ from torch import Tensor
 from . import colour, sixteen
 from .errors import PictureError
 from .files import replacing
-from .metadata import Origin, exif_of, origin_of, tiff_tags
+from .metadata import Origin, exif_of, origin_of, shortened, tiff_tags
 from .picture import Picture as Picture
 from .picture import check_range, converted, from_array, from_channels, to_channels
 from .picture import quantised as quantised
@@ -47,6 +47,8 @@ SUFFIXES = frozenset(WRITTEN) | RAW
 FORMATS = "JPEG, PNG, WebP, TIFF, BMP, AVIF, JPEG 2000, HEIC, camera raw"
 SIXTEEN_BIT = frozenset({"PNG", "TIFF"})
 WITH_ALPHA = frozenset({"PNG", "WEBP", "TIFF", "AVIF", "HEIF", "JPEG2000"})
+SEGMENT = 65_000
+"""Bytes of EXIF, or of XMP, that a JPEG holds."""
 WITHOUT_PROFILE = frozenset({"BMP", "JPEG2000"})
 """Formats whose files, as Pillow writes them, hold no colour profile: what goes into them becomes sRGB."""
 
@@ -171,6 +173,11 @@ def pixels(path: Path) -> int:
     try:
         if not path.is_file():  # opening a named pipe would wait for ever
             return 0
+        if path.suffix.lower() in RAW:  # whose first picture is a small one
+            import rawpy
+
+            with rawpy.imread(str(path)) as raw:
+                return int(raw.sizes.width * raw.sizes.height)
         with warnings.catch_warnings(action="ignore"), Image.open(path) as image:
             return image.width * image.height
     except Exception:  # reading it will say what is wrong
@@ -273,7 +280,7 @@ def developed(path: Path) -> Picture:
         raise PictureError("a damaged raw file, or one of a camera that LibRaw does not know") from error
     exif = b""
     with contextlib.suppress(Exception), Image.open(path) as preview:  # most are TIFF with the camera's EXIF
-        exif = exif_of(preview)
+        exif = exif_of(preview, values.shape[:2])
     return from_array(values, Origin(exif=exif))
 
 
@@ -382,7 +389,8 @@ def encode(file: IO[bytes], picture: Picture, kind: str, encoding: Encoding = US
         options |= origin.jpeg if quality is None and origin.jpeg else own
         if subsampling != "keep":
             options["subsampling"] = {"444": 0, "422": 1, "420": 2}[subsampling]
-        options = {name: value for name, value in options.items() if name not in ("exif", "xmp") or len(value) < 65000}
+        options |= {"exif": shortened(origin.exif, SEGMENT), "xmp": origin.xmp if len(origin.xmp) <= SEGMENT else b""}
+        options = {name: value for name, value in options.items() if value or name not in ("exif", "xmp")}
     elif kind == "PNG" and origin.xmp:
         options["pnginfo"] = PngImagePlugin.PngInfo()
         options["pnginfo"].add_itxt("XML:com.adobe.xmp", origin.xmp)

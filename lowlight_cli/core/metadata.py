@@ -7,8 +7,9 @@ from PIL import ExifTags, Image, JpegImagePlugin
 
 STORAGE = frozenset({*range(254, 260), 262, 266, 273, 277, 278, 279, 284, 317, 320, *range(322, 326), 330, 338, 339})
 """Tags by which a TIFF describes its own storage, which a new file must not inherit."""
-ELSEWHERE = frozenset({347, 529, 530, 531, 532, 700, 34675, 50341})
-"""Tags of JPEG in TIFF, printing, and XMP and ICC, which are kept by themselves."""
+ELSEWHERE = frozenset({347, 529, 530, 531, 532, 700, 34377, 34675, 37724, 50341, *range(50706, 52600)})
+"""Tags of JPEG in TIFF, printing, Photoshop's layers and camera raw, which tell of the picture as it was, and XMP and
+ICC, which are kept by themselves."""
 
 
 @dataclass(frozen=True)
@@ -49,14 +50,18 @@ def origin_of(image: Image.Image) -> Origin:
     )
 
 
-def exif_of(image: Image.Image) -> bytes:
-    """EXIF without thumbnail and without the tags by which a TIFF describes its own storage."""
+def exif_of(image: Image.Image, size: tuple[int, int] | None = None) -> bytes:
+    """EXIF without thumbnail and without the tags by which a TIFF describes its own storage. If it is to describe an
+    upright picture of another ``size``, height and width, it says so."""
+    height, width = size or (image.height, image.width)
     try:
         exif = image.getexif()
+        if size is not None:
+            exif.pop(ExifTags.Base.Orientation, None)
         for tag in STORAGE | ELSEWHERE:
             exif.pop(tag, None)
         camera = exif.get_ifd(ExifTags.IFD.Exif)
-        for tag, side in (ExifTags.Base.ExifImageWidth, image.width), (ExifTags.Base.ExifImageHeight, image.height):
+        for tag, side in (ExifTags.Base.ExifImageWidth, width), (ExifTags.Base.ExifImageHeight, height):
             if tag in camera:
                 camera[tag] = side
         exif.bigtiff = False  # of a BigTIFF, it would be laid out as there, which no other format knows
@@ -65,12 +70,23 @@ def exif_of(image: Image.Image) -> bytes:
         return b""
 
 
+def shortened(exif: bytes, most: int) -> bytes:
+    """EXIF of at most ``most`` bytes: if need be without the maker's notes, and if that is not enough, none."""
+    if len(exif) > most:
+        whole = Image.Exif()
+        whole.load(exif)
+        whole.get_ifd(ExifTags.IFD.Exif).pop(ExifTags.Base.MakerNote, None)
+        exif = whole.tobytes()
+    return exif if len(exif) <= most else b""
+
+
 def tiff_tags(origin: Origin) -> dict[int, Any]:
     """Metadata as the tags of a TIFF."""
     exif = Image.Exif()
     exif.load(origin.exif)
     nested = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
     tags = {tag: exif.get_ifd(tag) if tag in nested else value for tag, value in exif.items()}
+    tags.get(ExifTags.IFD.Exif, {}).pop(ExifTags.IFD.Interop, None)  # a place in the old file
     if origin.xmp:
         tags[700] = origin.xmp
     if origin.icc:

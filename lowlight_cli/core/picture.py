@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from .colour import Profile
 from .errors import PictureError
 from .metadata import NOTHING, Origin
 
@@ -25,9 +26,19 @@ class Picture:
     origin: Origin = NOTHING
 
     @property
+    def srgb(self) -> Tensor:
+        """Its colours as sRGB has them, (3, H, W) of the samples' type; those that sRGB lacks at its border."""
+        profile = Profile.of(self.origin.icc) if len(self.samples) == 3 else None
+        if profile is None:
+            return self.samples.expand(3, -1, -1)
+        pixels = profile.to_srgb(scaled(self.samples).float()).clamp(0, 1)
+        dtype = self.samples.dtype
+        return pixels.to(dtype) if dtype.is_floating_point else quantised(pixels, dtype)
+
+    @property
     def pixels(self) -> Tensor:
-        """RGB, (3, H, W) float32 in [0, 1]."""
-        return scaled(self.samples).expand(3, -1, -1).contiguous()
+        """The same as floats, float32 in [0, 1] unless the samples are others."""
+        return scaled(self.srgb).contiguous()
 
     @property
     def gray(self) -> bool:

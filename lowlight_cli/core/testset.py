@@ -84,7 +84,7 @@ def decode_or_fault(sample: Sample) -> Pixels | PictureError:
 
 def decode(sample: Sample) -> Pixels:
     """The pictures of a sample. All must have one size."""
-    low = images.read(sample.low).samples.expand(3, -1, -1)
+    low = images.read(sample.low).srgb
     if sample.high is None:
         return Pixels(sample, low, None, {})
     high = images.quantised(images.read(sample.high).pixels)

@@ -27,7 +27,7 @@ from ..core.jobs import MAPS
 from ..core.look import Look
 from ..core.metadata import Origin
 from ..core.panel import panel
-from ..core.picture import Picture, brightness, converted, log_average, to_image
+from ..core.picture import Picture, brightness, log_average, quantised, to_image
 from ..settings import DEFAULT_MODEL, Denoise, ServeSettings, usual_suffix
 from . import uploads
 from .desk import Desk, FullError, GoneError, TooLongError, Turn
@@ -301,7 +301,7 @@ def described(picture: Picture, form: DecomposeForm) -> dict[str, object]:
 
 def zipped(file: IO[bytes], picture: Picture, maps: dict[str, Tensor]) -> None:
     """Write what ``lowlight decompose`` writes: each map and a panel of them, as PNG, in one zip."""
-    low = converted(picture.samples, torch.uint8)
+    low = quantised(picture.pixels)
     with zipfile.ZipFile(file, "w") as archive:  # stored: PNG does not shrink
         for name, pixels in maps.items():
             with archive.open(f"{name}.png", "w") as entry:
