@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -277,6 +278,26 @@ def test_two_processes_compute_what_one_does(pair_folder: Path, tmp_path: Path) 
     assert done.returncode != 0
     assert done.stderr.count("error: ") == 1 and "lr 0.001, not 0.5" in done.stderr
     assert "[rank1]" not in done.stderr, "the others leave without a word"
+
+
+def test_several_processes_save_when_they_are_ended(pair_folder: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", free_port()]
+    command += ["-m", "lowlight_cli", "train", "--dataset", str(pair_folder), "--run-dir", str(run), "--stage", "decom"]
+    command += ["--epochs", "100000", "--patch", "16", "--batch", "4", "--validation", "0"]
+    command += ["--checkpoint-every", "100000"]
+    process = subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, start_new_session=True
+    )
+    journal = run / "events.jsonl"
+    while process.poll() is None and not (journal.exists() and '"step"' in journal.read_text()):
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGTERM)  # to torchrun and to its processes, which hear of it twice
+    _, err = process.communicate(timeout=60)
+    assert f"lowlight train --resume {run}" in err, err
+    assert "[rank" not in err, err
+    steps = [json.loads(line)["step"] for line in journal.read_text().splitlines() if '"event": "step"' in line]
+    assert torch.load(run / "state.pt", weights_only=True)["step"] == steps[-1]
 
 
 def test_two_machines_go_on_with_a_run_that_only_the_first_has(pair_folder: Path, tmp_path: Path) -> None:

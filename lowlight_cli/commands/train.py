@@ -104,11 +104,15 @@ def train(
         wandb_project=wandb_project,
     )
     from ..core import engine
+    from ..core.device import Ranks, choose
 
     folder = settings.run_dir or Path("runs") / f"{settings.stage}-{datetime.now():%Y%m%d-%H%M%S}"
-    if os.environ.get("RANK", "0") != "0":  # one of several processes that torchrun started: only the first speaks
-        for _ in engine.train(settings, folder):
-            pass
+    ranks = Ranks.here(choose(settings.device))
+    if not ranks.first:  # one of several processes that torchrun started: only the first speaks
+        with interruptible() as interrupted:
+            for _ in engine.train(settings, folder):
+                if ranks.any(bool(interrupted)):
+                    raise SystemExit(130)
         return
     with (
         tracking.tracking(settings, folder) as trackers,
@@ -117,13 +121,16 @@ def train(
         interruptible() as interrupted,
     ):
         show = console.TrainingView(counter)
+        stopped = False
         for event in events:
             for tracker in trackers:
                 tracker(event)
             show(event)
-            if interrupted:
+            stopped = ranks.any(bool(interrupted))  # all processes leave after the same step
+            if stopped:
+                events.close()  # which saves, while no further signal interrupts
                 break
-    if interrupted:
+    if stopped:
         saved = (folder / "state.pt").is_file()
         way = f"stopped and saved: go on with `lowlight train --resume {folder}`"
         console.note(way if saved else "stopped before anything was learned: the same command begins anew")
@@ -132,11 +139,12 @@ def train(
 
 @contextmanager
 def interruptible() -> Iterator[list[bool]]:
-    """Within, a first Ctrl-C, SIGTERM or SIGHUP fills the list that is yielded; a second one interrupts at once."""
+    """Within, a first Ctrl-C, SIGTERM or SIGHUP fills the list that is yielded; a second one interrupts at once, save
+    under torchrun, which hands on what the terminal has sent already, and itself ends what does not end."""
     seen: list[bool] = []
 
     def note(*_: object) -> None:
-        if seen:
+        if seen and "TORCHELASTIC_RUN_ID" not in os.environ:
             raise KeyboardInterrupt
         seen.append(True)
 

@@ -99,6 +99,14 @@ class Ranks:
             raise found[1] if self.first else SystemExit(1)
         return cast(Value, found[0])
 
+    def any(self, word: bool) -> bool:
+        """Whether one of the processes says so."""
+        if self.count == 1:
+            return word
+        said = torch.tensor(float(word), device=self.place)
+        distributed.all_reduce(said, distributed.ReduceOp.MAX)
+        return bool(said)
+
     def share(self, batch: Tensor) -> Tensor:
         """This process's part of a (B, ...) batch that all drew alike."""
         return batch.chunk(self.count)[self.rank]
