@@ -305,6 +305,9 @@ class TrainSettings(Settings):
             raise ValueError(f"retinex-plus needs a patch of a multiple of 16 px, not {self.patch}")
         if self.network == "retinex-plus" and self.stage != "separate":
             raise ValueError(f"stage {self.stage} is RetinexNet's: retinex-plus is one net, leave stage out")
+        for name in ("width", "upsampling", "light_scale", "decom_lr", "enhance_lr"):
+            if self.network == "retinex-plus" and getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(f"{name} is RetinexNet's: retinex-plus is one net, leave it out")
         if self.light_scale > 1 and self.ignore_enhance_net:
             raise ValueError("light_scale is Enhance-Net's: leave out ignore_enhance_net")
         if self.restarts and self.scheduler != "cosine":

@@ -126,8 +126,8 @@ def test_a_run_goes_on_when_the_command_is_repeated(
     assert lowlight(*command)[0] == 0
     assert (tmp_path / "run" / "last.safetensors").read_bytes() == before
     assert "seed 0, not 5" in one_line(lowlight(*command, "--seed", 5)[2])
-    (tmp_path / "again.toml").write_text("scheduler = 'cosine'\nrestarts = [1]\nepochs = 2\n")
-    err = one_line(lowlight(*command, "--config", tmp_path / "again.toml")[2])
+    (tmp_path / "again.toml").write_text("scheduler = 'cosine'\nrestarts = [1]\n")
+    err = one_line(lowlight(*command, "--config", tmp_path / "again.toml", "--epochs", 2)[2])
     assert "restarts none, not 1" in err
 
 

@@ -65,6 +65,8 @@ def test_json_settings_of_a_run_can_be_replayed(tmp_path: Path) -> None:
         ('light_scale = 2\nstage = "joint"\nignore_enhance_net = true', "leave out"),
         ('scheduler = "plateau"\nvalidation = 0', "--validation above 0"),
         ("restarts = [10]", "use scheduler cosine, not step"),
+        ('network = "retinex-plus"\npatch = 64\nupsampling = "transposed"', "upsampling is RetinexNet's"),
+        ('network = "retinex-plus"\npatch = 64\ndecom_lr = 1e-4', "decom_lr is RetinexNet's"),
         ("dataset = []", "at least 1"),
     ],
 )
