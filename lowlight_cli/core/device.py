@@ -1,5 +1,6 @@
 """Where and how exactly to compute."""
 
+import atexit
 import contextlib
 import ctypes
 from collections.abc import Callable
@@ -77,6 +78,7 @@ class Ranks:
             return cls(0, 1, place)
         if not distributed.is_initialized():
             distributed.init_process_group("nccl" if place.type == "cuda" else "gloo")
+            atexit.register(distributed.destroy_process_group)  # else its threads may abort a process that is done
         return cls(distributed.get_rank(), distributed.get_world_size(), place)
 
     @property
