@@ -363,10 +363,7 @@ def encode(file: IO[bytes], picture: Picture, kind: str, encoding: Encoding = US
     """Encode to a seekable stream, in one of the formats in ``WRITTEN``. Raises PictureError."""
     quality, subsampling = encoding.quality, encoding.subsampling
     origin = replace(picture.origin, exif=b"", xmp=b"") if encoding.strip else picture.origin
-    channels = picture.samples
-    profile = colour.Profile.of(origin.icc) if kind in WITHOUT_PROFILE and len(channels) == 3 else None
-    if profile is not None:
-        channels = profile.to_srgb(scaled(channels).float()).clamp(0, 1)
+    channels = picture.srgb if kind in WITHOUT_PROFILE and len(picture.samples) == 3 else picture.samples
     if picture.alpha is not None and kind in WITH_ALPHA:
         wide_tiff = kind == "TIFF" and channels.dtype != torch.uint8  # Pillow reads no 16-bit gray with transparency
         if len(channels) == 1 and (wide_tiff or kind not in ("PNG", "TIFF")):

@@ -37,7 +37,7 @@ class Picture:
 
     @property
     def pixels(self) -> Tensor:
-        """The same as floats, float32 in [0, 1] unless the samples are others."""
+        """``srgb`` as floats in [0, 1], float32 unless the samples are others."""
         return scaled(self.srgb).contiguous()
 
     @property
