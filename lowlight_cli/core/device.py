@@ -63,6 +63,15 @@ def out_of_memory(error: RuntimeError) -> bool:
     return isinstance(error, torch.OutOfMemoryError) or "not enough memory" in str(error)
 
 
+def part() -> None:
+    """Leave the group of processes. One of gloo's threads may still have to let go of a tensor, for which it needs the
+    interpreter: were that ending by then, the thread would abort a process that is done. Hence it is waited for."""
+    group = distributed.group.WORLD
+    if group is not None and distributed.get_backend() == "gloo":
+        group._wait_for_pending_works()
+    distributed.destroy_process_group()
+
+
 @dataclass(frozen=True)
 class Ranks:
     """The processes that ``torchrun`` started to train together, seen from one of them; alone, one of one."""
@@ -78,7 +87,7 @@ class Ranks:
             return cls(0, 1, place)
         if not distributed.is_initialized():
             distributed.init_process_group("nccl" if place.type == "cuda" else "gloo")
-            atexit.register(distributed.destroy_process_group)  # else its threads may abort a process that is done
+            atexit.register(part)
         return cls(distributed.get_rank(), distributed.get_world_size(), place)
 
     @property
