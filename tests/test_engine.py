@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 import safetensors.torch
 import torch
+from conftest import scenery
 from torch.optim.swa_utils import AveragedModel
 
 from lowlight_cli.core import checkpoints, engine, images
@@ -257,6 +258,38 @@ def test_clipping_bounds_the_first_step_of_plain_descent(pair_folder: Path, tmp_
         for name in ("free", "tight")
     }
     assert reach["tight"] < 0.2 * reach["free"]
+
+
+def test_held_out_counts_what_the_first_weights_have_learned(pair_folder: Path, tmp_path: Path) -> None:
+    """A pair that ``--init`` has learned from was not held out, unless it is of another data set."""
+
+    def run(name: str, pairs: Path, **options: object) -> list[str]:
+        events(engine.train(settings(pairs, stage="joint", epochs=1, **options), tmp_path / name))
+        held_out: list[str] = checkpoints.load(str(tmp_path / name / "last.safetensors"))[1]["held_out"]
+        return held_out
+
+    first = run("first", pair_folder)
+    other = shutil.copytree(pair_folder, tmp_path / "other")
+    init = str(tmp_path / "first" / "last.safetensors")
+    assert len(run("elsewhere", other, validation=0.5, init=init)) == 4
+    assert run("again", pair_folder, validation=0.5, init=init) == first
+    assert len(first) == 2
+
+
+def test_held_out_counts_what_a_run_learned_before_pairs_were_added(pair_folder: Path, tmp_path: Path) -> None:
+    how = settings(pair_folder, stage="joint", epochs=3)
+    held_out = []
+    for new in range(8, 14):
+        for side, light in (("low", 0.15), ("high", 1)):
+            images.write(tmp_path / "new" / side / f"{new}.png", images.Picture(scenery(new) * light))
+    for added in (False, True):
+        if added:
+            shutil.copytree(tmp_path / "new", pair_folder, dirs_exist_ok=True)
+        stream = engine.train(how, tmp_path / "run")
+        next(event for event in stream if isinstance(event, Saved))
+        stream.close()
+        held_out.append(set(checkpoints.load(str(tmp_path / "run" / "last.safetensors"))[1]["held_out"]))
+    assert held_out[1] < held_out[0]
 
 
 def test_two_processes_compute_what_one_does(pair_folder: Path, tmp_path: Path) -> None:

@@ -141,6 +141,7 @@ class Session:
                 "take it out, or use --validation 0"
             )
         self.held_out_names = data.validation_names
+        self.unseen = unseen(data.validation_names, settings)
         self.steps_an_epoch = max(self.bank.an_epoch // settings.batch, 1)
 
         torch.manual_seed(settings.seed)
@@ -272,6 +273,7 @@ class Session:
             "step": self.step,
             "step_in_epoch": self.step_in_epoch,
             "best": self.best,
+            "unseen": self.unseen,
             "net": self.net.state_dict(),
             "average": None if self.average is None else self.average.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -282,7 +284,7 @@ class Session:
 
     def about(self, epochs: int) -> dict[str, Any]:
         """What a checkpoint after so many epochs of the phase says of itself besides the settings."""
-        return {"phase": self.phase, "epoch": epochs, "held_out": self.held_out_names}
+        return {"phase": self.phase, "epoch": epochs, "held_out": self.unseen}
 
     def restore(self, state: State) -> None:
         """Go back to a saved state."""
@@ -290,6 +292,8 @@ class Session:
         self.begin_phase()
         self.epoch, self.step, self.step_in_epoch = state["epoch"], state["step"], state["step_in_epoch"]
         self.best = state["best"]
+        before = state.get("unseen", self.unseen)  # pairs added meanwhile may hold others out than it began with
+        self.unseen = [name for name in self.unseen if name in before]
         self.net.load_state_dict(state["net"])
         if self.average is not None:
             self.average.load_state_dict(state["average"])
@@ -327,6 +331,17 @@ def network(settings: TrainSettings) -> Network:
     else:
         raise TrainingError(f"{settings.init} is a net of {given.config}, the settings ask for {fresh.config}")
     return fresh
+
+
+def unseen(names: list[str], settings: TrainSettings) -> list[str]:
+    """Those of the held-out pairs that the weights to start from have not learned from either."""
+    if settings.init is None:
+        return names
+    _, about = checkpoints.load(settings.init)
+    earlier = about.get("settings", {}).get("dataset", ())
+    if not any(Path(name).name in earlier for name in settings.dataset):
+        return names
+    return [name for name in names if name in about.get("held_out", ())]
 
 
 def fall(settings: TrainSettings, epoch: int) -> float:
