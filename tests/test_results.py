@@ -37,6 +37,13 @@ def test_the_interval_is_that_of_the_mean() -> None:
     assert results.interval((20.0, math.inf)) is None
 
 
+def test_the_interval_is_the_same_drawn_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    draws = tuple(np.random.default_rng(2).normal(20, 3, size=37))
+    together = results.interval.__wrapped__(draws)
+    monkeypatch.setattr(results, "AT_ONCE", 1000)
+    assert results.interval.__wrapped__(draws) == together
+
+
 def test_a_paired_difference_sees_what_intervals_of_means_hide() -> None:
     spread = (5.0, 15.0, 25.0, 35.0)
     better = results.difference(result("b", *(x + 1 for x in spread)), result("a", *spread), "psnr")

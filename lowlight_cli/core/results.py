@@ -16,6 +16,8 @@ from torch import Tensor
 from .. import __version__
 
 RESAMPLES = 10_000
+AT_ONCE = 4_000_000
+"""Figures that are drawn together."""
 TONES = 64
 """Levels of input brightness at which the output's brightness is recorded."""
 
@@ -97,8 +99,13 @@ def interval(values: tuple[float, ...]) -> tuple[float, float] | None:
     """
     if len(values) < 2 or not all(map(math.isfinite, values)):
         return None
-    draws = np.random.default_rng(0).integers(len(values), size=(RESAMPLES, len(values)))
-    low, high = np.percentile(np.asarray(values)[draws].mean(axis=1), (2.5, 97.5))
+    generator, figures = np.random.default_rng(0), np.asarray(values)
+    some = max(AT_ONCE // len(values), 1)  # of all at once, 10,000 pictures' draws alone would fill 1.6 GB
+    means = [
+        figures[generator.integers(len(values), size=(min(some, RESAMPLES - done), len(values)))].mean(axis=1)
+        for done in range(0, RESAMPLES, some)
+    ]
+    low, high = np.percentile(np.concatenate(means), (2.5, 97.5))
     return float(low), float(high)
 
 
