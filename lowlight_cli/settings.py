@@ -312,6 +312,14 @@ class TrainSettings(Settings):
             raise ValueError("light_scale is Enhance-Net's: leave out ignore_enhance_net")
         if self.restarts and self.scheduler != "cosine":
             raise ValueError(f"restarts are the cosine's: use scheduler cosine, not {self.scheduler}")
+        for name, users in (("decay_epochs", ["step"]), ("decay", ["step", "plateau"]), ("patience", ["plateau"])):
+            if self.scheduler not in users and getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(f"{name} means nothing to scheduler {self.scheduler}: use {' or '.join(users)}")
+        for name, idle in (("decom_lr", self.stage == "enhance"), ("enhance_lr", self.stage == "decom")):
+            if idle and getattr(self, name) is not None:
+                raise ValueError(f"{name} is of a net that stage {self.stage} does not train: leave it out")
+        if self.enhance_lr is not None and self.ignore_enhance_net:
+            raise ValueError("enhance_lr is Enhance-Net's: leave out ignore_enhance_net")
         if self.scheduler == "plateau" and not self.validation:
             raise ValueError("scheduler plateau watches the validation loss: use --validation above 0")
         return self
@@ -466,7 +474,7 @@ class ServeSettings(Settings):
     )
     max_megapixels: PositiveFloat = described(50.0, "Larger pictures are refused, before they are decoded.")
     max_megabytes: PositiveInt = described(100, "Larger uploads are refused.")
-    workers: PositiveInt = described(2, "Pictures worked on at once; the networks take turns.")
+    workers: PositiveInt = described(2, "Pictures worked on at once; a network computes one at a time.")
     queue: NonNegativeInt = described(8, "Pictures that may wait; further ones are asked to come again.")
     time_limit: PositiveFloat = described(600.0, "Seconds that a request may take to arrive, and to be answered.")
     device: Device = described("auto", "auto, cpu, cuda, cuda:N or mps.")

@@ -291,11 +291,12 @@ def test_whole_scenes_are_held_out() -> None:
     assert datasets.held_out(scene_of, 0.0) == set()
 
 
-def test_one_scene_cannot_be_split() -> None:
+def test_one_scene_is_held_out_whole() -> None:
     pictures = [pixel_pair(grain(1, 64, 64))] * 3
     found = [Pair(str(n), Path(f"{n}"), Path(f"{n}")) for n in range(3)]
-    with pytest.raises(DatasetError, match="one scene"):
-        split(found, pictures, 0.1)
+    data = split(found, pictures, 0.1)
+    assert not data.train
+    assert data.validation_names == ["0", "1", "2"]
 
 
 # LOL itself, where it is

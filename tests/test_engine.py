@@ -21,7 +21,7 @@ from conftest import scenery
 from torch.optim.swa_utils import AveragedModel
 
 from lowlight_cli.core import checkpoints, engine, images
-from lowlight_cli.core.errors import LowlightError, TrainingError
+from lowlight_cli.core.errors import DatasetError, LowlightError, TrainingError
 from lowlight_cli.core.events import Event, Finished, Pictured, Reading, Saved, Started, Step, Validated
 from lowlight_cli.core.networks import RetinexNet
 from lowlight_cli.core.objective import Objective
@@ -290,6 +290,15 @@ def test_held_out_counts_what_a_run_learned_before_pairs_were_added(pair_folder:
         stream.close()
         held_out.append(set(checkpoints.load(str(tmp_path / "run" / "last.safetensors"))[1]["held_out"]))
     assert held_out[1] < held_out[0]
+
+
+def test_one_scene_cannot_be_learned_and_held_out(pair_folder: Path, tmp_path: Path) -> None:
+    for side in ("low", "high"):
+        for path in (pair_folder / side).glob("[1-7].png"):
+            shutil.copy(pair_folder / side / "0.png", path)
+    with pytest.raises(DatasetError, match="all 8 pairs show one scene, none is left to train on: use --validation 0"):
+        events(engine.train(settings(pair_folder), tmp_path / "run"))
+    assert not (tmp_path / "run").exists()
 
 
 def test_two_processes_compute_what_one_does(pair_folder: Path, tmp_path: Path) -> None:

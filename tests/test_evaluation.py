@@ -1,6 +1,7 @@
 """What is measured of systems over pictures."""
 
 import math
+import shutil
 from pathlib import Path
 from urllib.error import URLError
 
@@ -204,6 +205,15 @@ def test_the_protocol_scenes_measures_what_training_never_saw(pair_folder: Path,
     assert names == split.validation_names
     assert 0 < len(names) == len(pairs) - len(split.train)
     assert report.split == "held-out scenes"
+
+
+def test_one_scene_is_measured_whole(pair_folder: Path) -> None:
+    for side in ("low", "high"):
+        for path in (pair_folder / side).glob("[1-7].png"):
+            shutil.copy(pair_folder / side / "0.png", path)
+    settings = EvaluateSettings(dataset=str(pair_folder), protocol="scenes", baseline=("input",), lpips=False)
+    *_, (report, _) = evaluation.run(settings)
+    assert report.pictures == 8
 
 
 def test_a_model_that_may_have_seen_the_scenes_is_named(pair_folder: Path, tmp_path: Path) -> None:

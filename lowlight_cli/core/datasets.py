@@ -298,8 +298,6 @@ def split(
     real = [index for index in kept if isinstance(found[index], Pair)] or kept  # synthesised pairs judge nothing
     scene_of = likeness.scenes(fit[index].high for index in real)
     judged = {real[place] for place in held_out(scene_of, fraction)}
-    if len(judged) == len(kept):
-        raise DatasetError(f"all {len(kept)} pairs show one scene, none is left to train on: use --validation 0")
     learned = [index for index in kept if index not in judged]
     return TrainingSet(
         train=[fit[index] for index in learned],

@@ -20,7 +20,7 @@ from ..settings import TrainSettings
 from . import checkpoints, datasets, device, metrics, tiling
 from .augmentation import augmented
 from .contextbank import ContextBank
-from .errors import TrainingError
+from .errors import DatasetError, TrainingError
 from .events import Event, Finished, Phase, Pictured, Reading, Saved, Started, Step, Validated
 from .images import quantised
 from .networks import Network, RetinexNet, RetinexPlus, thumbnail
@@ -98,7 +98,11 @@ def read(settings: TrainSettings) -> Generator[Event, None, datasets.TrainingSet
         pictures.append(picture)
         faults.append(reason)
         yield Reading(len(pictures), len(found))
-    return datasets.split(found, pictures, faults, fraction=settings.validation)
+    data = datasets.split(found, pictures, faults, fraction=settings.validation)
+    if not data.train:
+        many = len(data.validation)
+        raise DatasetError(f"all {many} pairs show one scene, none is left to train on: use --validation 0")
+    return data
 
 
 def moving_average(decay: float) -> Callable[[Tensors, Tensors, Tensor | int], None]:
