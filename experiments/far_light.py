@@ -1,11 +1,12 @@
 """Train an Enhance-Net that sees far: at a fraction of the resolution, on whole pictures, over a frozen Decom-Net.
 
-    python experiments/far_light.py OUT.safetensors --data data [--init retinexnet-best] [--light-scale 16]
+    python experiments/far_light.py OUT.safetensors [--data data] [--photos DIR] [--init MODEL] [--light-scale 16]
 
 `lowlight train --stage enhance --init MODEL --light-scale N` learns the same from patches, at full size. Here the maps
 of every picture are computed once and reduced by N, so that an epoch over LOL takes a few seconds. Half of the batches
-see parts of the pictures, at least half as high and wide. The pairs are split as `lowlight train` splits them; last
-comes what the result, the average of the weights, does on the held-out ones.
+see parts of the pictures, at least half as high and wide. Photographs, if there are any, are darkened once and learned
+from as well; those of one size make batches together. The pairs are split as `lowlight train` splits them; last comes
+what the result, the average of the weights, does on the held-out ones.
 """
 
 import argparse
@@ -22,6 +23,7 @@ from lowlight_cli.core import checkpoints, device, losses, metrics, tiling
 from lowlight_cli.core.engine import moving_average
 from lowlight_cli.core.networks import Decomposition, RetinexNet
 from lowlight_cli.core.picture import quantised
+from lowlight_cli.settings import TrainSettings
 
 BATCH, RATE, CLIP, DECAY = 8, 1e-3, 1.0, 0.995
 SMOOTH = 0.7
@@ -65,19 +67,39 @@ def varied(maps: Maps, generator: torch.Generator) -> Maps:
     return maps
 
 
-def trained(net: RetinexNet, maps: Maps, epochs: int, seed: int) -> AveragedModel:
-    """The average of Enhance-Net's weights after training on (N, 3 or 1, h, w)."""
+def alike(maps: list[Maps]) -> list[Maps]:
+    """Those of one size put together, (N, 3 or 1, h, w), for each size."""
+    sizes: dict[torch.Size, list[Maps]] = {}
+    for each in maps:
+        sizes.setdefault(each[0].shape, []).append(each)
+    return [
+        (torch.cat(r), torch.cat(i), torch.cat(high)) for r, i, high in (zip(*of, strict=True) for of in sizes.values())
+    ]
+
+
+def batches(groups: list[Maps], generator: torch.Generator) -> list[tuple[Maps, Tensor]]:
+    """A group and the places in it of each batch of an epoch, in random order. A rest of a group has to wait."""
+    found = []
+    for maps in groups:
+        count = len(maps[0]) // BATCH
+        order = torch.randperm(len(maps[0]), generator=generator)[: count * BATCH]
+        found += [(maps, index) for index in order.reshape(count, BATCH)]
+    return [found[place] for place in torch.randperm(len(found), generator=generator).tolist()]
+
+
+def trained(net: RetinexNet, groups: list[Maps], epochs: int, seed: int) -> AveragedModel:
+    """The average of Enhance-Net's weights after training on groups of (N, 3 or 1, h, w)."""
     generator = torch.Generator().manual_seed(seed)
     enhance = net.enhance
     average = AveragedModel(enhance, multi_avg_fn=moving_average(DECAY))
     optimizer = torch.optim.Adam(enhance.parameters(), RATE)
-    steps_an_epoch = len(maps[0]) // BATCH
+    steps_an_epoch = sum(len(maps[0]) // BATCH for maps in groups)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: (1 + math.cos(math.pi * step / steps_an_epoch / epochs)) / 2
     )
     for epoch in range(1, epochs + 1):
         total = 0.0
-        for index in torch.randperm(len(maps[0]), generator=generator).split(BATCH)[:steps_an_epoch]:
+        for maps, index in batches(groups, generator):
             reflectance, illumination, high = varied((maps[0][index], maps[1][index], maps[2][index]), generator)
             with torch.autocast("cpu", torch.bfloat16, enabled=device.fast_bf16(torch.device("cpu"))):
                 small = torch.cat([reflectance, illumination], dim=1).contiguous(memory_format=torch.channels_last)
@@ -112,21 +134,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("out", type=Path)
     parser.add_argument("--data", type=Path, default=Path("data"))
+    parser.add_argument("--photos", type=Path)
     parser.add_argument("--init", default="retinexnet-best")
     parser.add_argument("--light-scale", type=int, default=16)
     parser.add_argument("--epochs", type=int, default=150)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
-    split = held_out(args.data)
+    datasets = ["lol", "synthetic"] if args.photos else ["lol"]
+    split = held_out(args.data, TrainSettings(dataset=tuple(datasets), photos=args.photos, seed=args.seed))
     torch.manual_seed(args.seed)
     net = network(args.init, args.light_scale)
-    maps = [torch.cat(parts) for parts in zip(*(reduced(net, *pair) for pair in split.train), strict=True)]
-    print(f"{len(split.train)} pairs at {maps[0].shape[2]}x{maps[0].shape[3]}")
-    average = trained(net, (maps[0], maps[1], maps[2]), args.epochs, args.seed)
+    groups = alike([reduced(net, *pair) for pair in split.train])
+    print(f"{len(split.train)} pairs: " + ", ".join("{} of {}x{}".format(len(r), *r.shape[2:]) for r, *_ in groups))
+    average = trained(net, groups, args.epochs, args.seed)
     net.enhance.load_state_dict(average.module.state_dict())
     psnr, ssim = judged(net, split.validation)
     about = {"epoch": args.epochs, "held_out": split.validation_names, "validation": {"psnr": psnr, "ssim": ssim}}
-    settings = {"init": args.init, "light_scale": args.light_scale, "seed": args.seed, "recipe": Path(__file__).name}
+    settings = {"init": Path(args.init).name, "dataset": datasets, "light_scale": args.light_scale, "seed": args.seed}
+    settings["recipe"] = Path(__file__).name
     checkpoints.save(net, args.out, {**about, "settings": settings})
     print(f"{args.out}: {len(split.validation)} held-out pairs, {psnr:.2f} dB, SSIM {ssim:.4f}")
 
