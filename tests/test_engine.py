@@ -320,6 +320,12 @@ def test_two_processes_compute_what_one_does(pair_folder: Path, tmp_path: Path) 
     assert done.returncode != 0
     assert done.stderr.count("error: ") == 1 and "lr 0.001, not 0.5" in done.stderr
     assert "[rank1]" not in done.stderr, "the others leave without a word"
+    command[-1] = str(tmp_path / "three")
+    done = subprocess.run([*command, "--dataset", "gone"], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert done.stderr.count("error: ") == 1 and "gone" in done.stderr
+    assert "[rank1]" not in done.stderr
+    assert not (tmp_path / "three").exists()
 
 
 def test_several_processes_save_when_they_are_ended(pair_folder: Path, tmp_path: Path) -> None:

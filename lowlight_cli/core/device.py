@@ -110,6 +110,18 @@ class Ranks:
             raise found[1] if self.first else SystemExit(1)
         return cast(Value, found[0])
 
+    def agreed(self, fault: LowlightError | None) -> None:
+        """Go on if no process has a fault. If the first has one it says so for all, else each that has one does; the
+        others leave without a word."""
+
+        def say() -> None:
+            if fault is not None:
+                raise fault
+
+        self.told(say)
+        if self.any(fault is not None):
+            raise fault or SystemExit(1)
+
     def any(self, word: bool) -> bool:
         """Whether one of the processes says so."""
         if self.count == 1:

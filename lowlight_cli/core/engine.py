@@ -20,7 +20,7 @@ from ..settings import TrainSettings
 from . import checkpoints, datasets, device, metrics, tiling
 from .augmentation import augmented
 from .contextbank import ContextBank
-from .errors import DatasetError, TrainingError
+from .errors import DatasetError, LowlightError, TrainingError
 from .events import Event, Finished, Phase, Pictured, Reading, Saved, Started, Step, Validated
 from .images import quantised
 from .networks import Network, RetinexNet, RetinexPlus, thumbnail
@@ -55,7 +55,12 @@ def train(settings: TrainSettings, run_dir: Path) -> Generator[Event]:
     state = ranks.told(run.begin)
 
     try:
-        data = yield from read(settings)
+        fault = None
+        try:
+            data = yield from read(settings)
+        except LowlightError as error:
+            fault = error
+        ranks.agreed(fault)
         if state is not None:  # it holds all weights: those that the run began with may be gone
             settings = settings.model_copy(update={"init": None})
         session = Session(settings, data, run, place, ranks)
