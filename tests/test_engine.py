@@ -311,6 +311,7 @@ def test_two_processes_compute_what_one_does(pair_folder: Path, tmp_path: Path) 
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+    assert "Warning" not in done.stderr
     records = [json.loads(line) for line in (tmp_path / "two" / "events.jsonl").read_text().splitlines()]
     together = [record["loss"] for record in records if record["event"] == "step"]
     assert together == pytest.approx(alone, rel=1e-4)
