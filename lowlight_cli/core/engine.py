@@ -150,11 +150,12 @@ class Session:
                 "take it out, or use --validation 0"
             )
         self.held_out_names = data.validation_names
-        self.unseen = unseen(data.validation_names, settings)
         self.steps_an_epoch = max(self.bank.an_epoch // settings.batch, 1)
 
         torch.manual_seed(settings.seed)
-        self.net = network(settings).to(place).to(memory_format=torch.channels_last)
+        net, before = network(settings)
+        self.net = net.to(place).to(memory_format=torch.channels_last)
+        self.unseen = unseen(data.validation_names, settings, before)
         self.generator = torch.Generator(place).manual_seed(settings.seed)
         self.number = self.epoch = self.step = 0  # of the phase, of the epoch in it, of all steps
         self.best = -math.inf
@@ -313,16 +314,18 @@ class Session:
         self.generator.set_state(self.epoch_start)
 
 
-def network(settings: TrainSettings) -> Network:
-    """A fresh network, or the one to start from, which must be of the kind that the settings name."""
+def network(settings: TrainSettings) -> tuple[Network, dict[str, Any]]:
+    """A fresh network; or the one to start from, which must be of the kind that the settings name, and what its file
+    says of it."""
     if settings.network == "retinex-plus":
         plus = RetinexPlus()
+        about: dict[str, Any] = {}
         if settings.init is not None:
-            given, _ = checkpoints.load(settings.init)
+            given, about = checkpoints.load(settings.init)
             if not isinstance(given, RetinexPlus) or given.config != plus.config:
                 raise TrainingError(f"{settings.init} is no retinex-plus of {plus.config}")
             plus.load_state_dict(given.state_dict())
-        return plus
+        return plus, about
     fresh = RetinexNet(
         settings.width,
         settings.upsampling,
@@ -330,8 +333,8 @@ def network(settings: TrainSettings) -> Network:
         light_scale=settings.light_scale,
     )
     if settings.init is None:
-        return fresh
-    given, _ = checkpoints.load(settings.init)
+        return fresh, {}
+    given, about = checkpoints.load(settings.init)
     decom_alone = settings.stage == "enhance"
     if given.config == fresh.config:
         fresh.load_state_dict(given.state_dict())
@@ -339,18 +342,16 @@ def network(settings: TrainSettings) -> Network:
         fresh.decom.load_state_dict(given.decom.state_dict())
     else:
         raise TrainingError(f"{settings.init} is a net of {given.config}, the settings ask for {fresh.config}")
-    return fresh
+    return fresh, about
 
 
-def unseen(names: list[str], settings: TrainSettings) -> list[str]:
-    """Those of the held-out pairs that the weights to start from have not learned from either."""
-    if settings.init is None:
-        return names
-    _, about = checkpoints.load(settings.init)
-    earlier = about.get("settings", {}).get("dataset", ())
+def unseen(names: list[str], settings: TrainSettings, before: dict[str, Any]) -> list[str]:
+    """Those of the held-out pairs that the weights to start from, of which ``before`` tells, have not learned from
+    either."""
+    earlier = before.get("settings", {}).get("dataset", ())
     if not any(Path(name).name in earlier for name in settings.dataset):
         return names
-    return [name for name in names if name in about.get("held_out", ())]
+    return [name for name in names if name in before.get("held_out", ())]
 
 
 def fall(settings: TrainSettings, epoch: int) -> float:
