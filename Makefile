@@ -2,6 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DATA ?= data
 PHOTOS ?= data/photos
+PROCESSES ?= 1
 EXPERIMENTS := separate_resize separate_transposed joint joint_ignore_enhance
 
 .PHONY: help install demo test test-browser check bench experiments retinex-plus golden format clean
@@ -54,9 +55,9 @@ experiments: .venv/.dev  ## Train RetinexNet in four ways and compare them, DATA
 	done
 	$(BIN)/python experiments/four_ways.py --data $(DATA) $(addprefix runs/,$(EXPERIMENTS))
 
-retinex-plus: .venv/.dev  ## Train the default model from nothing, DATA=data PHOTOS=data/photos; goes on where it stopped
-	$(BIN)/lowlight train --config experiments/retinex_plus.toml --data $(DATA) --photos $(PHOTOS)/bsds500 --run-dir runs/retinex-plus
-	$(BIN)/lowlight train --config experiments/retinex_plus_photographs.toml --data $(DATA) --photos $(PHOTOS) --run-dir runs/retinex-plus-photographs
+retinex-plus: .venv/.dev  ## Train the default model from nothing, DATA=data PHOTOS=data/photos PROCESSES=1; goes on where it stopped
+	$(BIN)/torchrun --nproc-per-node $(PROCESSES) -m lowlight_cli train --config experiments/retinex_plus.toml --data $(DATA) --photos $(PHOTOS)/bsds500 --run-dir runs/retinex-plus
+	$(BIN)/torchrun --nproc-per-node $(PROCESSES) -m lowlight_cli train --config experiments/retinex_plus_photographs.toml --data $(DATA) --photos $(PHOTOS) --run-dir runs/retinex-plus-photographs
 	$(BIN)/python experiments/average.py runs/retinex-plus.safetensors \
 		runs/retinex-plus-photographs/last.safetensors runs/retinex-plus-photographs/last.safetensors runs/retinex-plus/last.safetensors
 

@@ -86,7 +86,6 @@ ROWS: dict[str, Row] = {
     "colour": ("no mean-colour term", {}, [patch.object(losses, "restoration", without("colour"))]),
     "photos": ("LOL alone, for as many steps", {"dataset": ("lol",), "photos": None}, []),
     "ema": ("no average of the weights", {"ema": 0.0}, []),
-    "mixed": ("mixup (0.5) and tints (0.1)", {"mixup": 0.5, "tint": 0.1}, []),
 }
 
 

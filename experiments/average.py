@@ -1,4 +1,4 @@
-"""The mean of several models' weights, as one model with the first one's header.
+"""The mean of several models' weights, as one model with the first one's header and the held-out pairs of them all.
 
     python experiments/average.py OUT.safetensors MODEL...
 
@@ -23,7 +23,8 @@ def main() -> None:
         {name: torch.stack([state[name].double() for state in states]).mean(dim=0) for name in states[0]}
     )
     epochs = [about.get("epoch") for _, about in loaded]
-    checkpoints.save(net, Path(out), {**header, "epoch": epochs})
+    unseen = set.intersection(*(checkpoints.held_out(about) for _, about in loaded))
+    checkpoints.save(net, Path(out), {**header, "epoch": epochs, "held_out": sorted(unseen)})
     print(out)
 
 

@@ -2,7 +2,7 @@
 
     python experiments/four_ways.py --data data RUN...
 
-RUN is a folder of `lowlight train`; its best model (by PSNR on held-out scenes) is measured, in fp32, on those scenes
+RUN is a folder of `lowlight train`; its best model (by SSIM on held-out scenes) is measured, in fp32, on those scenes
 and on LOL's eval15. Runs named as the four recipes also go into figures/four_ways.jpg and figures/four_ways_light.jpg.
 """
 

@@ -1,5 +1,6 @@
 """The ``lowlight`` command: registers the subcommands and turns known failures into one line and an exit code."""
 
+import io
 import os
 import signal
 import sys
@@ -65,10 +66,13 @@ def main(arguments: list[str] | None = None) -> None:
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:  # closed by whoever started this; no file shall be mistaken for it
             setattr(sys, name, open(os.devnull, mode))  # noqa: PTH123, SIM115
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal or file of few letters gets what it can hold
+        sys.stdout.reconfigure(errors="backslashreplace")
     before = {number: signal.signal(number, signal.default_int_handler) for number in endings()}
     try:
         for option, argument in pairwise(["", *(sys.argv[1:] if arguments is None else arguments)]):
-            if argument == "" and option != "--suffix":
+            nothing = argument == "" or (argument.startswith("--") and argument.endswith("="))
+            if nothing and "--suffix" not in (option, argument.removesuffix("=")):
                 raise ConfigError("an empty argument, which would be this folder: is a variable not set?")
         app(arguments)
     except LowlightError as error:

@@ -51,6 +51,11 @@ def usual_suffix(value: object) -> object:
     return {"jpeg": "jpg", "tiff": "tif"}.get(value, value) if isinstance(value, str) else value
 
 
+def in_words(value: object) -> object:
+    """A number as the word that it is on the command line: settings files may have it plain."""
+    return str(value) if type(value) is int else value
+
+
 def tile_side(value: object) -> object:
     """auto, off, or a number of px that tiling can use."""
     if isinstance(value, str) and value.isdigit():
@@ -66,6 +71,8 @@ Tile = Annotated[Literal["auto", "off"] | int, BeforeValidator(tile_side)]
 Denoise = Literal["off", "light", "strong"]
 Format = Literal["jpg", "png", "webp", "tif", "bmp", "avif", "jp2", "heic"]
 Device = Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")]
+Precision = Literal["auto", "fp32", "bf16"]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 def part_of_name(value: object) -> object:
@@ -78,7 +85,7 @@ def part_of_name(value: object) -> object:
 class Settings(BaseModel):
     """Base of all settings: frozen, no unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     @classmethod
     def load(cls, config: Path | None = None, **options: object) -> Self:
@@ -131,7 +138,7 @@ class Settings(BaseModel):
                 return f"{place} {fault['input']}: give {cls.model_fields[place].description}".removesuffix(".")
             case "missing":
                 return f"{place}: missing"
-        if str(fault["input"]).lower() == "nan":
+        if fault["type"] == "finite_number":
             return f"{place} {fault['input']}: give a number"
         return f"{place} {fault['input']}: {fault['msg'].removeprefix('Input ').partition(', unable')[0]}"
 
@@ -181,7 +188,7 @@ class LossWeights(BaseModel):
 
     The last is retinex-plus's own, whose other terms stand in ``losses.restoration``."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     recon: NonNegativeFloat = 1.0
     mutual: NonNegativeFloat = 0.001
@@ -223,7 +230,7 @@ class SynthesiseSettings(Settings):
     jpeg: Annotated[int, Field(ge=1, le=100)] | None = described(
         None, "Write the dark pictures as JPEG of this quality, as cameras do. Default: PNG."
     )
-    seed: NonNegativeInt = described(0, "Seed of light and noise.")
+    seed: Seed = described(0, "Seed of light and noise.")
 
 
 class TrainSettings(Settings):
@@ -243,7 +250,7 @@ class TrainSettings(Settings):
         None, "Folder of well-lit photographs from which --dataset synthetic is made, anew for each patch."
     )
     keep_flagged: bool = described(False, "Train on pairs that are misaligned or not darker, too.")
-    run_dir: Path | None = described(None, "Folder of the run's files. Default: runs/STAGE-TIME.")
+    run_dir: Path | None = described(None, "Folder of the run's files. Default: a new one in runs/.")
     init: str | None = described(None, "Start from this model, by name or file; stage enhance needs it.")
     width: PositiveInt = described(64, "Channels of both nets; 64 is the paper's.")
     upsampling: Literal["resize", "transposed"] = described("resize", "How Enhance-Net goes back up to full size.")
@@ -254,12 +261,6 @@ class TrainSettings(Settings):
     epochs: PositiveInt = described(100, "Passes over the pairs, in each phase.")
     batch: PositiveInt = described(16, "Patches a step.")
     patch: Annotated[int, Field(ge=16, multiple_of=8)] = described(48, "Side of a patch in px; the paper prints 96.")
-    mixup: Annotated[float, Field(ge=0, le=1)] = described(
-        0.0, "Share of the patches that are blended with another pair's; 0 is off."
-    )
-    tint: NonNegativeFloat = described(
-        0.0, "Vary both pictures of a pair alike in colour: deviation of the channels' gains; 0 is off."
-    )
     optimizer: Literal["adam", "adamw"] = described("adam", "Adam, or Adam with decoupled weight decay of 0.01.")
     lr: PositiveFloat = described(1e-3, "Learning rate at the start.")
     decom_lr: PositiveFloat | None = described(None, "The same for Decom-Net alone. Default: lr.")
@@ -271,18 +272,16 @@ class TrainSettings(Settings):
         (), "Epochs after which the cosine starts again from the first rate; the model of then is kept as PHASE-EPOCH."
     )
     decay_epochs: Epochs = described((20,), "Where the step scheduler multiplies the rate by decay.")
-    decay: PositiveFloat = described(0.1, "Factor of the step and the plateau scheduler.")
+    decay: Annotated[float, Field(gt=0, lt=1)] = described(0.1, "Factor of the step and the plateau scheduler.")
     patience: NonNegativeInt = described(1, "Validations without a lower loss before the plateau scheduler acts.")
     ema: Annotated[float, Field(ge=0, lt=1)] = described(0.0, "Decay of the moving average of the weights; 0 is off.")
     clip: NonNegativeFloat = described(0.0, "Largest norm of a step's gradient; 0 is off.")
     weights: LossWeights = described(LossWeights(), "Weights of the loss terms.")
-    seed: NonNegativeInt = described(0, "Seed of initial weights, order and crops.")
+    seed: Seed = described(0, "Seed of initial weights, order and crops.")
     validation: Annotated[float, Field(ge=0, le=0.5)] = described(0.05, "Share of the pairs held out, as whole scenes.")
     validate_every: PositiveInt = described(10, "Epochs between validations.")
     checkpoint_every: PositiveInt = described(5, "Epochs between checkpoints.")
-    precision: Literal["auto", "fp32", "bf16"] = described(
-        "auto", "Arithmetic of the nets; auto is bf16 where it is fast."
-    )
+    precision: Precision = described("auto", "Arithmetic of the nets; auto is bf16 where it is fast.")
     device: Device = described("auto", "auto, cpu, cuda, cuda:N or mps.")
     wandb: Literal["off", "offline", "online"] = described("off", "Log to Weights & Biases as well.")
     wandb_project: str = described("lowlight", "Project there.")
@@ -324,6 +323,11 @@ class TrainSettings(Settings):
             raise ValueError("scheduler plateau watches the validation loss: use --validation above 0")
         return self
 
+    @property
+    def dataset_names(self) -> list[str]:
+        """What the data sets are called, without the folders that they are in, which a model is to tell nobody."""
+        return [Path(name).absolute().name for name in self.dataset]
+
     def located(self) -> dict[str, Any]:
         """All values as JSON holds them, every path in full, so that they mean the same in any folder."""
         values = self.model_dump(mode="json")
@@ -364,6 +368,9 @@ class EvaluateSettings(Settings):
     ensemble: bool = described(
         False, "Average the answers to 8 turned and mirrored copies: a little better, at 8 times the time, models only."
     )
+    precision: Precision = described(
+        "fp32", "Arithmetic of the networks: fp32, the same figures everywhere; auto, as enhance has it here; bf16."
+    )
     lpips: bool = described(True, "Measure LPIPS too, where the extra metrics and its weights can be had.")
     niqe: Path | None = described(
         None, "Pristine model of NIQE, an .npz file with mean and covariance. Default: our own fit."
@@ -399,7 +406,7 @@ class PictureSettings(Settings):
     dry_run: bool = described(False, "Say what would be done, and do nothing.")
     json_lines: bool = described(False, "Print one JSON object a picture.")
     device: Device = described("auto", "auto, cpu, cuda, cuda:N or mps.")
-    precision: Literal["auto", "fp32", "bf16"] = described(
+    precision: Precision = described(
         "auto", "Arithmetic of the network; auto is bf16 where that is fast and the result is 8 bit."
     )
     tile: Tile = described(
@@ -438,11 +445,15 @@ class EnhanceSettings(PictureSettings):
     format: Annotated[Format | None, BeforeValidator(usual_suffix)] = described(
         None, "Format of the results. Default: that of the input."
     )
-    depth: Literal["keep", "8", "16"] = described("keep", "Bits a channel; PNG and TIFF hold 16.")
+    depth: Annotated[Literal["keep", "8", "16"], BeforeValidator(in_words)] = described(
+        "keep", "Bits a channel; PNG and TIFF hold 16."
+    )
     quality: Annotated[int, Field(ge=1, le=100)] | None = described(
         None, "Of JPEG, WebP, AVIF and HEIC. Default: that of the input if both are JPEG, else 95."
     )
-    subsampling: Literal["keep", "444", "422", "420"] = described("keep", "Colour resolution of JPEG.")
+    subsampling: Annotated[Literal["keep", "444", "422", "420"], BeforeValidator(in_words)] = described(
+        "keep", "Colour resolution of JPEG."
+    )
     strip: bool = described(False, "Leave out EXIF, where GPS is, and XMP.")
     strength: Annotated[float, Field(ge=0, le=1.5)] = described(
         1.0, "0 is the picture as it was, 1 the network's answer, 1.5 the most."
@@ -469,6 +480,9 @@ class ServeSettings(Settings):
 
     host: str = described("127.0.0.1", "Address to listen on; 0.0.0.0 lets other machines in.")
     port: Annotated[int, Field(ge=0, le=65535)] = described(8000, "Port to listen on; 0 is any free one.")
+    public: Annotated[str, Field(pattern=r"^https?://[^/]+$")] | None = described(
+        None, "The address behind which a proxy hands requests on, such as https://photos.example.org."
+    )
     model: Annotated[tuple[str, ...], BeforeValidator(comma_separated)] = described(
         (), "Packaged model or .safetensors file; may be given several times. Default: all packaged ones."
     )

@@ -22,6 +22,12 @@ def test_round_trip(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["a.safetensors"]
 
 
+def test_loading_leaves_the_random_generator_as_it_was(tiny_model: Path) -> None:
+    before = torch.get_rng_state()
+    checkpoints.load(str(tiny_model))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def test_the_header_is_json_without_torch(tmp_path: Path) -> None:
     checkpoints.save(RetinexNet(width=4, upsampling="transposed"), tmp_path / "a.safetensors")
     with safetensors.safe_open(tmp_path / "a.safetensors", framework="np") as file:

@@ -103,7 +103,16 @@ def test_train_writes_a_run_that_evaluate_and_enhance_can_use(
     code, _, err = lowlight("train", "--dataset", pair_folder, "--run-dir", run, *small)
     assert code == 0, err
     assert {path.name for path in run.iterdir()} == {
-        *("settings.json", "events.jsonl", "last.safetensors", "best.safetensors", "state.pt", "curves.png", "pictures")
+        *(
+            ".lock",
+            "settings.json",
+            "events.jsonl",
+            "last.safetensors",
+            "best.safetensors",
+            "state.pt",
+            "curves.png",
+            "pictures",
+        )
     }
     events = [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()]
     assert [event["event"] for event in events] == [
@@ -205,7 +214,7 @@ def test_what_is_being_written_when_it_is_ended_is_finished_or_gone(
     code, _, err = lowlight("enhance", tmp_path / "in", "--out", tmp_path / "out", "--model", tiny_model)
     assert code == 130 and "stopped" in err
     for thread in threading.enumerate():  # as the end of the process waits for them
-        if thread is not threading.main_thread() and not thread.daemon:
+        if thread is not threading.main_thread() and not thread.daemon and thread.is_alive():
             thread.join(10)
     assert not [path for path in (tmp_path / "out").iterdir() if path.name.startswith(".")]
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
@@ -219,8 +228,9 @@ def test_closed_streams_are_no_traceback() -> None:
 
 @pytest.mark.parametrize("command", ["enhance", "decompose"])
 def test_an_empty_argument_is_not_this_folder(lowlight: Run, command: str) -> None:
-    code, _, err = lowlight(command, "")
-    assert code == 2 and "is a variable not set?" in one_line(err)
+    for arguments in ([""], ["a.png", "--out", ""], ["a.png", "--out="]):
+        code, _, err = lowlight(command, *arguments)
+        assert code == 2 and "is a variable not set?" in one_line(err)
 
 
 def test_resume_wants_a_run(lowlight: Run, tmp_path: Path) -> None:

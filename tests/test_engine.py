@@ -96,7 +96,7 @@ def test_the_best_model_is_that_of_the_highest_ssim(
     figures = iter([(20.0, 0.5), (19.0, 0.7), (21.0, 0.6), (22.0, 0.65)])
 
     def validate(*_: object) -> dict[str, float]:
-        return dict(zip(("psnr", "ssim"), next(figures), strict=True))
+        return {"loss": 0.0, **dict(zip(("psnr", "ssim"), next(figures), strict=True))}
 
     monkeypatch.setattr(engine, "validate", validate)
     how = settings(pair_folder, stage="joint", epochs=4, validate_every=1)
@@ -131,7 +131,6 @@ def test_an_interrupted_run_ends_with_the_same_weights(saves: int, pair_folder: 
 
 
 FANCY = {"ema": 0.9, "clip": 0.5, "optimizer": "adamw", "scheduler": "plateau", "patience": 0, "validate_every": 1}
-FANCY |= {"mixup": 0.5, "tint": 0.1}
 
 
 @pytest.mark.parametrize("steps", [1, 3, 4, 6])
@@ -274,6 +273,8 @@ def test_held_out_counts_what_the_first_weights_have_learned(pair_folder: Path, 
     assert len(run("elsewhere", other, validation=0.5, init=init)) == 4
     assert run("again", pair_folder, validation=0.5, init=init) == first
     assert len(first) == 2
+    assert all(name.startswith(f"{pair_folder.name}/") for name in first)
+    assert run("back", pair_folder, init=str(tmp_path / "elsewhere" / "last.safetensors")) == []
 
 
 def test_held_out_counts_what_a_run_learned_before_pairs_were_added(pair_folder: Path, tmp_path: Path) -> None:
@@ -311,7 +312,7 @@ def test_two_processes_compute_what_one_does(pair_folder: Path, tmp_path: Path) 
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "Warning" not in done.stderr
+    assert "Warning" not in done.stderr and "Traceback" not in done.stderr
     records = [json.loads(line) for line in (tmp_path / "two" / "events.jsonl").read_text().splitlines()]
     together = [record["loss"] for record in records if record["event"] == "step"]
     assert together == pytest.approx(alone, rel=1e-4)
@@ -402,6 +403,26 @@ def test_other_settings_do_not_enter_a_run(pair_folder: Path, tmp_path: Path) ->
     assert equal(before, weights(tmp_path / "run"))
 
 
+def test_two_runs_do_not_share_a_folder(pair_folder: Path, tmp_path: Path) -> None:
+    first = engine.train(settings(pair_folder, stage="joint", epochs=9), tmp_path / "run")
+    next(event for event in first if isinstance(event, Started))  # nothing is saved yet
+    with pytest.raises(TrainingError, match="another process trains there: choose another --run-dir"):
+        next(iter(engine.train(settings(pair_folder, stage="decom"), tmp_path / "run")))
+    assert json.loads((tmp_path / "run" / "settings.json").read_text())["stage"] == "joint"
+    first.close()
+    assert isinstance(
+        events(engine.train(settings(pair_folder, stage="joint", epochs=9), tmp_path / "run"))[-1], Finished
+    )
+
+
+def test_the_best_model_of_a_run_that_was_not_saved_is_no_other_runs(pair_folder: Path, tmp_path: Path) -> None:
+    events(engine.train(settings(pair_folder, stage="joint"), tmp_path / "run"))
+    (tmp_path / "run" / "state.pt").unlink()
+    how = settings(pair_folder, stage="joint", validation=0, seed=5)
+    (finished,) = (event for event in engine.train(how, tmp_path / "run") if isinstance(event, Finished))
+    assert Path(finished.path).name == "last.safetensors"
+
+
 def test_a_folder_with_other_things_is_refused(pair_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "thesis.txt").write_text("dear")
@@ -415,8 +436,29 @@ def test_a_patch_larger_than_a_picture_is_refused(pair_folder: Path, tmp_path: P
 
 
 def test_a_loss_that_is_no_number_stops_the_run(pair_folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(LowlightError, match="lower --lr"):
+    with pytest.raises(LowlightError, match="with a --lr below"):
         events(engine.train(settings(pair_folder, stage="joint", lr=1e30, epochs=8), tmp_path / "run"))
+
+
+def test_ruined_weights_are_not_saved(pair_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    how = settings(pair_folder, stage="joint", epochs=2)
+    stream = engine.train(how, tmp_path / "run")
+    next(event for event in stream if isinstance(event, Saved))
+    stream.close()
+    sound = weights(tmp_path / "run")
+    step = torch.optim.Adam.step
+
+    def ruin(optimizer: torch.optim.Adam) -> None:
+        step(optimizer)
+        optimizer.param_groups[0]["params"][0].data[:] = torch.inf
+
+    monkeypatch.setattr(torch.optim.Adam, "step", ruin)
+    monkeypatch.setattr(engine, "validate", lambda *_: {"loss": torch.nan})
+    with pytest.raises(TrainingError, match="became"):
+        events(engine.train(how, tmp_path / "run"))
+    assert equal(weights(tmp_path / "run"), sound)
+    monkeypatch.undo()
+    assert isinstance(events(engine.train(how, tmp_path / "run"))[-1], Finished)
 
 
 def test_a_full_disk_is_one_line_and_the_last_save_stays(
@@ -540,3 +582,9 @@ def test_a_damaged_state_is_one_line(pair_folder: Path, tmp_path: Path) -> None:
         state.write_bytes(damaged)
         with pytest.raises(TrainingError, match="damaged"):
             events(engine.train(settings(pair_folder, stage="joint"), tmp_path / "run"))
+    torch.save({"a": 1}, state)
+    with pytest.raises(TrainingError, match=r"state\.pt: damaged"):
+        events(engine.train(settings(pair_folder, stage="joint"), tmp_path / "run"))
+    (tmp_path / "run" / "settings.json").write_text('{"stage":')
+    with pytest.raises(TrainingError, match=r"settings\.json: damaged"):
+        events(engine.train(settings(pair_folder, stage="joint"), tmp_path / "run"))

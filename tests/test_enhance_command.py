@@ -5,6 +5,7 @@ import contextlib
 import io
 import json
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -21,7 +22,7 @@ from test_colour import CASES
 
 from lowlight_cli import Enhancer
 from lowlight_cli.app import main
-from lowlight_cli.core import checkpoints, images
+from lowlight_cli.core import checkpoints, images, jobs
 from lowlight_cli.core.networks import RetinexNet
 from lowlight_cli.core.picture import from_array
 
@@ -422,6 +423,52 @@ def test_a_full_disk_behind_a_pipe_is_one_line(run: Run, tmp_path: Path, monkeyp
         code, talk = run("enhance", "a.jpg", "--out", "-")
     assert (code, len(talk)) == (1, 1)
     assert "standard output" in talk[0] and "--out" in talk[0]
+
+
+def test_a_pipe_that_takes_a_part_at_a_time_gets_all(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As standard output does with PYTHONUNBUFFERED."""
+    save(tmp_path / "a.png")
+    assert run("enhance", "a.png", "--out", "expected.png")[0] == 0
+    received = Pipe()
+    slow = SimpleNamespace(write=lambda some: received.write(some[:100]), flush=lambda: None)
+    monkeypatch.setattr("sys.stdout", SimpleNamespace(buffer=slow, isatty=lambda: False))
+    with contextlib.suppress(SystemExit):
+        main(["enhance", "a.png", "--out", "-", "--model", str(run.model)])  # type: ignore[attr-defined]
+    assert received.getvalue() == (tmp_path / "expected.png").read_bytes()
+
+
+def test_a_file_that_may_not_be_read_stops_no_other(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in "abc":
+        save(tmp_path / f"{name}.jpg")
+    access, opened = os.access, Path.open
+    monkeypatch.setattr("os.access", lambda path, *how: "b.jpg" not in str(path) and access(path, *how))
+
+    def closed(path: Path, *how: object, **more: object) -> object:
+        if path.name == "b.jpg":
+            raise PermissionError(13, "Permission denied", str(path))
+        return opened(path, *how, **more)
+
+    monkeypatch.setattr(Path, "open", closed)
+    code, talk = run("enhance", "a.jpg", "b.jpg", "c.jpg", "--out", "out")
+    assert code == 1
+    assert talk[0].startswith("error: b.jpg") and talk[-1].startswith("2 done, 1 failed")
+
+
+def test_nothing_lies_beside_the_root(run: Run, tmp_path: Path) -> None:
+    root = Path(tmp_path.anchor)
+    with pytest.raises(images.PictureError, match="with --out"):
+        jobs.place(jobs.Source(root / "x.jpg", root, Path("x.jpg")), None, "_bright")
+
+
+@pytest.mark.parametrize(("letters", "shown"), [("cp1252", "M\xfchle \\u5199"), ("ascii", "M\\xfchle \\u5199")])
+def test_a_plan_for_those_of_few_letters(tmp_path: Path, model: Path, letters: str, shown: str) -> None:
+    save(tmp_path / "Mühle 写.png")
+    command = [sys.executable, "-m", "lowlight_cli", "enhance", "Mühle 写.png", "--dry-run", "--model", str(model)]
+    done = subprocess.run(
+        command, cwd=tmp_path, env={**os.environ, "PYTHONIOENCODING": letters}, capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert shown in done.stdout.decode(letters)
 
 
 def test_a_pipe_takes_one_picture(run: Run, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from PIL import Image
 from test_colour import CASES
 
 from lowlight_cli import Enhancer
-from lowlight_cli.core import checkpoints, images
+from lowlight_cli.core import checkpoints, datasets, images
 from lowlight_cli.core.errors import LowlightError, PictureError
 from lowlight_cli.core.networks import Network, RetinexNet, RetinexPlus
 
@@ -228,6 +228,14 @@ def test_bf16_is_close_and_never_fails_on_a_processor(enhancer: Enhancer, model:
     rough = Enhancer(model, "cpu", precision="bf16").enhance(dark())
     assert rough.dtype == torch.float32
     assert (rough - enhancer.enhance(dark())).abs().max() < 0.02
+
+
+def test_bf16_does_not_show_in_8_bit() -> None:
+    low = images.read(datasets.SAMPLES / "photos" / "astronaut.jpg").pixels[:, :160, :160].contiguous()
+    whole, rough = (Enhancer("retinex-plus", "cpu", precision=how).enhance(low) for how in ("fp32", "bf16"))
+    error = (whole - rough).abs() * 255
+    assert error.mean() < 0.25
+    assert (error < 1).float().mean() > 0.995
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "L", "LA"])

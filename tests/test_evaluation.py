@@ -53,6 +53,16 @@ def test_what_is_measured_is_the_file_that_would_be_saved(pair_folder: Path, tin
     assert row.figures["megapixels_per_second"] == pytest.approx(48 * 64 / 1000 / row.figures["ms"])
 
 
+def test_networks_compute_in_fp32_unless_told_otherwise(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lowlight_cli.core.device.fast_bf16", lambda _: True)
+    low = (60 * torch.rand(3, 40, 56, generator=torch.Generator().manual_seed(1))).to(torch.uint8)
+    whole, rough = (Enhancer(str(tiny_model), "cpu", precision=how).enhance(low) for how in ("fp32", "bf16"))
+    assert not torch.equal(whole, rough)
+    for how, wanted in ({}, whole), ({"precision": "auto"}, rough), ({"precision": "bf16"}, rough):
+        (system,) = evaluation.systems([str(tiny_model)], [], "cpu", **how)
+        assert torch.equal(system.enhance(low), wanted)
+
+
 def test_the_first_pass_of_a_model_is_before_the_clock(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     passes = []
     forward = RetinexNet.forward
@@ -219,9 +229,10 @@ def test_one_scene_is_measured_whole(pair_folder: Path) -> None:
 def test_a_model_that_may_have_seen_the_scenes_is_named(pair_folder: Path, tmp_path: Path) -> None:
     settings = EvaluateSettings(dataset=str(pair_folder), protocol="scenes", baseline=("input",), lpips=False)
     *_, (report, _) = evaluation.run(settings)
-    judged = [row.name for row in report.results[0].rows]
+    judged = [f"{pair_folder.name}/{row.name}" for row in report.results[0].rows]
+    elsewhere = [f"elsewhere/{row.name}" for row in report.results[0].rows]
     models = []
-    for name, held_out in (("fair", [*judged, "of another data set"]), ("other", judged[1:]), ("silent", None)):
+    for name, held_out in (("fair", judged + elsewhere), ("other", judged[1:] + elsewhere), ("silent", None)):
         about = {} if held_out is None else {"held_out": held_out}
         checkpoints.save(RetinexNet(width=4), tmp_path / f"{name}.safetensors", about)
         models.append(str(tmp_path / f"{name}.safetensors"))

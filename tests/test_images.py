@@ -271,6 +271,25 @@ def test_metadata_goes_along_into_every_format(tmp_path: Path, suffix: str, wide
     assert difference.abs().mean() < LOSSY.get(suffix, 1e-9)
 
 
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif", ".avif"])
+@pytest.mark.parametrize(("mode", "alpha"), [("LAB", False), ("L", False), ("L", True)])
+def test_no_profile_of_other_colours_than_the_picture_has(tmp_path: Path, suffix: str, mode: str, alpha: bool) -> None:
+    icc = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
+    icc = icc if mode == "LAB" else icc[:16] + b"GRAY" + icc[20:]
+    Image.fromarray(photo()).convert("L" if mode == "L" else "RGB").convert(mode).save(
+        tmp_path / "a.tif", icc_profile=icc
+    )
+    picture = images.read(tmp_path / "a.tif")
+    if alpha:
+        if suffix == ".jpg":
+            pytest.skip("no transparency")
+        picture = replace(picture, alpha=torch.full_like(picture.samples[:1], 200))
+    images.write(tmp_path / f"b{suffix}", picture)
+    with Image.open(tmp_path / f"b{suffix}") as written:
+        kept = (written.info.get("icc_profile") or b"")[16:20]
+        assert kept == (b"GRAY" if written.mode in ("L", "LA") else b"")
+
+
 def test_strip_leaves_out_where_and_when_but_not_the_colours(tmp_path: Path) -> None:
     image, tags = tagged()
     image.save(tmp_path / "a.jpg", **tags)

@@ -47,6 +47,19 @@ def test_every_patch_is_a_turned_crop_of_its_picture_and_low_and_high_agree() ->
     assert ways == set(range(8))
 
 
+def test_of_a_photograph_one_picture_is_kept() -> None:
+    pairs = pictures()
+    bank = PairBank(pairs, [False, True, False])
+    assert len(bank.pixels) == sum(3 * h * w * (1 if number == 1 else 2) for number, (h, w) in enumerate(SIZES))
+    for number, (low, high) in enumerate(pairs):
+        found = [(picture[0] * 255).round().to(torch.uint8) for picture in bank.pair(number)]
+        assert torch.equal(found[0], high if number == 1 else low)
+        assert torch.equal(found[1], high)
+        patches = bank.patches(torch.full((20,), number), 5, torch.Generator().manual_seed(number))
+        assert torch.equal((patches[0] + patches[1]).round(), torch.ones_like(patches[0])) == (number != 1)
+        assert torch.equal(*patches) == (number == 1)
+
+
 def test_every_place_is_reached() -> None:
     low = torch.arange(36, dtype=torch.uint8).view(1, 6, 6).expand(3, 6, 6)
     bank = PairBank([(low, low)])

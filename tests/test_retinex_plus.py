@@ -283,8 +283,7 @@ def recipe(pairs: Path, **options: object) -> TrainSettings:
     small = {"epochs": 2, "batch": 4, "patch": 16, "validation": 0.25, "checkpoint_every": 1, "validate_every": 2}
     usual = {"optimizer": "adamw", "scheduler": "cosine", "clip": 1.0, "ema": 0.9, "precision": "bf16", "device": "cpu"}
     data = {"network": "retinex-plus", "dataset": (str(pairs), "synthetic"), "photos": pairs / "high"}
-    variety = {"mixup": 0.5, "tint": 0.1}
-    return TrainSettings.model_validate({**small, **usual, **data, **variety, **options})
+    return TrainSettings.model_validate({**small, **usual, **data, **options})
 
 
 def test_an_interrupted_run_ends_with_the_same_weights(pair_folder: Path, tmp_path: Path) -> None:

@@ -6,7 +6,14 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from lowlight_cli.settings import ConfigError, EnhanceSettings, EvaluateSettings, TrainSettings, environment
+from lowlight_cli.settings import (
+    ConfigError,
+    EnhanceSettings,
+    EvaluateSettings,
+    ServeSettings,
+    TrainSettings,
+    environment,
+)
 
 
 def recipe(tmp_path: Path, text: str, name: str = "recipe.toml") -> Path:
@@ -152,6 +159,25 @@ def test_a_misspelt_weight_is_told_from_the_table_that_holds_it(tmp_path: Path) 
         TrainSettings.load(recipe(tmp_path, "weights.mutul = 1"))
 
 
-def test_no_number_is_said_to_be_none() -> None:
+def test_no_number_is_said_to_be_none(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="strength nan: give a number"):
         EnhanceSettings.load(strength=float("nan"))
+    with pytest.raises(ConfigError, match="max_megapixels inf: give a number"):
+        ServeSettings.load(max_megapixels=float("inf"))
+    with pytest.raises(ConfigError, match=r"weights\.ssim inf: give a number"):
+        TrainSettings.load(recipe(tmp_path, "weights.ssim = inf"))
+
+
+def test_numbers_stand_plain_in_a_file(tmp_path: Path) -> None:
+    found = EnhanceSettings.load(recipe(tmp_path, "depth = 16\nsubsampling = 420"))
+    assert (found.depth, found.subsampling) == ("16", "420")
+
+
+def test_a_seed_is_one_that_torch_knows() -> None:
+    with pytest.raises(ConfigError, match="seed 18446744073709551616: should be less than"):
+        TrainSettings.load(seed=2**64)
+
+
+def test_a_rate_falls() -> None:
+    with pytest.raises(ConfigError, match=r"decay 1\.0: should be less than 1"):
+        TrainSettings.load(decay=1.0, scheduler="plateau")

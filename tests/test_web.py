@@ -382,6 +382,17 @@ def test_other_host_names_are_refused_on_loopback(client: Client, models: tuple[
     assert public.get("/", headers={"Host": "my-machine"}).status_code == 200
 
 
+def test_a_proxy_may_hand_on_requests_to_its_own_name(models: tuple[str, str]) -> None:
+    behind = create_app(settings(models, public="https://photos.example.org")).test_client()
+    address = {"Host": "photos.example.org", "Origin": "https://photos.example.org"}
+    assert behind.get("/", headers=address).status_code == 200
+    assert post(behind, encoded(dark()), headers=address).status_code == 200
+    assert post(behind, encoded(dark()), headers={**address, "Host": "127.0.0.1:8000"}).status_code == 200
+    assert post(behind, encoded(dark()), headers={**address, "Origin": "https://elsewhere"}).status_code == 403
+    assert behind.get("/", headers={"Host": "rebound.example"}).status_code == 400
+    assert behind.get("/", headers={"Host": ""}).status_code == 400
+
+
 def test_no_debug_mode_and_loopback_by_default(client: Client) -> None:
     assert not client.application.debug
     assert ServeSettings().host == "127.0.0.1"

@@ -25,7 +25,8 @@ def option(settings: type[Settings], field: str, *names: str, panel: str | None 
     words = choices(info.annotation)
     if not all(word in sentence for word in words):
         sentence += f" One of {', '.join(words)}."
-    return typer.Option(*names, help=sentence, show_default=False if quiet else shown, rich_help_panel=panel)
+    default = False if quiet else shown
+    return typer.Option(*names, help=sentence, show_default=default, rich_help_panel=panel, readable=False)
 
 
 def choices(annotation: Any) -> list[str]:

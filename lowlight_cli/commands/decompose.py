@@ -10,7 +10,9 @@ from . import CONFIG, option, own_share, started
 
 
 def decompose(
-    inputs: Annotated[list[Path], typer.Argument(help="Pictures, or folders of them.", show_default=False)],
+    inputs: Annotated[
+        list[Path], typer.Argument(help="Pictures, or folders of them.", show_default=False, readable=False)
+    ],
     out: Annotated[Path | None, option(DecomposeSettings, "out", "--out", "-o")] = None,
     maps: Annotated[str | None, option(DecomposeSettings, "maps")] = None,
     model: Annotated[str | None, option(DecomposeSettings, "model", "--model", "-m")] = None,

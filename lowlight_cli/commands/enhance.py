@@ -22,7 +22,9 @@ LOOK, FILES, MACHINE = "Look", "Files", "Machine"
 
 
 def enhance(
-    inputs: Annotated[list[Path], typer.Argument(help="Pictures, folders of them, or -.", show_default=False)],
+    inputs: Annotated[
+        list[Path], typer.Argument(help="Pictures, folders of them, or -.", show_default=False, readable=False)
+    ],
     out: Annotated[Path | None, option(EnhanceSettings, "out", "--out", "-o")] = None,
     model: Annotated[str | None, option(EnhanceSettings, "model", "--model", "-m")] = None,
     overwrite: Annotated[bool | None, option(EnhanceSettings, "overwrite", "--overwrite/--skip-existing")] = None,
@@ -145,7 +147,9 @@ def piped(settings: EnhanceSettings, look: "Look", encoding: "Encoding") -> None
         file = io.BytesIO()  # some formats are not written from start to end
         images.encode(file, result, kind, encoding)
         try:
-            sys.stdout.buffer.write(file.getbuffer())
+            rest = file.getbuffer()
+            while rest:  # unbuffered, as Python can be asked to be, it takes a part at a time
+                rest = rest[sys.stdout.buffer.write(rest) :]
             sys.stdout.buffer.flush()
         except BrokenPipeError:  # whoever read it has had enough
             raise

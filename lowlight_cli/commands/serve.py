@@ -14,6 +14,7 @@ LIMITS, MACHINE = "Limits", "Machine"
 def serve(
     host: Annotated[str | None, option(ServeSettings, "host")] = None,
     port: Annotated[int | None, option(ServeSettings, "port")] = None,
+    public: Annotated[str | None, option(ServeSettings, "public")] = None,
     model: Annotated[list[str] | None, option(ServeSettings, "model", "--model", "-m")] = None,
     max_megapixels: Annotated[float | None, option(ServeSettings, "max_megapixels", panel=LIMITS)] = None,
     max_megabytes: Annotated[int | None, option(ServeSettings, "max_megabytes", panel=LIMITS)] = None,

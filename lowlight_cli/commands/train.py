@@ -34,8 +34,6 @@ def train(
     epochs: Annotated[int | None, option(TrainSettings, "epochs")] = None,
     batch: Annotated[int | None, option(TrainSettings, "batch")] = None,
     patch: Annotated[int | None, option(TrainSettings, "patch")] = None,
-    mixup: Annotated[float | None, option(TrainSettings, "mixup")] = None,
-    tint: Annotated[float | None, option(TrainSettings, "tint")] = None,
     optimizer: Annotated[str | None, option(TrainSettings, "optimizer")] = None,
     lr: Annotated[float | None, option(TrainSettings, "lr")] = None,
     decom_lr: Annotated[float | None, option(TrainSettings, "decom_lr")] = None,
@@ -85,8 +83,6 @@ def train(
         epochs=epochs,
         batch=batch,
         patch=patch,
-        mixup=mixup,
-        tint=tint,
         optimizer=optimizer,
         lr=lr,
         decom_lr=decom_lr,
@@ -106,8 +102,8 @@ def train(
     from ..core import engine
     from ..core.device import Ranks, choose
 
-    folder = settings.run_dir or Path("runs") / f"{settings.stage}-{datetime.now():%Y%m%d-%H%M%S}"
     ranks = Ranks.here(choose(settings.device))
+    folder = settings.run_dir or own_folder(settings)
     if not ranks.first:  # one of several processes that torchrun started: only the first speaks
         with interruptible() as interrupted:
             for _ in engine.train(settings, folder):
@@ -135,6 +131,12 @@ def train(
         way = f"stopped and saved: go on with `lowlight train --resume {folder}`"
         console.note(way if saved else "stopped before anything was learned: the same command begins anew")
         raise SystemExit(130)
+
+
+def own_folder(settings: TrainSettings) -> Path:
+    """A folder for a run that was given none. The process in its name tells it from one that began with it."""
+    name = settings.network if settings.network == "retinex-plus" else settings.stage
+    return Path("runs") / f"{name}-{datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}"
 
 
 @contextmanager

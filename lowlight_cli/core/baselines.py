@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .colour import decoded, encoded
+from .tiling import padded
 
 LEVELS = 256
 
@@ -41,10 +42,9 @@ def clahe(low: Tensor, clip: float = 2.0, tiles: int = 8) -> Tensor:
     lab = to_lab(low)
     light = to_levels(lab[0] / 100)
     height, width = light.shape
-    down, right = -height % tiles, -width % tiles
-    padded = F.pad(light[None, None].float(), (0, right, 0, down), mode=edge_mode(height, width, down, right))
-    rows, columns = (side // tiles for side in padded.shape[-2:])
-    blocks = padded[0, 0].long().unfold(0, rows, rows).unfold(1, columns, columns).reshape(tiles * tiles, -1)
+    grown = padded(light[None, None].float(), tiles)
+    rows, columns = (side // tiles for side in grown.shape[-2:])
+    blocks = grown[0, 0].long().unfold(0, rows, rows).unfold(1, columns, columns).reshape(tiles * tiles, -1)
     offset = torch.arange(tiles * tiles, device=low.device)[:, None] * LEVELS
     counts = (blocks + offset).flatten().bincount(minlength=tiles * tiles * LEVELS).view(-1, LEVELS)
     limit = max(int(clip * blocks.shape[1] / LEVELS), 1)
@@ -108,11 +108,6 @@ def box_mean(x: Tensor, radius: int) -> Tensor:
         count = (last - first)[:, None] if axis == 0 else last - first
         mean = (sums.index_select(axis, last) - sums.index_select(axis, first)) / count
     return mean.to(x.dtype)
-
-
-def edge_mode(height: int, width: int, down: int, right: int) -> str:
-    """How to pad: by reflection, or, where the picture is too small for that, by repeating its edge."""
-    return "reflect" if down < height and right < width else "replicate"
 
 
 def neighbours(size: int, tile: int, tiles: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import safetensors.torch
+import torch
 
 from .errors import CheckpointError
 from .files import replacing
@@ -41,6 +42,12 @@ def save(net: Network, path: Path, about: Mapping[str, Any] | None = None) -> No
         partial.write_bytes(safetensors.torch.save(tensors, {"lowlight": json.dumps(header)}))
 
 
+def held_out(about: Mapping[str, Any]) -> set[str]:
+    """The pairs, as ``datasets.known_as`` has them, that a model says it has not learned from, though perhaps from
+    others of their data set. Earlier models have names alone, of LOL's pairs."""
+    return {name if "/" in name else f"our485/{name}" for name in about.get("held_out", ())}
+
+
 def load(model: str) -> tuple[Network, dict[str, Any]]:
     """The network of a packaged name or file, in evaluation mode on the CPU, and what its header says.
 
@@ -51,8 +58,9 @@ def load(model: str) -> tuple[Network, dict[str, Any]]:
         with safetensors.safe_open(path, framework="pt") as file:
             header = json.loads((file.metadata() or {})["lowlight"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)
-        net = ARCHITECTURES[header["architecture"]](**header["config"])
-        net.load_state_dict(tensors)
+        with torch.device("meta"):  # draws no first weights, which would be of no use and disturb the caller's chance
+            net = ARCHITECTURES[header["architecture"]](**header["config"])
+        net.load_state_dict({name: tensor.float() for name, tensor in tensors.items()}, assign=True)
     except OSError as error:
         raise CheckpointError(f"{path}: {error.strerror or error}") from error
     except (safetensors.SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:

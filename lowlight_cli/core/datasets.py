@@ -195,11 +195,12 @@ def natural(name: str) -> tuple[int, int, str]:
     return (0, int(name), "") if name.isdecimal() else (1, 0, name)
 
 
-def decode(pair: Pair | Photo) -> PixelPair:
-    """Both pictures as uint8. They must have one size; a photograph's dark counterpart is made here."""
+def decode(pair: Pair | Photo, *, darkened: bool = True) -> PixelPair:
+    """Both pictures as uint8. They must have one size; a photograph's dark counterpart is made here, or, unless
+    ``darkened``, it stands for that itself."""
     if isinstance(pair, Photo):
         high = images.quantised(synthesis.reduced(images.read(pair.high).pixels))
-        return PixelPair(synthesis.counterpart(high, pair.seed), high)
+        return PixelPair(synthesis.counterpart(high, pair.seed) if darkened else high, high)
     low, high = (images.quantised(images.read(path).pixels) for path in (pair.low, pair.high))
     if low.shape != high.shape:
         sizes = ["x".join(map(str, picture.shape[1:])) for picture in (low, high)]
@@ -212,15 +213,15 @@ def decoded(of: Sequence[Pair | Photo]) -> Iterator[PixelPair]:
     yield from each_of(of, decode)
 
 
-def examined(of: Sequence[Pair | Photo]) -> Iterator[tuple[PixelPair | None, str | None]]:
-    """Every pair, in order, decoded on all cores, and why it is unfit to learn from, None if it is fit.
+def examined(of: Sequence[Pair | Photo], *, darkened: bool = True) -> Iterator[tuple[PixelPair | None, str | None]]:
+    """Every pair, in order, ``decode``d on all cores, and why it is unfit to learn from, None if it is fit.
 
     A photograph that cannot be read is None; a pair that cannot is an error, as data sets are meant to be whole.
     """
 
     def examine(pair: Pair | Photo) -> tuple[PixelPair | None, str | None]:
         try:
-            picture = decode(pair)
+            picture = decode(pair, darkened=darkened)
         except PictureError as error:
             if isinstance(pair, Pair):
                 raise
@@ -271,6 +272,19 @@ def held_out(scene_of: Sequence[int], fraction: float) -> set[int]:
     return taken
 
 
+def known_as(pair: Pair | Photo) -> str:
+    """What a model's file calls a pair: the data set's folder and the name."""
+    place = pair.high.absolute().parent.parent.name if isinstance(pair, Pair) else "photographs"
+    return f"{place}/{pair.name}"
+
+
+def counterparted(pair: Pair | Photo, picture: PixelPair) -> PixelPair:
+    """The pair with a dark picture in any case."""
+    if isinstance(pair, Pair):
+        return picture
+    return PixelPair(synthesis.counterpart(picture.high, pair.seed), picture.high)
+
+
 class TrainingSet(NamedTuple):
     """What a run learns from, what it is judged by, and what it leaves out and why."""
 
@@ -278,6 +292,7 @@ class TrainingSet(NamedTuple):
     made: list[bool]  # whether that pair's dark picture is to be synthesised anew for each patch
     validation: list[PixelPair]
     validation_names: list[str]
+    held_out: list[str]  # the same as ``known_as`` has them
     left_out: list[str]
 
 
@@ -302,7 +317,8 @@ def split(
     return TrainingSet(
         train=[fit[index] for index in learned],
         made=[isinstance(found[index], Photo) for index in learned],
-        validation=[fit[index] for index in sorted(judged)],
+        validation=[counterparted(found[index], fit[index]) for index in sorted(judged)],
         validation_names=[found[index].name for index in sorted(judged)],
+        held_out=[known_as(found[index]) for index in sorted(judged)],
         left_out=[reason for reason in faults if reason is not None],
     )

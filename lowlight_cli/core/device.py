@@ -3,6 +3,7 @@
 import atexit
 import contextlib
 import ctypes
+import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from torch import Tensor, distributed
 from .errors import LowlightError
 
 Value = TypeVar("Value")
+MOMENT = 0.25
+"""Seconds that a process of several waits at its end."""
 
 
 def choose(name: str) -> torch.device:
@@ -66,10 +69,9 @@ def out_of_memory(error: RuntimeError) -> bool:
 
 def part() -> None:
     """Leave the group of processes. One of gloo's threads may still have to let go of a tensor, for which it needs the
-    interpreter: were that ending by then, the thread would abort a process that is done. Hence it is waited for."""
-    group = distributed.group.WORLD
-    if group is not None and distributed.get_backend() == "gloo":
-        group._wait_for_pending_works()
+    interpreter: were that ending by then, the thread would abort a process that is done. Nothing tells of such threads,
+    so they are given a moment."""
+    time.sleep(MOMENT)
     distributed.destroy_process_group()
 
 

@@ -18,7 +18,6 @@ from torch.optim.swa_utils import AveragedModel
 
 from ..settings import TrainSettings
 from . import checkpoints, datasets, device, metrics, tiling
-from .augmentation import augmented
 from .contextbank import ContextBank
 from .errors import DatasetError, LowlightError, TrainingError
 from .events import Event, Finished, Phase, Pictured, Reading, Saved, Started, Step, Validated
@@ -52,7 +51,11 @@ def train(settings: TrainSettings, run_dir: Path) -> Generator[Event]:
     if settings.batch % ranks.count:
         raise TrainingError(f"a batch of {settings.batch} cannot be shared by {ranks.count} processes: change --batch")
     run = Run(run_dir, settings)
-    state = ranks.told(run.begin)
+    try:
+        state = ranks.told(run.begin)
+    except BaseException:
+        run.leave()
+        raise
 
     try:
         fault = None
@@ -64,38 +67,43 @@ def train(settings: TrainSettings, run_dir: Path) -> Generator[Event]:
         if state is not None:  # it holds all weights: those that the run began with may be gone
             settings = settings.model_copy(update={"init": None})
         session = Session(settings, data, run, place, ranks)
+        if state is not None:
+            session.restore(state)
+        train_pairs, validation_pairs, left_out = len(data.train), len(data.validation), data.left_out
+        del data  # the session has its own copy on the device
     except BaseException:
         run.withdraw()
         raise
     try:
-        if state is not None:
-            session.restore(state)
         yield Started(
             run_dir=str(run_dir),
             device=str(place),
             precision="bf16" if session.bf16 else "fp32",
             parameters=sum(parameter.numel() for parameter in session.net.parameters()),
-            train_pairs=len(data.train),
-            validation_pairs=len(data.validation),
-            left_out=data.left_out,
+            train_pairs=train_pairs,
+            validation_pairs=validation_pairs,
+            left_out=left_out,
             steps=session.steps_an_epoch * settings.epochs * len(session.phases),
             done=session.step,
         )
         yield from session.events()
+        best = session.best > -math.inf
+        yield Finished(str(run.best if best else run.last), time.monotonic() - began)
     except RuntimeError as error:
         if device.out_of_memory(error):
             raise TrainingError(
                 f"out of memory on {place}: lower --batch or --patch; the last save is whole"
             ) from error
         raise
-    yield Finished(str(run.best if run.best.exists() else run.last), time.monotonic() - began)
+    finally:
+        run.leave()
 
 
 def read(settings: TrainSettings) -> Generator[Event, None, datasets.TrainingSet]:
     """Decode the data sets, saying how far that is, and split them. Photographs that hold no patch are left out."""
     found = datasets.to_train_on(settings.dataset, settings.data, settings.photos, settings.seed)
     pictures, faults = [], []
-    for item, (picture, reason) in zip(found, datasets.examined(found), strict=True):
+    for item, (picture, reason) in zip(found, datasets.examined(found, darkened=False), strict=True):
         if settings.keep_flagged and picture is not None:
             reason = None
         if isinstance(item, datasets.Photo) and picture is not None and min(picture.high.shape[-2:]) < settings.patch:
@@ -155,7 +163,8 @@ class Session:
         torch.manual_seed(settings.seed)
         net, before = network(settings)
         self.net = net.to(place).to(memory_format=torch.channels_last)
-        self.unseen = unseen(data.validation_names, settings, before)
+        self.learned_from = sorted({*earlier(before), *settings.dataset_names})
+        self.unseen = unseen(data.held_out, settings, before)
         self.generator = torch.Generator(place).manual_seed(settings.seed)
         self.number = self.epoch = self.step = 0  # of the phase, of the epoch in it, of all steps
         self.best = -math.inf
@@ -219,9 +228,7 @@ class Session:
             for group in self.optimizer.param_groups:
                 group["lr"] = group["initial_lr"] * fall(settings, self.epoch)
         learning = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
-        batches = self.bank.epoch(settings.batch, settings.patch, self.generator)
-        batches = augmented(batches, settings.mixup, settings.tint, self.generator)
-        for number, batch in enumerate(batches):
+        for number, batch in enumerate(self.bank.epoch(settings.batch, settings.patch, self.generator)):
             if number < self.step_in_epoch:
                 continue  # a continued epoch draws again what it drew before the break
             terms = self.objective(*(self.ranks.share(part) for part in batch))
@@ -241,7 +248,7 @@ class Session:
                 loss = sum(means.values())
                 rates = {group["name"]: group["lr"] for group in self.optimizer.param_groups}
                 if not math.isfinite(loss):
-                    raise TrainingError(f"the loss became {loss} at step {self.step}: lower --lr from {settings.lr:g}")
+                    raise self.diverged(f"the loss became {loss}")
                 speed = since * settings.batch / (time.monotonic() - clock)
                 yield Step(self.phase, self.epoch, self.step, rates, loss, means, speed)
                 total, since, clock = None, 0, time.monotonic()
@@ -257,6 +264,8 @@ class Session:
             self.run.keep(self.result, self.about(done))
         if self.held_out is not None and (last or done % settings.validate_every == 0):
             figures = validate(self.result, self.phase, self.held_out, settings)
+            if not math.isfinite(figures["loss"]):
+                raise self.diverged(f"the validation loss became {figures['loss']}")
             # by SSIM, as PSNR is most of all brightness, which a dark picture leaves to chance (experiments/RESULTS.md)
             best = figures.get("ssim", -math.inf) > self.best
             if best and self.ranks.first:
@@ -273,10 +282,16 @@ class Session:
             self.save()
             yield Saved(*at, str(self.run.last))
 
+    def diverged(self, how: str) -> TrainingError:
+        """That it went wrong, and what to do."""
+        return TrainingError(f"{how} at step {self.step}: begin anew with a --lr below {self.settings.lr:g}")
+
     def save(self) -> None:
-        """Write the model and everything that the rest of the run depends on."""
+        """Write the model and everything that the rest of the run depends on, unless it is ruined."""
         if not self.ranks.first:
             return
+        if not all(parameter.isfinite().all() for parameter in self.net.parameters()):
+            raise self.diverged("weights became infinite")
         state: State = {
             "number": self.number,
             "epoch": self.epoch,
@@ -284,6 +299,7 @@ class Session:
             "step_in_epoch": self.step_in_epoch,
             "best": self.best,
             "unseen": self.unseen,
+            "learned_from": self.learned_from,
             "net": self.net.state_dict(),
             "average": None if self.average is None else self.average.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -294,16 +310,23 @@ class Session:
 
     def about(self, epochs: int) -> dict[str, Any]:
         """What a checkpoint after so many epochs of the phase says of itself besides the settings."""
-        return {"phase": self.phase, "epoch": epochs, "held_out": self.unseen}
+        return {"phase": self.phase, "epoch": epochs, "held_out": self.unseen, "learned_from": self.learned_from}
 
     def restore(self, state: State) -> None:
-        """Go back to a saved state."""
+        """Go back to a saved state. Raises TrainingError if it is none of this run."""
+        try:
+            self._restore(state)
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise self.run.damaged() from error
+
+    def _restore(self, state: State) -> None:
         self.number = state["number"]
         self.begin_phase()
         self.epoch, self.step, self.step_in_epoch = state["epoch"], state["step"], state["step_in_epoch"]
         self.best = state["best"]
-        before = state.get("unseen", self.unseen)  # pairs added meanwhile may hold others out than it began with
-        self.unseen = [name for name in self.unseen if name in before]
+        before = checkpoints.held_out({"held_out": state["unseen"]})
+        self.unseen = [name for name in self.unseen if name in before]  # pairs added meanwhile may hold others out
+        self.learned_from = sorted({*self.learned_from, *state.get("learned_from", ())})
         self.net.load_state_dict(state["net"])
         if self.average is not None:
             self.average.load_state_dict(state["average"])
@@ -348,10 +371,15 @@ def network(settings: TrainSettings) -> tuple[Network, dict[str, Any]]:
 def unseen(names: list[str], settings: TrainSettings, before: dict[str, Any]) -> list[str]:
     """Those of the held-out pairs that the weights to start from, of which ``before`` tells, have not learned from
     either."""
-    earlier = before.get("settings", {}).get("dataset", ())
-    if not any(Path(name).name in earlier for name in settings.dataset):
+    if not earlier(before).intersection(settings.dataset_names):
         return names
-    return [name for name in names if name in before.get("held_out", ())]
+    known = checkpoints.held_out(before)
+    return [name for name in names if name in known]
+
+
+def earlier(before: dict[str, Any]) -> set[str]:
+    """The data sets that weights, of which ``before`` tells, have learned from, over all their runs."""
+    return {*before.get("learned_from", ()), *before.get("settings", {}).get("dataset", ())}
 
 
 def fall(settings: TrainSettings, epoch: int) -> float:

@@ -1,7 +1,8 @@
 """Models and classical baselines over pictures, with the truth or without, one row of figures a picture.
 
-What is measured is what would be saved: the enhanced picture in 8 bit. Values are per picture and then averaged. The
-mean brightness of the truth is used only in the figures named GT-mean.
+What is measured is the enhanced picture in 8 bit. Values are per picture and then averaged. The mean brightness of the
+truth is used only in the figures named GT-mean. Networks compute in fp32 unless told otherwise, so that figures are the
+same everywhere; ``lowlight enhance`` computes 8-bit pictures in bf16 where that is fast.
 """
 
 import copy
@@ -20,9 +21,10 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from ..settings import Denoise, EvaluateSettings, TrainSettings
+from ..settings import Denoise, EvaluateSettings, Precision, TrainSettings
 from . import datasets, images, metrics, outputs, tiling
 from .baselines import BASELINES
+from .checkpoints import held_out
 from .device import choose
 from .enhancer import Enhancer
 from .errors import DatasetError, LowlightError, PictureError
@@ -34,14 +36,14 @@ from .niqe import OWN_FIT, Pristine, niqe
 from .niqe import load as load_pristine
 from .picture import luma
 from .results import TONES, Report, Result, Row
-from .testset import Pixels, Sample, decode_or_fault, held_out_scenes, samples
+from .testset import Pixels, Sample, decode_or_fault, held_out_scenes, known_as, samples
 
 BATCH = 8
 """Pictures decoded at once."""
 PIXELS = 4_000_000
 """How many pixels are measured at once where sizes agree; a larger picture alone."""
 CONSISTENCY = 192
-"""Side in px of the central square in which the reflectances of the low and the high picture are compared."""
+"""Side in px of the central square, as a picture of its own, whose low and high reflectances are compared."""
 HELD_OUT = TrainSettings.model_fields["validation"].default
 """What ``lowlight train`` holds out by default is what the protocol ``scenes`` measures on."""
 
@@ -63,7 +65,7 @@ class Finished(NamedTuple):
 
 @dataclass(frozen=True)
 class System:
-    """Something that enhances (3, H, W) in [0, 1] to the same; models also decompose."""
+    """Something that enhances (3, H, W), uint8 or uint16, to the same or to floats in [0, 1]; models also decompose."""
 
     name: str
     kind: Literal["model", "baseline", "reference"]
@@ -97,14 +99,21 @@ def systems(
     denoise: Denoise = "off",
     *,
     ensemble: bool = False,
+    precision: Precision = "fp32",
 ) -> list[System]:
     """The models by name or file, their reflectance denoised, then the baselines by name; each once."""
     models = list(dict.fromkeys(models))
     found = [
-        of_model(name, Enhancer(model, device_name, ensemble=ensemble), denoise)
+        of_model(name, Enhancer(model, device_name, ensemble=ensemble, precision=precision), denoise)
         for name, model in zip(labels(models), models, strict=True)
     ]
-    return found + [System(name, "baseline", BASELINES[name]) for name in dict.fromkeys(baselines)]
+    return found + [of_baseline(name, "baseline") for name in dict.fromkeys(baselines)]
+
+
+def of_baseline(name: str, kind: Literal["baseline", "reference"], method: str | None = None) -> System:
+    """A classical method, by that name or another."""
+    enhance = BASELINES[method or name]
+    return System(name, kind, lambda low: enhance(images.scaled(low)))
 
 
 def of_model(name: str, enhancer: Enhancer, denoise: Denoise) -> System:
@@ -116,7 +125,8 @@ def of_model(name: str, enhancer: Enhancer, denoise: Denoise) -> System:
     def decompose(low: Tensor) -> Retinex:
         return enhancer.decompose(low, denoise=denoise)
 
-    enhance(0.1 * torch.rand(3, 64, 64))  # the first pass pays for preparations that the clock is not to see
+    low = torch.full((3, 64, 64), 20, dtype=torch.uint8)
+    enhance(low)  # the first pass pays for preparations that the clock is not to see
     return System(name, "model", enhance, decompose, enhancer.net, enhancer.passes, enhancer.about)
 
 
@@ -182,7 +192,7 @@ def metric_device(name: str) -> torch.device:
 def reference(batch: Sequence[Pixels], by: Sequence[System]) -> list[System]:
     """What the systems are to be seen against, unless it is among them."""
     name = "input" if batch[0].high is None else "truth"
-    return [] if name in [system.name for system in by] else [System(name, "reference", BASELINES["input"])]
+    return [] if name in [system.name for system in by] else [of_baseline(name, "reference", "input")]
 
 
 def measured(
@@ -193,9 +203,9 @@ def measured(
     for pixels in batch:
         source = pixels.high if system.name == "truth" and pixels.high is not None else pixels.low
         began = time.perf_counter()
-        enhanced = system.enhance(images.scaled(source))
+        enhanced = system.enhance(source)
         seconds.append(time.perf_counter() - began)
-        outputs.append(images.quantised(enhanced))
+        outputs.append(images.quantised(images.scaled(enhanced)))
     stacked = torch.stack(outputs).to(place).double() / 255
     gray = luma(stacked)
     columns = {"niqe": niqe(gray, pristine), "brightness": gray.mean(dim=(1, 2, 3))}
@@ -224,7 +234,7 @@ def against(prediction: Tensor, truth: Tensor) -> dict[str, Tensor]:
 
 
 def decomposition(decompose: Callable[[Tensor], Retinex], pixels: Pixels) -> dict[str, float]:
-    """How well the maps serve: |R_low - R_high|, and against true maps, where they are known, LMSE."""
+    """How well the maps serve: |R_low - R_high| in the middle, and against true maps, where they are known, LMSE."""
     assert pixels.high is not None
     height, width = (min(side, CONSISTENCY) for side in pixels.low.shape[-2:])
     top, left = ((side - part) // 2 for side, part in zip(pixels.low.shape[-2:], (height, width), strict=True))
@@ -250,11 +260,17 @@ def tones(measured: Measured) -> Tensor:
 def run(settings: EvaluateSettings) -> Iterator[Progress | Finished]:
     """The whole of ``lowlight evaluate`` but for the reports: says how far it is, and ends with what it found."""
     notes: list[str] = []
-    by = systems(settings.model, settings.baseline, settings.device, settings.denoise, ensemble=settings.ensemble)
+    by = systems(
+        *(settings.model, settings.baseline, settings.device, settings.denoise),
+        ensemble=settings.ensemble,
+        precision=settings.precision,
+    )
     if settings.denoise != "off":
         notes.append(f"models with --denoise {settings.denoise}")
     if settings.ensemble:
         notes.append("models with --ensemble")
+    if settings.precision != "fp32":
+        notes.append(f"models with --precision {settings.precision}")
     place = datasets.folder(settings.dataset, settings.data, "test" if settings.protocol == "official" else "train")
     found = samples(place, settings.save)
     outputs.check(settings, {path.resolve() for sample in found for path in sample[1:] if path is not None})
@@ -266,7 +282,7 @@ def run(settings: EvaluateSettings) -> Iterator[Progress | Finished]:
             else:
                 yield Progress(event, total, "reading pairs")
         found = scenes
-        notes += seen_scenes(by, {sample.name for sample in scenes})
+        notes += seen_scenes(by, {known_as(sample) for sample in scenes})
     lpips = None
     if settings.lpips and found[0].high is not None:
         try:
@@ -317,9 +333,9 @@ def split_name(settings: EvaluateSettings) -> str | None:
 
 
 def seen_scenes(by: Sequence[System], names: set[str]) -> Iterator[str]:
-    """A warning for each model that may have learned from the pairs of these names, which it is now measured on."""
+    """A warning for each model that may have learned from these pairs, which it is now measured on."""
     for system in by:
         if system.kind == "model":
-            seen = names.difference(system.about.get("held_out", ()))
+            seen = names - held_out(system.about)
             if seen:
                 yield f"{system.name}: training did not hold out {len(seen)} of these {len(names)} pairs"

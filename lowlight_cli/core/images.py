@@ -210,6 +210,8 @@ def simplified(image: Image.Image, origin: Origin) -> tuple[Image.Image, Origin]
             origin = replace(origin, icc=b"", jpeg={})
         except (ImageCms.PyCMSError, OSError, ValueError):  # no usable profile: Pillow's own idea of the colours
             origin = replace(origin, icc=b"" if image.mode == "CMYK" else origin.icc, jpeg={})
+    if origin.icc[36:40] == b"acsp" and origin.icc[16:20] != b"RGB ":  # Lab's, say, which the colours are no more
+        origin = replace(origin, icc=b"")
     return image if image.mode == mode else image.convert(mode), origin
 
 
@@ -373,6 +375,8 @@ def encode(file: IO[bytes], picture: Picture, kind: str, encoding: Encoding = US
         raise PictureError(f"{kind} holds no transparency: choose png, webp, tif or avif")
     if channels.is_floating_point() or (channels.dtype == torch.uint16 and kind not in SIXTEEN_BIT):
         channels = quantised(scaled(channels))
+    if origin.icc[16:20] == b"GRAY" and (len(channels) > 2 or kind == "WEBP"):  # which has three colours in any case
+        origin = replace(origin, icc=b"")
     values = channels.permute(1, 2, 0).cpu().numpy()
     if kind == "TIFF":
         sixteen.write_tiff(file, values, tags=tiff_tags(origin), alpha=values.shape[2] in (2, 4))

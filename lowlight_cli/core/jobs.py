@@ -216,6 +216,8 @@ def place(source: Source, out: Path | None, suffix: str) -> Path:
         target = out / source.relative
     elif is_folder(source.given):
         root = real(source.given)
+        if not root.name:
+            raise PictureError(f"{source.given}: nothing lies beside this folder: say where results go with --out")
         return root.with_name(f"{root.name}{suffix}") / source.relative
     else:
         target = source.path

@@ -22,9 +22,9 @@ class Crops(NamedTuple):
 class PairBank:
     """Pairs of uint8 pictures (3, H, W), low and high, of any sizes.
 
-    All pictures share one flat buffer: pixel (c, y, x) of picture n lies at
-    ``start[n] + (c * height[n] + y) * width[n] + x``. ``made`` says which are photographs, whose low picture is
-    synthesised; none, if left out.
+    All pictures share one flat buffer: pixel (c, y, x) of the high picture n lies at
+    ``high[n] + (c * height[n] + y) * width[n] + x``, that of the low one as far from ``low[n]``. ``made`` says which
+    are photographs, whose low picture is synthesised; none, if left out. Until then it is the high one.
     """
 
     def __init__(
@@ -36,19 +36,20 @@ class PairBank:
         lows, highs = zip(*pairs, strict=True)
         sizes = torch.tensor([low.shape[-2:] for low in lows], device=device)
         self.height, self.width = sizes.unbind(1)
-        lengths = 3 * self.height * self.width
-        self.start = lengths.cumsum(0) - lengths
-        self.low = torch.cat([low.flatten().to(device) for low in lows])
-        self.high = torch.cat([high.flatten().to(device) for high in highs])
         self.made = torch.tensor(made or [False] * len(lows), device=device)
+        captured = [low for low, photograph in zip(lows, self.made.tolist(), strict=True) if not photograph]
+        self.pixels = torch.cat([picture.flatten().to(device) for picture in (*highs, *captured)])
+        lengths = 3 * self.height * self.width
+        self.high = lengths.cumsum(0) - lengths
+        lengths = torch.where(self.made, 0, lengths)
+        self.low = torch.where(self.made, self.high, len(self.pixels) - lengths.sum() + lengths.cumsum(0) - lengths)
         self.photographs = int(self.made.sum())
         self.any_made = self.photographs > 0
-        captured = len(lows) - self.photographs
-        self.shown = min(self.photographs, captured or self.photographs)
+        self.shown = min(self.photographs, len(captured) or self.photographs)
         """How many of the photographs an epoch shows: no more than there are captured pairs, if there are any."""
 
     def __len__(self) -> int:
-        return len(self.start)
+        return len(self.high)
 
     @property
     def an_epoch(self) -> int:
@@ -57,7 +58,7 @@ class PairBank:
 
     @property
     def device(self) -> torch.device:
-        return self.low.device
+        return self.pixels.device
 
     @property
     def smallest_side(self) -> int:
@@ -65,10 +66,10 @@ class PairBank:
 
     def pair(self, index: int) -> tuple[Tensor, Tensor]:
         """One whole pair: two (1, 3, H, W) in [0, 1]."""
-        height, width, start = int(self.height[index]), int(self.width[index]), int(self.start[index])
-        picture = slice(start, start + 3 * height * width)
-        low, high = (buffer[picture].view(1, 3, height, width).float() / 255 for buffer in (self.low, self.high))
-        return low, high
+        height, width = int(self.height[index]), int(self.width[index])
+        starts = int(self.low[index]), int(self.high[index])
+        low, high = (self.pixels[start : start + 3 * height * width] for start in starts)
+        return low.view(1, 3, height, width).float() / 255, high.view(1, 3, height, width).float() / 255
 
     def crops(self, index: Tensor, size: int, generator: torch.Generator | None = None) -> Crops:
         """Random places for patches of the pictures in ``index`` (B,)."""
@@ -86,9 +87,9 @@ class PairBank:
         y = (top[:, None, None] + rows[way])[:, None]
         x = (left[:, None, None] + cols[way])[:, None]
         channel = torch.arange(3, device=self.device)[:, None, None]
-        start, height, width = (t[:, None, None, None] for t in (self.start[index], height, width))
-        where = start + (channel * height + y) * width + x
-        return self.low[where].float() / 255, self.high[where].float() / 255
+        low, high, height, width = (t[:, None, None, None] for t in (self.low[index], self.high[index], height, width))
+        where = (channel * height + y) * width + x
+        return self.pixels[low + where].float() / 255, self.pixels[high + where].float() / 255
 
     def patches(self, index: Tensor, size: int, generator: torch.Generator | None = None) -> tuple[Tensor, ...]:
         """Random patches of the pictures in ``index`` (B,): low and high, (B, 3, size, size) in [0, 1]."""

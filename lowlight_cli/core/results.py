@@ -48,7 +48,7 @@ FIGURES = {
         Figure("lmse_reflectance", "LMSE R", "↓", 4),
         Figure("lmse_illumination", "LMSE I", "↓", 4),
         Figure("niqe", "NIQE", "↓", 2),
-        Figure("reflectance_consistency", "R consistency", "↓", 4),
+        Figure("reflectance_consistency", "R consistency 192 px", "↓", 4),
         Figure("brightness", "brightness", "", 3),
         Figure("ms", "ms", "↓", 0),
         Figure("megapixels_per_second", "MP/s", "↑", 2),

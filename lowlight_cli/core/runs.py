@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any, cast
@@ -12,7 +12,7 @@ import torch
 from ..settings import TrainSettings
 from . import checkpoints
 from .errors import TrainingError
-from .files import replacing
+from .files import locked, replacing
 from .networks import Network
 
 ELSEWHERE = {"run_dir", "data", "photos", "device", "wandb", "wandb_project"}
@@ -41,22 +41,29 @@ class Run:
         self.last, self.best = folder / "last.safetensors", folder / "best.safetensors"
         self._state = folder / "state.pt"
         self._record = folder / "settings.json"
+        self._lock = folder / ".lock"
+        self._held = ExitStack()
         self._made = False
 
     def begin(self) -> State | None:
-        """Make the folder; or, if this very run was begun and saved there before, return its saved state.
+        """Make the folder, and hold it until ``leave``; or, if this very run was begun and saved there before, return
+        its saved state.
 
-        Raises TrainingError if the folder holds anything else.
+        Raises TrainingError if the folder holds anything else, or if another process trains there.
         """
         try:
+            self._made = not self._record.exists()
+            if self._made and self.folder.exists() and any(path != self._lock for path in self.folder.iterdir()):
+                raise TrainingError(f"{self.folder} is not empty and holds no run: choose another --run-dir")
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._held.enter_context(locked(self._lock))
             if self._state.exists():
                 self._check_settings()
                 return self.state()
-            self._made = not self._record.exists()
-            if self._made and self.folder.exists() and any(self.folder.iterdir()):
-                raise TrainingError(f"{self.folder} is not empty and holds no run: choose another --run-dir")
             with replacing(self._record) as partial:
                 partial.write_text(json.dumps(self.settings.located(), indent=2) + "\n")
+        except BlockingIOError as error:
+            raise TrainingError(f"{self.folder}: another process trains there: choose another --run-dir") from error
         except OSError as error:
             raise TrainingError(
                 f"{error.filename or self.folder}: {error.strerror}: choose another --run-dir"
@@ -67,8 +74,14 @@ class Run:
         """Leave nothing of a run that could not start."""
         if self._made:
             self._record.unlink(missing_ok=True)
+            self._lock.unlink(missing_ok=True)
             with suppress(OSError):  # not empty
                 self.folder.rmdir()
+        self.leave()
+
+    def leave(self) -> None:
+        """Let others have the folder."""
+        self._held.close()
 
     def state(self) -> State | None:
         """What was saved last, if anything."""
@@ -77,14 +90,21 @@ class Run:
         try:
             return cast(State, torch.load(self._state, map_location="cpu", weights_only=True))
         except (RuntimeError, EOFError, ValueError, UnpicklingError) as error:
-            raise TrainingError(
-                f"{self._state}: damaged: begin anew in another --run-dir, from its weights with --init {self.last}"
-            ) from error
+            raise self.damaged() from error
+
+    def damaged(self, file: Path | None = None) -> TrainingError:
+        """What to say of a file, by default the state, that is not what was written there."""
+        return TrainingError(
+            f"{file or self._state}: damaged: begin anew in another --run-dir, from its weights with --init {self.last}"
+        )
 
     def _check_settings(self) -> None:
-        recorded = json.loads(self._record.read_text())
-        known = {name: value for name, value in recorded.items() if name in TrainSettings.model_fields}
-        now, before = self.settings.located(), TrainSettings.model_validate(known).located()
+        try:
+            recorded = json.loads(self._record.read_text())
+            known = {name: value for name, value in recorded.items() if name in TrainSettings.model_fields}
+            now, before = self.settings.located(), TrainSettings.model_validate(known).located()
+        except (ValueError, AttributeError) as error:
+            raise self.damaged(self._record) from error
         changed = sorted(name for name in known.keys() - ELSEWHERE if named(before[name]) != named(now[name]))
         if changed:
             others = ", ".join(f"{name} {said(before[name])}, not {said(now[name])}" for name in changed)
@@ -113,7 +133,7 @@ class Run:
 
     def _origin(self) -> dict[str, Any]:
         settings = self.settings.model_dump(mode="json", exclude=ELSEWHERE)
-        settings["dataset"] = [Path(name).name for name in self.settings.dataset]  # a model tells nobody its folders
+        settings["dataset"] = self.settings.dataset_names
         settings["init"] = self.settings.init and Path(self.settings.init).name
         return {"settings": settings}
 

@@ -65,6 +65,11 @@ def held_out_scenes(found: Sequence[Sample], fraction: float) -> Iterator[Sample
     yield from (sample for sample in found if sample.name in names)
 
 
+def known_as(sample: Sample) -> str:
+    """What the files of models call a sample with truth."""
+    return datasets.known_as(datasets.Pair(sample.name, *paired(sample)))
+
+
 def paired(sample: Sample) -> tuple[Path, Path]:
     """Both files of a sample that must have a truth."""
     if sample.high is None:

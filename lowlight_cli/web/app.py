@@ -35,7 +35,6 @@ from .parts import MULTIPART, multipart
 
 SAMPLES = Path(__file__).parents[1] / "samples" / "photos"
 SUFFIX = {kind: suffix for suffix, kind in reversed(images.WRITTEN.items())}
-SUFFIX["JPEG"] = ".jpg"
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
@@ -82,6 +81,8 @@ def create_app(settings: ServeSettings) -> Flask:
     app = Flask(__name__)
     app.config.update(MAX_CONTENT_LENGTH=(settings.max_megabytes << 20) + FORM, MAX_FORM_PARTS=PARTS)
     own = {"localhost", "127.0.0.1", "[::1]", settings.host}
+    if settings.public is not None:
+        own.add(without_port(settings.public.partition("://")[2]))
     enhancers = loaded(settings)
     desk = Desk(settings.workers, settings.queue, settings.time_limit)
     samples = {path.name: path for path in sorted(SAMPLES.glob("*")) if path.suffix in images.WRITTEN}
@@ -163,14 +164,16 @@ def create_app(settings: ServeSettings) -> Flask:
 
     @app.before_request
     def asked_by_name() -> None:
-        if settings.loopback and re.sub(r":\d+$", "", request.host) not in own:
+        if settings.loopback and without_port(request.host) not in own:
             # a page elsewhere whose name is pointed here must not reach the API
             abort(400, "the header Host names another server or none: ask for this server as localhost or 127.0.0.1")
 
     @app.before_request
     def same_origin() -> None:
         origin = request.headers.get("Origin")
-        if request.method != "GET" and origin is not None and origin.partition("://")[2] != request.host:
+        if request.method == "GET" or origin in (None, settings.public):
+            return
+        if origin.partition("://")[2] != request.host:
             abort(403, "requests from pages of other sites are refused")
 
     @app.after_request
@@ -181,6 +184,10 @@ def create_app(settings: ServeSettings) -> Flask:
 
     answer_errors(app, settings)
     return app
+
+
+def without_port(host: str) -> str:
+    return re.sub(r":\d+$", "", host)
 
 
 def loaded(settings: ServeSettings) -> dict[str, Enhancer]:

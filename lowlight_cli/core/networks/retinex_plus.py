@@ -11,6 +11,7 @@ arXiv:1709.07871).
 """
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import NamedTuple
 
 import torch
@@ -215,8 +216,10 @@ class LocalNet(UNet):
     def forward(self, image: Tensor, bright: Tensor, context: Context) -> tuple[Tensor, Tensor, Tensor]:
         x = self.stem(F.pixel_unshuffle(torch.cat([image, bright], dim=1), 2))
         x = self.processed(x, context.vector, self.told(context.scene))
-        residual, gain = F.pixel_shuffle(self.head(x), 2).split([3, 1], dim=1)
-        light = F.interpolate(self.light(x.detach()), scale_factor=2, mode="bilinear", align_corners=False)
+        exact = x.to(self.head.weight.dtype)  # rounded to bf16, 1 + gain would be up to two levels of 8 bit off
+        with nullcontext() if exact is x else torch.autocast(x.device.type, enabled=False):
+            residual, gain = F.pixel_shuffle(self.head(exact), 2).split([3, 1], dim=1)
+            light = F.interpolate(self.light(exact.detach()), scale_factor=2, mode="bilinear", align_corners=False)
         return residual, gain, light
 
 

@@ -127,10 +127,10 @@ class RetinexNet(nn.Module):
         self.light_scale = light_scale
         self.MULTIPLE = HALVED if light_scale == 1 else light_scale
         """Both sides of an input must be a multiple of this many pixels."""
-        reach = DECOM_REACH + (ENHANCE_REACH if light_scale == 1 else 0)
+        reach = DECOM_REACH + (ENHANCE_REACH if light_scale == 1 and not ignore_enhance_net else 0)
         self.HALO = ceil(reach / self.MULTIPLE) * self.MULTIPLE
-        """Context in px that a tile needs on each side: the receptive radius, rounded up to ``MULTIPLE``; where
-        Enhance-Net sees less resolution, Decom-Net's, as tiles are then given their I_hat."""
+        """Context in px that a tile needs on each side: the receptive radius, rounded up to ``MULTIPLE``; Decom-Net's
+        where there is no Enhance-Net, or where it sees less resolution, as tiles are then given their I_hat."""
         self.decom = DecomNet(width)
         self.enhance = None if ignore_enhance_net else EnhanceNet(width, upsampling)
         self.apply(glorot)
