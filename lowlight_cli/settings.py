@@ -300,6 +300,9 @@ class TrainSettings(Settings):
             )
         if self.patch % self.light_scale:
             raise ValueError(f"light_scale {self.light_scale} needs a patch of a multiple of {self.light_scale} px")
+        if self.patch < 8 * self.light_scale:  # Enhance-Net halves three times what it sees
+            least = 8 * self.light_scale
+            raise ValueError(f"light_scale {self.light_scale} needs a patch of at least {least} px, not {self.patch}")
         if self.network == "retinex-plus" and self.patch % 16:
             raise ValueError(f"retinex-plus needs a patch of a multiple of 16 px, not {self.patch}")
         if self.network == "retinex-plus" and self.stage != "separate":

@@ -69,6 +69,7 @@ def test_json_settings_of_a_run_can_be_replayed(tmp_path: Path) -> None:
         ("ignore_enhance_net = true", "--stage joint"),
         ("light_scale = 16\npatch = 40", "multiple of 16"),
         ("light_scale = 3", "1, 2, 4, 8 or 16"),
+        ("light_scale = 8", "at least 64 px, not 48"),
         ('light_scale = 2\nstage = "joint"\nignore_enhance_net = true', "leave out"),
         ('scheduler = "plateau"\nvalidation = 0', "--validation above 0"),
         ("restarts = [10]", "use scheduler cosine, not step"),
