@@ -89,8 +89,8 @@ class Settings(BaseModel):
 
     @classmethod
     def load(cls, config: Path | None = None, **options: object) -> Self:
-        """Defaults, then ``config``, then the environment, then every option that is not None."""
-        given = {name: value for name, value in options.items() if value is not None}
+        """Defaults, then ``config``, then the environment, then every option that is given: not None, no empty list."""
+        given = {name: value for name, value in options.items() if value not in (None, [])}
         filed = {cls.field(name): value for name, value in stored(config).items()}
         variables = environment(cls)
 

@@ -33,27 +33,7 @@ def evaluate(
 
     For instance: lowlight evaluate --dataset lol --model retinexnet --baseline clahe --report report.html
     """
-    settings = EvaluateSettings.load(
-        config,
-        dataset=dataset,
-        data=data,
-        protocol=protocol,
-        model=model or None,
-        baseline=baseline or None,
-        denoise=denoise,
-        ensemble=ensemble,
-        precision=precision,
-        lpips=lpips,
-        niqe=niqe,
-        json_file=json_file,
-        csv=csv,
-        markdown=markdown,
-        save=save,
-        sheet=sheet,
-        report=report,
-        overwrite=overwrite,
-        device=device,
-    )
+    settings = EvaluateSettings.load(**locals())
     from ..core import evaluation, outputs
 
     with console.counting("evaluating", 1) as counter:

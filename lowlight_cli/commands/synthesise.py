@@ -20,7 +20,7 @@ def synthesise(
 
     For instance: lowlight synthesise photos/ --out data/synthetic
     """
-    settings = SynthesiseSettings.load(config, photos=photos, out=out, copies=copies, jpeg=jpeg, seed=seed)
+    settings = SynthesiseSettings.load(**locals())
     from ..core import datasets
 
     todo = datasets.photographs(settings.photos, settings.seed, settings.copies)

@@ -58,6 +58,7 @@ def train(
 
     For instance: lowlight train --stage joint
     """
+    given = {name: value for name, value in locals().items() if name != "resume"}
     if resume is not None:
         if not (resume / "settings.json").is_file():
             raise ConfigError(f"{resume}: no run to go on with: it should hold settings.json")
@@ -67,38 +68,7 @@ def train(
         run_dir = resume
         if not (resume / "state.pt").is_file():
             console.note(f"{resume}: nothing was saved there yet: it begins anew")
-    settings = TrainSettings.load(
-        config,
-        network=network,
-        stage=stage,
-        dataset=dataset or None,
-        data=data,
-        photos=photos,
-        keep_flagged=keep_flagged,
-        run_dir=run_dir,
-        init=init,
-        upsampling=upsampling,
-        ignore_enhance_net=ignore_enhance_net,
-        light_scale=light_scale,
-        epochs=epochs,
-        batch=batch,
-        patch=patch,
-        optimizer=optimizer,
-        lr=lr,
-        decom_lr=decom_lr,
-        enhance_lr=enhance_lr,
-        scheduler=scheduler,
-        ema=ema,
-        clip=clip,
-        seed=seed,
-        validation=validation,
-        validate_every=validate_every,
-        checkpoint_every=checkpoint_every,
-        precision=precision,
-        device=device,
-        wandb=wandb,
-        wandb_project=wandb_project,
-    )
+    settings = TrainSettings.load(**given | {"config": config, "run_dir": run_dir})
     from ..core import engine
     from ..core.device import Ranks, choose
 
