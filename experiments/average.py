@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from lowlight_cli.core import checkpoints
+from lowlight_cli.core import checkpoints, engine
 
 
 def main() -> None:
@@ -24,7 +24,9 @@ def main() -> None:
     )
     epochs = [about.get("epoch") for _, about in loaded]
     unseen = set.intersection(*(checkpoints.held_out(about) for _, about in loaded))
-    checkpoints.save(net, Path(out), {**header, "epoch": epochs, "held_out": sorted(unseen)})
+    learned = set().union(*(engine.earlier(about) for _, about in loaded))
+    about = {"epoch": epochs, "held_out": sorted(unseen), "learned_from": sorted(learned)}
+    checkpoints.save(net, Path(out), header | about)
     print(out)
 
 

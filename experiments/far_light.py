@@ -149,7 +149,12 @@ def main() -> None:
     average = trained(net, groups, args.epochs, args.seed)
     net.enhance.load_state_dict(average.module.state_dict())
     psnr, ssim = judged(net, split.validation)
-    about = {"epoch": args.epochs, "held_out": split.held_out, "validation": {"psnr": psnr, "ssim": ssim}}
+    about = {
+        "epoch": args.epochs,
+        "held_out": split.held_out,
+        "learned_from": ["lol"],
+        "validation": {"psnr": psnr, "ssim": ssim},
+    }
     settings = {"init": Path(args.init).name, "dataset": datasets, "light_scale": args.light_scale, "seed": args.seed}
     settings["recipe"] = Path(__file__).name
     checkpoints.save(net, args.out, {**about, "settings": settings})

@@ -71,8 +71,10 @@ def main(arguments: list[str] | None = None) -> None:
     before = {number: signal.signal(number, signal.default_int_handler) for number in endings()}
     try:
         for option, argument in pairwise(["", *(sys.argv[1:] if arguments is None else arguments)]):
-            nothing = argument == "" or (argument.startswith("--") and argument.endswith("="))
-            if nothing and "--suffix" not in (option, argument.removesuffix("=")):
+            name, *value = argument.split("=", 1)
+            if (argument == "" and option != "--suffix") or (
+                name.startswith("--") and name != "--suffix" and value == [""]
+            ):
                 raise ConfigError("an empty argument, which would be this folder: is a variable not set?")
         app(arguments)
     except LowlightError as error:

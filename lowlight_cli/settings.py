@@ -82,6 +82,14 @@ def part_of_name(value: object) -> object:
     return value
 
 
+def as_browsers_say(value: object) -> object:
+    """An address as it stands in the headers Host and Origin."""
+    if not isinstance(value, str):
+        return value
+    address = value.lower().removesuffix("/")
+    return address.removesuffix(":443" if address.startswith("https:") else ":80")
+
+
 class Settings(BaseModel):
     """Base of all settings: frozen, no unknown keys."""
 
@@ -300,7 +308,7 @@ class TrainSettings(Settings):
             )
         if self.patch % self.light_scale:
             raise ValueError(f"light_scale {self.light_scale} needs a patch of a multiple of {self.light_scale} px")
-        if self.patch < 8 * self.light_scale:  # Enhance-Net halves three times what it sees
+        if self.patch < 8 * self.light_scale and self.stage != "decom":  # Enhance-Net halves three times what it sees
             least = 8 * self.light_scale
             raise ValueError(f"light_scale {self.light_scale} needs a patch of at least {least} px, not {self.patch}")
         if self.network == "retinex-plus" and self.patch % 16:
@@ -329,7 +337,7 @@ class TrainSettings(Settings):
     @property
     def dataset_names(self) -> list[str]:
         """What the data sets are called, without the folders that they are in, which a model is to tell nobody."""
-        return [Path(name).absolute().name for name in self.dataset]
+        return [Path(os.path.abspath(name)).name for name in self.dataset]  # noqa: PTH100  (leaves links)
 
     def located(self) -> dict[str, Any]:
         """All values as JSON holds them, every path in full, so that they mean the same in any folder."""
@@ -372,7 +380,8 @@ class EvaluateSettings(Settings):
         False, "Average the answers to 8 turned and mirrored copies: a little better, at 8 times the time, models only."
     )
     precision: Precision = described(
-        "fp32", "Arithmetic of the networks: fp32, the same figures everywhere; auto, as enhance has it here; bf16."
+        "fp32",
+        "Arithmetic of the networks: fp32, nearly the same figures everywhere; auto, as enhance has it here; bf16.",
     )
     lpips: bool = described(True, "Measure LPIPS too, where the extra metrics and its weights can be had.")
     niqe: Path | None = described(
@@ -483,8 +492,8 @@ class ServeSettings(Settings):
 
     host: str = described("127.0.0.1", "Address to listen on; 0.0.0.0 lets other machines in.")
     port: Annotated[int, Field(ge=0, le=65535)] = described(8000, "Port to listen on; 0 is any free one.")
-    public: Annotated[str, Field(pattern=r"^https?://[^/]+$")] | None = described(
-        None, "The address behind which a proxy hands requests on, such as https://photos.example.org."
+    public: Annotated[str, BeforeValidator(as_browsers_say), Field(pattern=r"^https?://[^/\s?#@]+$")] | None = (
+        described(None, "The address behind which a proxy hands requests on, such as https://photos.example.org.")
     )
     model: Annotated[tuple[str, ...], BeforeValidator(comma_separated)] = described(
         (), "Packaged model or .safetensors file; may be given several times. Default: all packaged ones."

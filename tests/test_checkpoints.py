@@ -22,6 +22,15 @@ def test_round_trip(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["a.safetensors"]
 
 
+def test_a_loaded_model_does_not_change_with_its_file(tiny_model: Path) -> None:
+    net, _ = checkpoints.load(str(tiny_model))
+    before = [parameter.clone() for parameter in net.parameters()]
+    with tiny_model.open("r+b") as file:
+        file.seek(-400, 2)
+        file.write(bytes(400))
+    assert all(torch.equal(now, then) for now, then in zip(net.parameters(), before, strict=True))
+
+
 def test_loading_leaves_the_random_generator_as_it_was(tiny_model: Path) -> None:
     before = torch.get_rng_state()
     checkpoints.load(str(tiny_model))

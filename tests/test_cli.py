@@ -231,6 +231,8 @@ def test_an_empty_argument_is_not_this_folder(lowlight: Run, command: str) -> No
     for arguments in ([""], ["a.png", "--out", ""], ["a.png", "--out="]):
         code, _, err = lowlight(command, *arguments)
         assert code == 2 and "is a variable not set?" in one_line(err)
+    code, _, err = lowlight(command, "a=.png", "--out=x=")
+    assert code == 1 and "a=.png: no such file" in err
 
 
 def test_resume_wants_a_run(lowlight: Run, tmp_path: Path) -> None:

@@ -383,7 +383,7 @@ def test_other_host_names_are_refused_on_loopback(client: Client, models: tuple[
 
 
 def test_a_proxy_may_hand_on_requests_to_its_own_name(models: tuple[str, str]) -> None:
-    behind = create_app(settings(models, public="https://photos.example.org")).test_client()
+    behind = create_app(settings(models, public="https://Photos.Example.org:443/")).test_client()
     address = {"Host": "photos.example.org", "Origin": "https://photos.example.org"}
     assert behind.get("/", headers=address).status_code == 200
     assert post(behind, encoded(dark()), headers=address).status_code == 200

@@ -60,7 +60,10 @@ def load(model: str) -> tuple[Network, dict[str, Any]]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)
         with torch.device("meta"):  # draws no first weights, which would be of no use and disturb the caller's chance
             net = ARCHITECTURES[header["architecture"]](**header["config"])
-        net.load_state_dict({name: tensor.float() for name, tensor in tensors.items()}, assign=True)
+        # copies, since what was read is a view of the file, which may be replaced
+        net.load_state_dict(
+            {name: tensor.to(torch.float32, copy=True) for name, tensor in tensors.items()}, assign=True
+        )
     except OSError as error:
         raise CheckpointError(f"{path}: {error.strerror or error}") from error
     except (safetensors.SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:

@@ -260,8 +260,10 @@ class Session:
         done = self.epoch + 1
         last = done == settings.epochs
         at = (self.phase, self.epoch, self.step)
-        if done in settings.restarts and self.ranks.first:
-            self.run.keep(self.result, self.about(done))
+        if done in settings.restarts:
+            self.check()
+            if self.ranks.first:
+                self.run.keep(self.result, self.about(done))
         if self.held_out is not None and (last or done % settings.validate_every == 0):
             figures = validate(self.result, self.phase, self.held_out, settings)
             if not math.isfinite(figures["loss"]):
@@ -282,16 +284,20 @@ class Session:
             self.save()
             yield Saved(*at, str(self.run.last))
 
+    def check(self) -> None:
+        """Raise TrainingError if the weights are ruined."""
+        if not all(parameter.isfinite().all() for parameter in self.net.parameters()):
+            raise self.diverged("weights became infinite")
+
     def diverged(self, how: str) -> TrainingError:
         """That it went wrong, and what to do."""
         return TrainingError(f"{how} at step {self.step}: begin anew with a --lr below {self.settings.lr:g}")
 
     def save(self) -> None:
         """Write the model and everything that the rest of the run depends on, unless it is ruined."""
+        self.check()
         if not self.ranks.first:
             return
-        if not all(parameter.isfinite().all() for parameter in self.net.parameters()):
-            raise self.diverged("weights became infinite")
         state: State = {
             "number": self.number,
             "epoch": self.epoch,
@@ -324,7 +330,7 @@ class Session:
         self.begin_phase()
         self.epoch, self.step, self.step_in_epoch = state["epoch"], state["step"], state["step_in_epoch"]
         self.best = state["best"]
-        before = checkpoints.held_out({"held_out": state["unseen"]})
+        before = checkpoints.held_out({"held_out": state.get("unseen", self.unseen)})
         self.unseen = [name for name in self.unseen if name in before]  # pairs added meanwhile may hold others out
         self.learned_from = sorted({*self.learned_from, *state.get("learned_from", ())})
         self.net.load_state_dict(state["net"])
@@ -379,7 +385,8 @@ def unseen(names: list[str], settings: TrainSettings, before: dict[str, Any]) ->
 
 def earlier(before: dict[str, Any]) -> set[str]:
     """The data sets that weights, of which ``before`` tells, have learned from, over all their runs."""
-    return {*before.get("learned_from", ()), *before.get("settings", {}).get("dataset", ())}
+    lol = ["lol"] if any("/" not in name for name in before.get("held_out", ())) else []  # see checkpoints.held_out
+    return {*before.get("learned_from", ()), *before.get("settings", {}).get("dataset", ()), *lol}
 
 
 def fall(settings: TrainSettings, epoch: int) -> float:

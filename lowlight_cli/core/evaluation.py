@@ -1,8 +1,8 @@
 """Models and classical baselines over pictures, with the truth or without, one row of figures a picture.
 
 What is measured is the enhanced picture in 8 bit. Values are per picture and then averaged. The mean brightness of the
-truth is used only in the figures named GT-mean. Networks compute in fp32 unless told otherwise, so that figures are the
-same everywhere; ``lowlight enhance`` computes 8-bit pictures in bf16 where that is fast.
+truth is used only in the figures named GT-mean. Networks compute in fp32 unless told otherwise, so that figures
+hardly depend on the machine; ``lowlight enhance`` computes 8-bit pictures in bf16 where that is fast.
 """
 
 import copy

@@ -74,10 +74,11 @@ class Run:
         """Leave nothing of a run that could not start."""
         if self._made:
             self._record.unlink(missing_ok=True)
-            self._lock.unlink(missing_ok=True)
-            with suppress(OSError):  # not empty
-                self.folder.rmdir()
         self.leave()
+        if self._made:
+            with suppress(OSError):  # others may be there by now
+                self._lock.unlink(missing_ok=True)
+                self.folder.rmdir()
 
     def leave(self) -> None:
         """Let others have the folder."""
