@@ -323,6 +323,8 @@ class Session:
         try:
             self._restore(state)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            if isinstance(error, RuntimeError) and device.out_of_memory(error):
+                raise
             raise self.run.damaged() from error
 
     def _restore(self, state: State) -> None:
