@@ -16,7 +16,7 @@ from torch import Tensor, distributed
 from .errors import LowlightError
 
 Value = TypeVar("Value")
-MOMENT = 0.25
+MOMENT = 0.5
 """Seconds that a process of several waits at its end."""
 
 
