@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from lowlight_cli.core import checkpoints, engine
+from lowlight_cli.core import checkpoints
 
 
 def main() -> None:
@@ -23,8 +23,8 @@ def main() -> None:
         {name: torch.stack([state[name].double() for state in states]).mean(dim=0) for name in states[0]}
     )
     epochs = [about.get("epoch") for _, about in loaded]
-    unseen = set.intersection(*(checkpoints.held_out(about) for _, about in loaded))
-    learned = set().union(*(engine.earlier(about) for _, about in loaded))
+    unseen = set.intersection(*(set(about["held_out"]) for _, about in loaded))
+    learned = set().union(*(about["learned_from"] for _, about in loaded))
     about = {"epoch": epochs, "held_out": sorted(unseen), "learned_from": sorted(learned)}
     checkpoints.save(net, Path(out), header | about)
     print(out)

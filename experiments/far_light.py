@@ -152,7 +152,7 @@ def main() -> None:
     about = {
         "epoch": args.epochs,
         "held_out": split.held_out,
-        "learned_from": ["lol"],
+        "learned_from": datasets,
         "validation": {"psnr": psnr, "ssim": ssim},
     }
     settings = {"init": Path(args.init).name, "dataset": datasets, "light_scale": args.light_scale, "seed": args.seed}

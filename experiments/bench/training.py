@@ -101,9 +101,7 @@ def settings(phase: str, patch: int) -> TrainSettings:
 
 def ours(decoded: list[datasets.PixelPair], how: TrainSettings, place: torch.device) -> Callable[[], None]:
     """One epoch of the engine."""
-    data = datasets.TrainingSet(
-        train=decoded, made=[False] * len(decoded), validation=[], validation_names=[], held_out=[], left_out=[]
-    )
+    data = datasets.TrainingSet(train=decoded, made=[False] * len(decoded), validation=[], held_out=[], left_out=[])
     session = engine.Session(how, data, Run(Path(), how), place, device.Ranks(0, 1, place))
 
     def epoch() -> None:

@@ -4,7 +4,7 @@ The header's ``lowlight`` entry is JSON: ``architecture``, ``config`` and free t
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +42,18 @@ def save(net: Network, path: Path, about: Mapping[str, Any] | None = None) -> No
         partial.write_bytes(safetensors.torch.save(tensors, {"lowlight": json.dumps(header)}))
 
 
-def held_out(about: Mapping[str, Any]) -> set[str]:
-    """The pairs, as ``datasets.known_as`` has them, that a model says it has not learned from, though perhaps from
-    others of their data set. Earlier models have names alone, of LOL's pairs."""
-    return {name if "/" in name else f"our485/{name}" for name in about.get("held_out", ())}
+def in_full(names: Iterable[str]) -> list[str]:
+    """Held-out pairs as ``datasets.known_as`` has them: earlier files have names alone, of LOL's pairs."""
+    return [name if "/" in name else f"our485/{name}" for name in names]
+
+
+def brought_up(header: dict[str, Any]) -> dict[str, Any]:
+    """A header as it would be written today: earlier ones name the data sets of the last run alone, or none."""
+    if not header.keys() & {"held_out", "settings"}:
+        return header
+    held_out = in_full(header.get("held_out", ()))
+    named = header.get("settings", {}).get("dataset") or (["lol"] if held_out else [])
+    return header | {"held_out": held_out, "learned_from": header.get("learned_from", named)}
 
 
 def load(model: str) -> tuple[Network, dict[str, Any]]:
@@ -73,4 +81,4 @@ def load(model: str) -> tuple[Network, dict[str, Any]]:
         ) from error
     for parameter in net.parameters():
         parameter.data[parameter.data.abs() < 1e-30] = 0.0
-    return net.eval(), header
+    return net.eval(), brought_up(header)

@@ -292,9 +292,13 @@ class TrainingSet(NamedTuple):
     train: list[PixelPair]
     made: list[bool]  # whether that pair's dark picture is to be synthesised anew for each patch
     validation: list[PixelPair]
-    validation_names: list[str]
-    held_out: list[str]  # the same as ``known_as`` has them
+    held_out: list[str]  # what the pairs for validation are called, as ``known_as`` has it
     left_out: list[str]
+
+    @property
+    def validation_names(self) -> list[str]:
+        """The same without their folders."""
+        return [name.partition("/")[2] for name in self.held_out]
 
 
 def split(
@@ -319,7 +323,6 @@ def split(
         train=[fit[index] for index in learned],
         made=[isinstance(found[index], Photo) for index in learned],
         validation=[counterparted(found[index], fit[index]) for index in sorted(judged)],
-        validation_names=[found[index].name for index in sorted(judged)],
         held_out=[known_as(found[index]) for index in sorted(judged)],
         left_out=[reason for reason in faults if reason is not None],
     )

@@ -163,7 +163,7 @@ class Session:
         torch.manual_seed(settings.seed)
         net, before = network(settings)
         self.net = net.to(place).to(memory_format=torch.channels_last)
-        self.learned_from = sorted({*earlier(before), *settings.dataset_names})
+        self.learned_from = sorted({*before.get("learned_from", ()), *settings.dataset_names})
         self.unseen = unseen(data.held_out, settings, before)
         self.generator = torch.Generator(place).manual_seed(settings.seed)
         self.number = self.epoch = self.step = 0  # of the phase, of the epoch in it, of all steps
@@ -332,7 +332,7 @@ class Session:
         self.begin_phase()
         self.epoch, self.step, self.step_in_epoch = state["epoch"], state["step"], state["step_in_epoch"]
         self.best = state["best"]
-        before = checkpoints.held_out({"held_out": state.get("unseen", self.unseen)})
+        before = checkpoints.in_full(state.get("unseen", self.unseen))
         self.unseen = [name for name in self.unseen if name in before]  # pairs added meanwhile may hold others out
         self.learned_from = sorted({*self.learned_from, *state.get("learned_from", ())})
         self.net.load_state_dict(state["net"])
@@ -379,16 +379,9 @@ def network(settings: TrainSettings) -> tuple[Network, dict[str, Any]]:
 def unseen(names: list[str], settings: TrainSettings, before: dict[str, Any]) -> list[str]:
     """Those of the held-out pairs that the weights to start from, of which ``before`` tells, have not learned from
     either."""
-    if not earlier(before).intersection(settings.dataset_names):
+    if not set(before.get("learned_from", ())).intersection(settings.dataset_names):
         return names
-    known = checkpoints.held_out(before)
-    return [name for name in names if name in known]
-
-
-def earlier(before: dict[str, Any]) -> set[str]:
-    """The data sets that weights, of which ``before`` tells, have learned from, over all their runs."""
-    lol = ["lol"] if any("/" not in name for name in before.get("held_out", ())) else []  # see checkpoints.held_out
-    return {*before.get("learned_from", ()), *before.get("settings", {}).get("dataset", ()), *lol}
+    return [name for name in names if name in before["held_out"]]
 
 
 def fall(settings: TrainSettings, epoch: int) -> float:

@@ -24,7 +24,6 @@ from torch.utils.flop_counter import FlopCounterMode
 from ..settings import Denoise, EvaluateSettings, Precision, TrainSettings
 from . import datasets, images, metrics, outputs, tiling
 from .baselines import BASELINES
-from .checkpoints import held_out
 from .device import choose
 from .enhancer import Enhancer
 from .errors import DatasetError, LowlightError, PictureError
@@ -107,13 +106,12 @@ def systems(
         of_model(name, Enhancer(model, device_name, ensemble=ensemble, precision=precision), denoise)
         for name, model in zip(labels(models), models, strict=True)
     ]
-    return found + [of_baseline(name, "baseline") for name in dict.fromkeys(baselines)]
+    return found + [of_baseline(name) for name in dict.fromkeys(baselines)]
 
 
-def of_baseline(name: str, kind: Literal["baseline", "reference"], method: str | None = None) -> System:
-    """A classical method, by that name or another."""
-    enhance = BASELINES[method or name]
-    return System(name, kind, lambda low: enhance(images.scaled(low)))
+def of_baseline(name: str) -> System:
+    """A classical method."""
+    return System(name, "baseline", lambda low: BASELINES[name](images.scaled(low)))
 
 
 def of_model(name: str, enhancer: Enhancer, denoise: Denoise) -> System:
@@ -192,7 +190,7 @@ def metric_device(name: str) -> torch.device:
 def reference(batch: Sequence[Pixels], by: Sequence[System]) -> list[System]:
     """What the systems are to be seen against, unless it is among them."""
     name = "input" if batch[0].high is None else "truth"
-    return [] if name in [system.name for system in by] else [of_baseline(name, "reference", "input")]
+    return [] if name in [system.name for system in by] else [System(name, "reference", BASELINES["input"])]
 
 
 def measured(
@@ -336,6 +334,6 @@ def seen_scenes(by: Sequence[System], names: set[str]) -> Iterator[str]:
     """A warning for each model that may have learned from these pairs, which it is now measured on."""
     for system in by:
         if system.kind == "model":
-            seen = names - held_out(system.about)
+            seen = names.difference(system.about.get("held_out", ()))
             if seen:
                 yield f"{system.name}: training did not hold out {len(seen)} of these {len(names)} pairs"
