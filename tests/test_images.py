@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 import struct
 import sys
 import zlib
@@ -40,16 +41,16 @@ def test_reading_gives_the_values_pillow_gives(tmp_path: Path) -> None:
     np.testing.assert_array_equal(picture.pixels.permute(1, 2, 0).numpy(), values.astype(np.float32) / 255)
 
 
-@pytest.mark.parametrize("suffix", [".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".JPG"])
+@pytest.mark.parametrize("suffix", [".jpg", ".jpeg", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp", ".JPG"])
 def test_what_is_written_reads_back(tmp_path: Path, suffix: str) -> None:
     Image.fromarray(photo()).save(tmp_path / "a.png")
     picture = images.read(tmp_path / "a.png")
     images.write(tmp_path / f"b{suffix}", picture)
     again = images.read(tmp_path / f"b{suffix}")
-    tolerance = 0.03 if suffix.lower() in (".jpg", ".jpeg", ".webp") else 0.0
+    tolerance = 0.03 if suffix.lower() in (".jpg", ".jpeg", ".jfif", ".webp") else 0.0
     assert (again.pixels - picture.pixels).abs().max() <= tolerance
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
-    expected = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP", ".bmp": "BMP"}
+    expected = {".jpg": "JPEG", ".jpeg": "JPEG", ".jfif": "JPEG", ".png": "PNG", ".webp": "WEBP", ".bmp": "BMP"}
     with Image.open(tmp_path / f"b{suffix}") as file:
         assert file.format == expected.get(suffix.lower(), "TIFF")
 
@@ -368,7 +369,9 @@ def test_a_raw_file_is_developed_in_sixteen_bits(tmp_path: Path) -> None:
     sensor = np.full((64, 64), 900, np.uint16)
     sensor[:, 32:] = 3000
     write_dng(tmp_path / "a.dng", sensor)
-    picture = images.read(tmp_path / "a.dng")
+    shutil.copy(tmp_path / "a.dng", tmp_path / "a.RWL")
+    picture, again = images.read(tmp_path / "a.dng"), images.read(tmp_path / "a.RWL")
+    assert torch.equal(picture.samples, again.samples), "whatever the camera calls it"
     assert picture.samples.dtype == torch.uint16
     for columns, light in ((slice(4, 24), 900 / 4095), (slice(40, 60), 3000 / 4095)):  # as exposed, not stretched
         expected = 1.055 * light ** (1 / 2.4) - 0.055
@@ -421,6 +424,14 @@ def test_a_raw_file_taken_upright_is_turned_once(tmp_path: Path) -> None:
             tags = written.getexif()
             assert tags[271] == "Test"
             assert 50706 not in tags, "it is no raw file any more"
+
+
+def test_the_preview_in_a_raw_file_is_not_taken_for_the_picture(tmp_path: Path) -> None:
+    write_dng_with_thumbnail(tmp_path / "a.tif", np.full((64, 96), 900, np.uint16), orientation=1)
+    tifffile.imwrite(tmp_path / "b.tif", photo(), photometric="rgb", subfiletype=1)  # without DNG's tags
+    for source in (tmp_path / "a.tif", tmp_path / "b.tif", io.BytesIO((tmp_path / "a.tif").read_bytes())):
+        with pytest.raises(PictureError, match="preview"):
+            images.read(source)
 
 
 def test_layers_of_the_old_picture_do_not_go_with_the_new_one(tmp_path: Path) -> None:

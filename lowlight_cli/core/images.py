@@ -29,6 +29,7 @@ from .picture import to_image as to_image
 WRITTEN = {
     ".jpg": "JPEG",
     ".jpeg": "JPEG",
+    ".jfif": "JPEG",
     ".png": "PNG",
     ".webp": "WEBP",
     ".tif": "TIFF",
@@ -38,9 +39,13 @@ WRITTEN = {
     ".jp2": "JPEG2000",
     ".heic": "HEIF",
     ".heif": "HEIF",
+    ".hif": "HEIF",
 }
 """What can be written: Pillow's format of each suffix. HEIF needs the extra ``heic``."""
-RAW = frozenset({".dng", ".nef", ".cr2", ".cr3", ".arw", ".raf", ".orf", ".rw2", ".pef", ".srw"})
+RAW = frozenset(
+    ".3fr .arw .cr2 .cr3 .crw .dcr .dng .erf .fff .iiq .kdc .mef .mos"  # noqa: SIM905
+    " .mrw .nef .nrw .orf .pef .raf .rw2 .rwl .sr2 .srf .srw .x3f".split()
+)
 """Camera raw files, which the extra ``raw`` reads."""
 SUFFIXES = frozenset(WRITTEN) | RAW
 """What is looked for in folders."""
@@ -97,6 +102,8 @@ def decoded(source: Path | io.BytesIO) -> Picture:
     with opened(source) as file, opened(source) as twin, Image.open(file) as image, Image.open(twin) as again:
         if image.format in ("PNG", "WEBP", "AVIF", "GIF") and getattr(image, "is_animated", False):
             raise PictureError("an animation: take its frames apart first")
+        if image.format == "TIFF" and of_sensor(image):
+            raise PictureError("camera raw, whose small preview alone can be read here: give it the camera's own name")
         if image.format == "TIFF" and (count := pages(image)) > 1:
             raise PictureError(f"{count} pages: take them apart first")
         if image.format == "TIFF" and image.mode == "I":
@@ -142,6 +149,12 @@ def opened(source: Path | io.BytesIO) -> IO[bytes]:
     """A stream of its own. Not a path: of one, Pillow maps plain TIFFs into memory, which EXIF must then not turn
     (Pillow 13.0 scrambles them)."""
     return io.BytesIO(source.getvalue()) if isinstance(source, io.BytesIO) else source.open("rb")
+
+
+def of_sensor(image: Image.Image) -> bool:
+    """Whether a TIFF is a camera's raw file: it is a DNG, or begins with a smaller version of what is meant."""
+    tags = getattr(image, "tag_v2", {})
+    return 50706 in tags or bool(tags.get(254, 0) & 1)
 
 
 def pages(image: Image.Image) -> int:
