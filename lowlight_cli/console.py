@@ -1,7 +1,9 @@
 """What people see. Data goes to stdout, talk to stderr."""
 
 import json
+import math
 import os
+import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -172,10 +174,12 @@ def plan(todo: "Sequence[jobs.Job]", report: "Report | None" = None, *, overwrit
 
 
 class TrainingView:
-    """Shows the events of a training run: one live bar, and a line for each validation."""
+    """Shows the events of a training run: one live bar, and a line for each validation; into a file, which holds no
+    bar, also one for each checkpoint."""
 
     def __init__(self, counter: Counter) -> None:
         self._counter = counter
+        self._began, self._begun_at, self._steps, self._loss = time.monotonic(), 0, 0, math.nan
 
     def __call__(self, event: "events.Event") -> None:
         from .core import events
@@ -193,10 +197,12 @@ class TrainingView:
                     f"{event.train_pairs} pairs to train on, {event.validation_pairs} of other scenes to validate, "
                     f"on {event.device} in {event.precision}; files in {event.run_dir}"
                 )
+                self._began, self._begun_at, self._steps = time.monotonic(), event.done, event.steps
                 if event.done == event.steps:
                     note("it is at its end already: give another --run-dir, and --init with its weights, to go on")
                 self._counter.at(event.done, event.steps, "starting")
             case events.Step():
+                self._loss = event.loss
                 self._counter.at(
                     event.step,
                     what=f"{event.phase} epoch {event.epoch + 1}  loss {event.loss:.4f}  "
@@ -208,6 +214,10 @@ class TrainingView:
                 note(f"{event.phase} epoch {event.epoch + 1}: held-out scenes  {figures}{best}")
             case events.Finished():
                 note(f"trained in {event.seconds / 60:.1f} min: {event.path}")
+            case events.Saved() if not talk.is_terminal:
+                spent, done = time.monotonic() - self._began, event.step - self._begun_at
+                left = spent / max(done, 1) * (self._steps - event.step) / 60
+                note(f"{event.phase} epoch {event.epoch + 1}: loss {self._loss:.4f}, saved; {left:.0f} min left")
             case events.Saved() | events.Pictured():
                 pass
 

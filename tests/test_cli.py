@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,13 +18,13 @@ import torch
 import typer
 
 from lowlight_cli import __main__ as loader
-from lowlight_cli import __version__
+from lowlight_cli import __version__, console
 from lowlight_cli.app import app
-from lowlight_cli.core import checkpoints, datasets, evaluation, images
+from lowlight_cli.core import checkpoints, datasets, evaluation, events, images
 from lowlight_cli.settings import TrainSettings
 
 Run = Callable[..., tuple[int, str, str]]
-COMMANDS = ["enhance", "decompose", "serve", "evaluate", "train", "download"]
+COMMANDS = ["enhance", "decompose", "serve", "evaluate", "train", "download", "synthesise"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -121,8 +122,23 @@ def test_train_writes_a_run_that_evaluate_and_enhance_can_use(
     model = run / "best.safetensors"
     assert lowlight("evaluate", "--dataset", pair_folder, "--model", model, "--json", tmp_path / "e.json")[0] == 0
     assert json.loads((tmp_path / "e.json").read_text())["pairs"] == 8
+    assert re.search(r"decom epoch 1: loss \d\.\d{4}, saved; 0 min left\n(.*\n)?enhance epoch 1: loss", err), err
     assert lowlight("enhance", photo, "--out", tmp_path / "bright.png", "--model", model)[0] == 0
     assert (tmp_path / "bright.png").exists()
+
+
+def test_into_a_file_training_says_at_each_checkpoint_how_far_it_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = iter([1000.0, 1000.0, 1060.0])  # made, started, and a minute later
+    with console.counting("training", 1) as counter:
+        monkeypatch.setattr(console, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+        show = console.TrainingView(counter)
+        show(events.Started("run", "cpu", "fp32", 1, 9, 1, [], steps=100, done=20))
+        show(events.Step("joint", 4, 50, {"decom": 1e-3}, 0.25, {"recon": 0.25}, 9.0))
+        capsys.readouterr()
+        show(events.Saved("joint", 4, 50, "last.safetensors"))
+    assert capsys.readouterr().err == "joint epoch 5: loss 0.2500, saved; 2 min left\n"  # 30 steps a minute, 50 to go
 
 
 def test_a_run_goes_on_when_the_command_is_repeated(
