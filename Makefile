@@ -31,7 +31,7 @@ demo: $(BIN)/lowlight  ## Enhance and decompose the packaged dark photographs in
 	@echo "Look into demo/bright (the results) and demo/maps (how they came about)."
 
 test: .venv/.dev  ## Run the test suite
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
 test-browser: .venv/.dev  ## Test the page in headless Chromium, installing that where it can
 	$(BIN)/pip install --quiet --disable-pip-version-check 'selenium>=4.30,<5'

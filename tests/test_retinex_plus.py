@@ -281,7 +281,7 @@ def test_restoration_is_least_for_the_truth() -> None:
 
 def recipe(pairs: Path, **options: object) -> TrainSettings:
     small = {"epochs": 2, "batch": 4, "patch": 16, "validation": 0.25, "checkpoint_every": 1, "validate_every": 2}
-    usual = {"optimizer": "adamw", "scheduler": "cosine", "clip": 1.0, "ema": 0.9, "precision": "bf16", "device": "cpu"}
+    usual = {"optimizer": "adamw", "scheduler": "cosine", "clip": 1.0, "ema": 0.9, "device": "cpu"}
     data = {"network": "retinex-plus", "dataset": (str(pairs), "synthetic"), "photos": pairs / "high"}
     return TrainSettings.model_validate({**small, **usual, **data, **options})
 
