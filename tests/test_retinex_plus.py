@@ -9,7 +9,7 @@ from lowlight_cli import Enhancer
 from lowlight_cli.core import checkpoints, contextbank, engine, losses, tiling
 from lowlight_cli.core.errors import TrainingError
 from lowlight_cli.core.events import Saved, Started, Step, Validated
-from lowlight_cli.core.networks import Context, Restored, RetinexNet, RetinexPlus, exposed, thumbnail
+from lowlight_cli.core.networks import Context, Restored, RetinexNet, RetinexPlus, exposed, retinex_plus, thumbnail
 from lowlight_cli.core.networks.retinex_plus import sampled
 from lowlight_cli.core.objective import PlusObjective
 from lowlight_cli.settings import LossWeights, TrainSettings
@@ -260,6 +260,23 @@ def test_untouched_photographs_stay_as_they_are() -> None:
     high = (high * 255).round() / 255
     dark = contextbank.darken(high, by, torch.Generator().manual_seed(2))
     torch.testing.assert_close(dark[untouched], high[untouched])
+
+
+@pytest.mark.parametrize(("height", "width"), [(64, 40), (37, 24), (9, 500)])
+def test_a_block_in_bands_is_the_block_at_once(monkeypatch: pytest.MonkeyPatch, height: int, width: int) -> None:
+    torch.manual_seed(0)
+    block = retinex_plus.Block(6, 4)
+    for parameter in block.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    x, context = torch.randn(2, 6, height, width).contiguous(memory_format=torch.channels_last), torch.randn(2, 4)
+    whole = block(x, context).detach()  # with gradients it never works in bands
+    seen: list[int] = []
+    both = block.both
+    monkeypatch.setattr(block, "both", lambda part, film: (seen.append(part.shape[-2]), both(part, film))[1])
+    monkeypatch.setattr(retinex_plus, "BAND", 10 * x[..., 0, :].nbytes)
+    with torch.inference_mode():
+        torch.testing.assert_close(block(x, context), whole)
+    assert max(seen) <= 12 and len(seen) == -(-height // 10)
 
 
 def test_restoration_is_least_for_the_truth() -> None:

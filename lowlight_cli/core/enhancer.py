@@ -299,7 +299,8 @@ class Enhancer:
             return side, side
         wanted = WORKSPACE[self.device.type] + 2 * height * width * count
         room = min(wanted, device.free_memory(self.device) // 2)
-        pixels = int(room / (self.net.BYTES * (0.6 if bf16 else 1) + AROUND) / count)
+        each = self.net.BYTES_ON_CPU if self.device.type == "cpu" else self.net.BYTES
+        pixels = int(room / (each * (0.6 if bf16 else 1) + AROUND) / count)
         return tiling.fitting(height, width, pixels, halo=halo, multiple=self.net.MULTIPLE)
 
 

@@ -29,6 +29,9 @@ DARKEST = 1 / 255
 KNEE = 0.6
 """Below this, exposed values are in proportion to the picture's; above, a shoulder leads the brightest to 1."""
 
+BAND = 2 << 20
+"""Bytes of a block's input that a CPU works on at a time; its cache must hold some eight times that."""
+
 
 class Context(NamedTuple):
     """What the local network is told about whole pictures."""
@@ -101,7 +104,21 @@ class Block(nn.Module):
             zeroed(last)
 
     def forward(self, x: Tensor, context: Tensor) -> Tensor:
-        scale, shift = self.film(context)[:, :, None, None].chunk(2, dim=1)
+        film = self.film(context)[:, :, None, None]
+        rows = max(BAND // x[..., 0, :].nbytes, 8)
+        if x.device.type != "cpu" or torch.is_grad_enabled() or rows >= x.shape[-2]:
+            return self.both(x, film)
+        result = torch.empty_like(x)
+        for top in range(0, x.shape[-2], rows):  # what lies between two layers then stays in the processor's cache
+            start = max(top - 1, 0)  # a row more on each side, for the spatial step
+            band = self.both(x[..., start : top + rows + 1, :], film)
+            into = result[..., top : top + rows, :]
+            into.copy_(band[..., top - start : top - start + into.shape[-2], :])
+        return result
+
+    def both(self, x: Tensor, film: Tensor) -> Tensor:
+        """Both steps on all of ``x`` at once, with the context's scale and shift (B, 2 C, 1, 1)."""
+        scale, shift = film.chunk(2, dim=1)
         x = x + self.join1(gated(self.spread(self.expand1(torch.addcmul(shift, self.norm1(x), 1 + scale)))))
         return x + self.join2(gated(self.expand2(self.norm2(x))))
 
@@ -237,6 +254,8 @@ class RetinexPlus(nn.Module):
     """Context in px that a tile needs on each side: the receptive radius rounded up to ``MULTIPLE``."""
     BYTES = 400
     """Memory that the activations take for each pixel, in float32."""
+    BYTES_ON_CPU = 250
+    """The same on a CPU, where blocks work in bands."""
 
     def __init__(
         self,

@@ -106,7 +106,7 @@ class RetinexNet(nn.Module):
     I_hat, which is smooth, is brought back to full size linearly. The authors' is 1.
     """
 
-    BYTES = 1100
+    BYTES = BYTES_ON_CPU = 1100
     """Memory that the activations take for each pixel, in float32."""
 
     def __init__(
