@@ -332,6 +332,7 @@ def test_two_processes_compute_what_one_does(pair_folder: Path, tmp_path: Path) 
     # what went wrong, then, the first process says alone; the others leave without a word
     assert done.stderr.count("error: ") == 2
     assert "lr 0.001, not 0.5" in done.stderr and "gone" in done.stderr
+    assert "[rank1]" not in done.stderr
     assert done.stdout.count("left with 1") == 4
     assert not (tmp_path / "three").exists()
 

@@ -296,6 +296,21 @@ def test_restoration_is_least_for_the_truth() -> None:
     assert below.item() == pytest.approx(3 * above.item(), rel=1e-4)
 
 
+def test_training_in_bf16_stays_close_to_fp32() -> None:
+    torch.manual_seed(0)
+    net = RetinexPlus()
+    low, high, small, bright = (noise(side, side) for side in (32, 32, 64, 64))
+    frame = torch.tensor([[0.0, 0.0, 0.5, 0.5]])
+    whole, rough = (
+        PlusObjective(net, LossWeights(), bf16=bf16)(low, high, small, bright, frame) for bf16 in (False, True)
+    )
+    for name, value in whole.items():
+        assert rough[name].dtype == torch.float32
+        assert rough[name].item() == pytest.approx(value.item(), rel=0.05, abs=1e-3)
+    sum(rough.values()).backward()
+    assert all(parameter.grad.isfinite().all() for parameter in net.parameters() if parameter.grad is not None)
+
+
 def recipe(pairs: Path, **options: object) -> TrainSettings:
     small = {"epochs": 2, "batch": 4, "patch": 16, "validation": 0.25, "checkpoint_every": 1, "validate_every": 2}
     usual = {"optimizer": "adamw", "scheduler": "cosine", "clip": 1.0, "ema": 0.9, "device": "cpu"}
