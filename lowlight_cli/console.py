@@ -14,6 +14,7 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
@@ -52,6 +53,11 @@ def printable(text: str) -> str:
     return text.encode(errors="replace").decode()
 
 
+def bar(*columns: ProgressColumn) -> Progress:
+    """A bar on the terminal that people talk to, if there is one. It leaves standard output to the data."""
+    return Progress(*columns, console=talk, transient=True, disable=not talk.is_terminal, redirect_stdout=False)
+
+
 @contextmanager
 def counting(what: str, total: int) -> Iterator["Counter"]:
     """A bar over ``total`` things, with count and time left."""
@@ -62,7 +68,7 @@ def counting(what: str, total: int) -> Iterator["Counter"]:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=talk, transient=True, disable=not talk.is_terminal) as progress:
+    with bar(*columns) as progress:
         yield Counter(progress, progress.add_task(what, total=total))
 
 
@@ -75,7 +81,7 @@ def downloading() -> Iterator["DownloadView"]:
         TextColumn("{task.fields[amount]}"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=talk, transient=True, disable=not talk.is_terminal) as progress:
+    with bar(*columns) as progress:
         yield DownloadView(progress)
 
 
@@ -147,6 +153,7 @@ def json_line(event: "batch.Outcome", model: str) -> None:
         "input": str(event.job.source),
         "status": event.status,
         "output": str(event.job.targets[0]) if event.job.targets else None,
+        "outputs": [str(target) for target in event.job.targets],
     }
     if event.status == "failed":
         line["error"] = event.reason
@@ -154,7 +161,10 @@ def json_line(event: "batch.Outcome", model: str) -> None:
         height, width = event.size
         line |= {"width": width, "height": height, "seconds": round(event.seconds, 3), "model": model}
         line |= {"brightness_before": round(event.before, 4), "brightness_after": round(event.after, 4)}
-    print(json.dumps(line), flush=True)  # noqa: T201  (rich would wrap it)
+    if out.is_terminal and talk.is_terminal:  # above the bar, which stands on the same terminal
+        talk.print(json.dumps(line), soft_wrap=True, markup=False, highlight=False)
+    else:
+        print(json.dumps(line), flush=True)  # noqa: T201  (rich would wrap it)
 
 
 def plan(todo: "Sequence[jobs.Job]", report: "Report | None" = None, *, overwrite: bool) -> bool:

@@ -308,6 +308,26 @@ def test_several_at_once_and_a_broken_one(page: Page, place: Path) -> None:
     assert [each for each in page.complaints() if "422" not in each and "415" not in each] == []
 
 
+def test_after_an_error_it_can_be_tried_again(page: Page, place: Path) -> None:
+    page.run(
+        "const plain = XMLHttpRequest.prototype.open; window.mend = () => (XMLHttpRequest.prototype.open = plain);"
+        "XMLHttpRequest.prototype.open = function () { plain.call(this, 'POST', '/nowhere'); }"
+    )
+    page.find("#files").send_keys(str(place / "night.jpg"))
+    page.until(lambda: page.find("#again").is_displayed(), "a way out")
+    assert page.find("#notice-text").text.startswith("night.jpg: ")
+    page.run("window.mend()")
+    page.choose("#model", "second")  # which has not failed
+    page.settled()
+    assert not page.find("#again").is_displayed()
+    page.choose("#model", "first")
+    page.until(lambda: page.find("#again").is_displayed(), "the same fault")
+    page.find("#again").click()
+    page.settled()
+    assert page.run("return document.querySelectorAll('#film .failed').length") == 0
+    assert all("404" in each for each in page.complaints())
+
+
 @pytest.mark.parametrize("way", ["paste", "drop"])
 def test_pictures_are_pasted_and_dropped(page: Page, place: Path, way: str) -> None:
     page.run(

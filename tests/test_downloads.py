@@ -537,6 +537,23 @@ def test_disk_that_fills_up_while_receiving(server: Server, tmp_path: Path, monk
         obtain(tmp_path, server.mirror())
 
 
+def test_disk_that_fills_up_while_unpacking_costs_no_second_download(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "1.png")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(downloads.archives, "unpack", full)
+        with pytest.raises(DownloadError, match="No space left on device"):
+            obtain(tmp_path, server.mirror())
+    asked = len(server.asked)
+    obtain(tmp_path, server.mirror())
+    assert len(server.asked) == asked
+    assert_unpacked(tmp_path / "lol")
+    assert hidden(tmp_path) == set()
+
+
 def test_target_that_cannot_be_written(server: Server, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(DownloadError, match="choose another --data"):

@@ -199,6 +199,7 @@ def test_variants_train(options: dict[str, object], pair_folder: Path, tmp_path:
     seen = events(engine.train(how, tmp_path / "run"))
     steps = [event for event in seen if isinstance(event, Step)]
     assert ("ssim" in steps[-1].terms) == (how.weights.ssim > 0)
+    assert ("smooth_relit" in steps[-1].terms) != how.ignore_enhance_net
     assert steps[-1].rates.keys() == ({"decom"} if how.ignore_enhance_net else {"enhance", *steps[-1].rates})
     assert isinstance(seen[-1], Finished)
     net, header = checkpoints.load(seen[-1].path)
@@ -246,6 +247,35 @@ def test_the_average_is_what_is_saved(
         assert not torch.equal(value, seen[-1][name])
 
 
+def test_enhance_net_is_trained_on_the_average_of_decom_net(pair_folder: Path, tmp_path: Path) -> None:
+    stream = engine.train(settings(pair_folder, stage="separate", lr=0.01, ema=0.9), tmp_path / "run")
+    next(event for event in stream if isinstance(event, Step) and event.phase == "enhance")
+    averaged = safetensors.torch.load_file(tmp_path / "run" / "last.safetensors")
+    stream.close()
+    learned_on = torch.load(tmp_path / "run" / "state.pt", weights_only=True)["net"]
+    decom = [name for name in averaged if name.startswith("decom.")]
+    assert decom
+    assert all(torch.equal(averaged[name], learned_on[name]) for name in decom)
+
+
+def test_a_run_goes_on_on_another_kind_of_device(pair_folder: Path, tmp_path: Path) -> None:
+    """A state as a GPU would have left it: its generator's is of no use to a CPU's."""
+    how = settings(pair_folder, stage="joint", epochs=4)
+    stream = engine.train(how, tmp_path / "run")
+    next(event for event in stream if isinstance(event, Saved))
+    stream.close()
+    file = tmp_path / "run" / "state.pt"
+    state = torch.load(file, weights_only=True)
+    assert state["place"] == "cpu"
+    torch.save(state | {"place": "cuda", "generator": torch.zeros(16, dtype=torch.uint8)}, file)
+    seen = events(engine.train(how, tmp_path / "run"))
+    assert isinstance(seen[-1], Finished)
+    assert next(event.epoch for event in seen if isinstance(event, Step)) == state["epoch"]
+    torch.save(state | {"generator": torch.zeros(16, dtype=torch.uint8)}, file)
+    with pytest.raises(TrainingError, match="damaged"):
+        events(engine.train(how, tmp_path / "run"))
+
+
 def test_clipping_bounds_the_first_step_of_plain_descent(pair_folder: Path, tmp_path: Path) -> None:
     """Clipped after backward: a tiny bound changes the weights that Adam's epsilon makes sensitive to scale."""
     for name, clip in (("free", 0.0), ("tight", 1e-9)):
@@ -277,6 +307,14 @@ def test_held_out_counts_what_the_first_weights_have_learned(pair_folder: Path, 
     assert run("back", pair_folder, init=str(tmp_path / "elsewhere" / "last.safetensors")) == []
 
 
+@pytest.mark.parametrize(("before", "now"), [("lol", "mine/our485"), ("our485", "lol"), ("lol", "lol")])
+def test_lol_by_name_and_by_folder_is_one_data_set(before: str, now: str) -> None:
+    how = settings(Path("unused"), dataset=(now,))
+    assert engine.unseen(["our485/1", "our485/2"], how, {"learned_from": [before], "held_out": ["our485/2"]}) == [
+        "our485/2"
+    ]
+
+
 def test_held_out_counts_what_a_run_learned_before_pairs_were_added(pair_folder: Path, tmp_path: Path) -> None:
     how = settings(pair_folder, stage="joint", epochs=3)
     held_out = []
@@ -302,14 +340,23 @@ def test_one_scene_cannot_be_learned_and_held_out(pair_folder: Path, tmp_path: P
     assert not (tmp_path / "run").exists()
 
 
-THRICE = """
-import sys
+OFTEN = """
+import os, sys
 from lowlight_cli.app import main
-for more in ([], ["--lr", "0.5"], ["--run-dir", sys.argv[2], "--dataset", "gone"]):
+elsewhere = ["--run-dir", sys.argv[2], "--dataset"]
+second = os.environ["RANK"] == "1"
+for more in (
+    [],
+    ["--lr", "0.5"],
+    [*elsewhere, "gone"],
+    [*elsewhere, "gone" if second else "pairs"],
+    [*elsewhere, "fewer" if second else "pairs"],
+    [*elsewhere, "pairs", "--patch", "400"],
+):
     try:
         main(["train", "--config", sys.argv[1], *more])
     except SystemExit as left:
-        print("left with", left.code, flush=True)
+        print(f"left with {left.code}\\n", end="", flush=True)  # in one piece: two processes write it
 """
 
 
@@ -317,11 +364,14 @@ def test_two_processes_compute_what_one_does(pair_folder: Path, tmp_path: Path) 
     how = settings(pair_folder, stage="separate", epochs=3, run_dir=tmp_path / "two")
     alone = [event.loss for event in engine.train(how, tmp_path / "alone") if isinstance(event, Step)]
     (tmp_path / "recipe.json").write_text(how.model_dump_json())
-    (tmp_path / "thrice.py").write_text(THRICE)
+    (tmp_path / "often.py").write_text(OFTEN)
+    shutil.copytree(pair_folder, tmp_path / "fewer")
+    for side in ("low", "high"):
+        (tmp_path / "fewer" / side / "0.png").unlink()
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", free_port()]
-    command += [str(tmp_path / name) for name in ("thrice.py", "recipe.json", "three")]
+    command += [str(tmp_path / name) for name in ("often.py", "recipe.json", "three")]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "Warning" not in done.stderr and "Traceback" not in done.stderr
     records = [json.loads(line) for line in (tmp_path / "two" / "events.jsonl").read_text().splitlines()]
@@ -330,10 +380,15 @@ def test_two_processes_compute_what_one_does(pair_folder: Path, tmp_path: Path) 
     one, two = weights(tmp_path / "alone"), weights(tmp_path / "two")
     assert all(torch.allclose(one[name], two[name], rtol=0, atol=1e-4) for name in one)
     # what went wrong, then, the first process says alone; the others leave without a word
-    assert done.stderr.count("error: ") == 2
-    assert "lr 0.001, not 0.5" in done.stderr and "gone" in done.stderr
+    said = [line.partition("error: ")[2] for line in done.stderr.splitlines() if "error: " in line]
+    assert len(said) == 5
+    assert "lr 0.001, not 0.5" in said[0]
+    assert said[1].startswith("gone")
+    assert said[2].startswith("process 2 of 2: gone")
+    assert said[3].startswith("process 2 of 2: other pairs to train on")
+    assert said[4].startswith("the smallest picture has")
     assert "[rank1]" not in done.stderr
-    assert done.stdout.count("left with 1") == 4
+    assert done.stdout.count("left with 1") == 10
     assert not (tmp_path / "three").exists()
 
 

@@ -5,6 +5,7 @@ import contextlib
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -310,6 +311,35 @@ def test_dry_run_says_what_and_does_nothing(run: Run, tmp_path: Path) -> None:
         (None, "failed"),
     ]
     assert names(tmp_path) == before
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pseudo terminals there")
+@pytest.mark.parametrize("piped", [True, False])
+def test_a_terminal_gets_the_bar_and_a_pipe_the_json(model: Path, tmp_path: Path, piped: bool) -> None:
+    import pty
+
+    names = [save(tmp_path / f"{'n' * 90}{number}.png").name for number in range(2)]
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "lowlight_cli", "enhance", *names, "--out", "bright", "--json"]
+    shown = b""
+    with subprocess.Popen(
+        [*command, "--model", str(model), "--device", "cpu"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE if piped else theirs,
+        stderr=theirs,
+        text=True,
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "60"},
+    ) as process:
+        os.close(theirs)
+        with contextlib.suppress(OSError):  # which Linux raises at the end of a terminal
+            while part := os.read(ours, 65536):
+                shown += part
+        os.close(ours)
+        said = process.communicate()[0] if piped else re.sub(r"\x1b\[[0-9?]*[a-zA-Z]", "", shown.decode())
+    assert process.returncode == 0, shown
+    assert b"\x1b[" in shown  # the bar
+    lines = [line[line.index("{") :] for line in said.splitlines() if '"input"' in line]
+    assert [json.loads(line[: line.rindex("}") + 1])["input"] for line in lines] == names
 
 
 def test_format_suffix_and_depth(run: Run, tmp_path: Path) -> None:

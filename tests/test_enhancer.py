@@ -2,6 +2,7 @@
 
 import itertools
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -207,10 +208,22 @@ def test_results_are_ordinary_tensors(enhancer: Enhancer) -> None:
     assert not result.requires_grad
 
 
-def test_several_threads_get_what_one_gets(enhancer: Enhancer) -> None:
+def test_several_threads_get_what_one_gets_and_take_turns(enhancer: Enhancer, monkeypatch: pytest.MonkeyPatch) -> None:
     pictures = [dark(60 + 8 * number, 90) for number in range(6)]
     expected = [enhancer.enhance(pixels) for pixels in pictures]
     found: dict[int, torch.Tensor] = {}
+    inside: list[int] = []
+    together: list[int] = []
+    forward = enhancer.net.forward
+
+    def watched(*given: Any) -> Any:
+        inside.append(0)
+        time.sleep(0.01)
+        together.append(len(inside))
+        inside.pop()
+        return forward(*given)
+
+    monkeypatch.setattr(enhancer.net, "forward", watched)
 
     def work(number: int) -> None:
         found[number] = enhancer.enhance(pictures[number], strength=1.0)
@@ -222,6 +235,7 @@ def test_several_threads_get_what_one_gets(enhancer: Enhancer) -> None:
         thread.join()
     for number, pixels in enumerate(expected):
         torch.testing.assert_close(found[number], pixels, rtol=0, atol=1e-6)
+    assert together == [1] * 6
 
 
 def test_bf16_is_close_and_never_fails_on_a_processor(enhancer: Enhancer, model: str) -> None:

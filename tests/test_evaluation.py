@@ -308,6 +308,8 @@ def test_lpips_is_measured_picture_by_picture(monkeypatch: pytest.MonkeyPatch) -
     assert found[0] == 0
     assert found[1] > 0
     assert math.isfinite(found[1])
+    for side, there in ((lpips.SMALLEST, True), (lpips.SMALLEST - 1, False)):  # too small for the trunk: no figure
+        assert distance(a[..., :side], b[..., :side]).isfinite().tolist() == [there] * 2
 
 
 def test_a_missing_truth_names_the_picture(tmp_path: Path) -> None:

@@ -69,6 +69,17 @@ def test_terms_are_weighted_means_of_absolute_errors() -> None:
     assert relight["relight"].item() == pytest.approx(0.15)
 
 
+def test_without_an_enhance_net_the_borders_are_nothing_special() -> None:
+    """I_hat = 1 has no smoothness; that of a map of ones would have an edge where the zeros beyond it begin."""
+    high, reflectance = torch.full((1, 3, 9, 9), 0.7), torch.full((1, 3, 9, 9), 0.4, requires_grad=True)
+    terms = losses.relighting(high, reflectance, None, LossWeights())
+    assert terms.keys() == {"relight"}
+    assert terms["relight"].item() == pytest.approx(0.3)
+    terms["relight"].backward()
+    assert reflectance.grad is not None
+    assert len(reflectance.grad.unique()) == 1
+
+
 def test_gradients_are_those_of_finite_differences() -> None:
     generator = torch.Generator().manual_seed(1)
     maps = [torch.rand(1, n, 5, 6, generator=generator, dtype=torch.double, requires_grad=True) for n in (1, 3)]

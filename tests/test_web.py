@@ -233,8 +233,15 @@ def test_bad_pictures_are_refused_in_a_sentence(client: Client, content: bytes, 
 
 
 def test_a_bomb_is_refused_before_it_is_decoded(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lowlight_cli.web.uploads.images.read", lambda _: pytest.fail("decoded"))
+    monkeypatch.setattr("lowlight_cli.web.uploads.images.read", lambda *_: pytest.fail("decoded"))
     assert post(client, bomb(12_000)).status_code == 413
+
+
+def test_what_is_decoded_is_what_was_looked_at(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file may be one picture to the check and another, of a kind not known here, to the decoder."""
+    monkeypatch.setattr("lowlight_cli.web.uploads.check", lambda *_: None)
+    assert post(client, encoded(dark(), "GIF")).status_code == 422
+    assert post(client, encoded(dark(), "PNG")).status_code == 200
 
 
 def test_an_upload_that_is_too_large_is_refused(client: Client) -> None:

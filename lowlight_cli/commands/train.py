@@ -71,13 +71,14 @@ def train(
     settings = TrainSettings.load(**given | {"config": config, "run_dir": run_dir})
     from ..core import engine
     from ..core.device import Ranks, choose
+    from ..core.events import Reading
 
     ranks = Ranks.here(choose(settings.device))
     folder = settings.run_dir or own_folder(settings)
     if not ranks.first:  # one of several processes that torchrun started: only the first speaks
         with interruptible() as interrupted:
-            for _ in engine.train(settings, folder):
-                if ranks.any(bool(interrupted)):
+            for event in engine.train(settings, folder):
+                if not isinstance(event, Reading) and ranks.any(bool(interrupted)):
                     raise SystemExit(130)
         return
     with (
@@ -92,6 +93,8 @@ def train(
             for tracker in trackers:
                 tracker(event)
             show(event)
+            if isinstance(event, Reading) and ranks.count > 1:
+                continue  # of which another process may have more, or fewer
             stopped = ranks.any(bool(interrupted))  # all processes leave after the same step
             if stopped:
                 events.close()  # which saves, while no further signal interrupts

@@ -63,6 +63,7 @@ def load(model: str) -> tuple[Network, dict[str, Any]]:
     """
     path = locate(model)
     try:
+        path.open("rb").close()  # says why not; to safetensors every file that it cannot read does not exist
         with safetensors.safe_open(path, framework="pt") as file:
             header = json.loads((file.metadata() or {})["lowlight"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)

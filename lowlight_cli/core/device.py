@@ -116,16 +116,20 @@ class Ranks:
         return cast(Value, found[0])
 
     def agreed(self, fault: LowlightError | None) -> None:
-        """Go on if no process has a fault. If the first has one it says so for all, else each that has one does; the
-        others leave without a word."""
-
-        def say() -> None:
-            if fault is not None:
-                raise fault
-
-        self.told(say)
-        if self.any(fault is not None):
-            raise fault or SystemExit(1)
+        """Go on if no process has a fault. Else the first one says what the first of these has, and the others leave
+        without a word."""
+        if self.count > 1:
+            whose = torch.tensor(self.count if fault is None else self.rank, device=self.place)
+            distributed.all_reduce(whose, distributed.ReduceOp.MIN)
+            if whose == self.count:
+                return
+            said = [str(fault)]
+            distributed.broadcast_object_list(said, src=int(whose), device=self.place)
+            if not self.first:
+                raise SystemExit(1)
+            fault = fault or LowlightError(f"process {int(whose) + 1} of {self.count}: {said[0]}")
+        if fault is not None:
+            raise fault
 
     def any(self, word: bool) -> bool:
         """Whether one of the processes says so."""

@@ -189,13 +189,13 @@ def fetch(source: Source, data: Path, place: Path) -> Generator[Event, None, str
             verified = verify(mirror, found, data / RECORD)
             yield from install(source, received, place)
         except DownloadError as error:
+            transfer.discard(received)  # what is whole but wrong must not be taken for whole next time
             yield Refused(mirror.name, str(error))
         else:
             record = {"sha256": found, "bytes": size, "date": date.today().isoformat()}
             transfer.write_json(data / RECORD, {mirror.url: record} | transfer.stored(data / RECORD))
+            transfer.discard(received)
             return verified
-        finally:
-            transfer.discard(received)  # what is whole but wrong must not be taken for whole next time
     raise DownloadError(
         f"{source.name}: no mirror delivered it ({len(source.mirrors)} tried): get the zip with a browser from "
         f"{source.page} and run `lowlight download {source.name} --data {data} --archive FILE.zip`{source.instead}"

@@ -64,11 +64,16 @@ def train(settings: TrainSettings, run_dir: Path) -> Generator[Event]:
         except LowlightError as error:
             fault = error
         ranks.agreed(fault)
+        ranks.agreed(other_data(data, ranks))
         if state is not None:  # it holds all weights: those that the run began with may be gone
             settings = settings.model_copy(update={"init": None})
-        session = Session(settings, data, run, place, ranks)
-        if state is not None:
-            session.restore(state)
+        try:
+            session = Session(settings, data, run, place, ranks)
+            if state is not None:
+                session.restore(state)
+        except LowlightError as error:
+            fault = error
+        ranks.agreed(fault)
         train_pairs, validation_pairs, left_out = len(data.train), len(data.validation), data.left_out
         del data  # the session has its own copy on the device
     except BaseException:
@@ -116,6 +121,19 @@ def read(settings: TrainSettings) -> Generator[Event, None, datasets.TrainingSet
         many = len(data.validation)
         raise DatasetError(f"all {many} pairs show one scene, none is left to train on: use --validation 0")
     return data
+
+
+def other_data(data: datasets.TrainingSet, ranks: device.Ranks) -> DatasetError | None:
+    """What to say if this process has read other pairs than the first one, on another machine perhaps."""
+    here = [tuple(high.shape) for _, high in data.train], data.validation_names
+    first = ranks.told(lambda: here)
+    if here == first:
+        return None
+    (ours, held_out), (theirs, held_out_there) = ((len(train), len(names)) for train, names in (here, first))
+    return DatasetError(
+        f"other pairs to train on and to validate ({ours} and {held_out}) than the first process has ({theirs} and "
+        f"{held_out_there}): give every machine the same data"
+    )
 
 
 def moving_average(decay: float) -> Callable[[Tensors, Tensors, Tensor | int], None]:
@@ -262,18 +280,19 @@ class Session:
         at = (self.phase, self.epoch, self.step)
         if done in settings.restarts:
             self.check()
-            if self.ranks.first:
-                self.run.keep(self.result, self.about(done))
-        if self.held_out is not None and (last or done % settings.validate_every == 0):
-            figures = validate(self.result, self.phase, self.held_out, settings)
+            self.ranks.told(lambda: self.run.keep(self.result, self.about(done)))
+        if (bank := self.held_out) is not None and (last or done % settings.validate_every == 0):
+            # by one process: what all decide by it must not differ in its last digits
+            figures = self.ranks.told(lambda: validate(self.result, self.phase, bank, settings))
             if not math.isfinite(figures["loss"]):
                 raise self.diverged(f"the validation loss became {figures['loss']}")
             # by SSIM, as PSNR is most of all brightness, which a dark picture leaves to chance (experiments/RESULTS.md)
             best = figures.get("ssim", -math.inf) > self.best
-            if best and self.ranks.first:
-                self.run.save_best(self.result, {**self.about(done), "validation": figures})
+            if best:
+                self.ranks.told(lambda: self.run.save_best(self.result, {**self.about(done), "validation": figures}))
             yield Validated(*at, figures, best)
-            yield Pictured(*at, pictured(self.result, self.held_out, self.held_out_names[:SHOWN]))
+            shown = self.held_out_names[:SHOWN] if self.ranks.first else []
+            yield Pictured(*at, pictured(self.result, bank, shown))
             if self.plateau is not None:
                 self.plateau.step(figures["loss"])
             if best:
@@ -281,7 +300,7 @@ class Session:
         self.epoch = done
         self.step_in_epoch, self.epoch_start = 0, self.generator.get_state()
         if last or self.epoch % settings.checkpoint_every == 0:
-            self.save()
+            self.ranks.told(self.save)
             yield Saved(*at, str(self.run.last))
 
     def check(self) -> None:
@@ -289,16 +308,19 @@ class Session:
         if not all(parameter.isfinite().all() for parameter in self.net.parameters()):
             raise self.diverged("weights became infinite")
 
-    def diverged(self, how: str) -> TrainingError:
-        """That it went wrong, and what to do."""
+    def diverged(self, how: str) -> TrainingError | SystemExit:
+        """That it went wrong, and what to do, which the first process alone says: all come here together."""
+        if not self.ranks.first:
+            return SystemExit(1)
         return TrainingError(f"{how} at step {self.step}: begin anew with a --lr below {self.settings.lr:g}")
 
     def save(self) -> None:
         """Write the model and everything that the rest of the run depends on, unless it is ruined."""
-        self.check()
         if not self.ranks.first:
             return
+        self.check()
         state: State = {
+            "place": self.place.type,
             "number": self.number,
             "epoch": self.epoch,
             "step": self.step,
@@ -341,8 +363,12 @@ class Session:
         self.optimizer.load_state_dict(state["optimizer"])
         if self.plateau is not None:
             self.plateau.load_state_dict(state["plateau"])
-        self.epoch_start = state["generator"].cpu()
-        self.generator.set_state(self.epoch_start)
+        if state.get("place", self.place.type) == self.place.type:
+            self.epoch_start = state["generator"].cpu()
+            self.generator.set_state(self.epoch_start)
+        else:  # generators of two kinds of devices do not understand each other: the rest of the run is as good a draw
+            self.generator.manual_seed(self.settings.seed + self.step)
+            self.epoch_start = self.generator.get_state()
 
 
 def network(settings: TrainSettings) -> tuple[Network, dict[str, Any]]:
@@ -379,7 +405,10 @@ def network(settings: TrainSettings) -> tuple[Network, dict[str, Any]]:
 def unseen(names: list[str], settings: TrainSettings, before: dict[str, Any]) -> list[str]:
     """Those of the held-out pairs that the weights to start from, of which ``before`` tells, have not learned from
     either."""
-    if not set(before.get("learned_from", ())).intersection(settings.dataset_names):
+    lol = {"lol": datasets.LOL_FOLDERS["train"]}  # it may have been given by its name or as a folder
+    both = settings.dataset_names, before.get("learned_from", ())
+    ours, theirs = ({lol.get(name, name) for name in names} for names in both)
+    if not ours & theirs:
         return names
     return [name for name in names if name in before["held_out"]]
 

@@ -61,7 +61,7 @@ class Enhancer:
     memory, or ``off``; the result does not depend on it. ``ensemble`` averages the maps over the 8 turned and mirrored
     copies of the picture, at 8 times the time (Lim et al., CVPR Workshops 2017, arXiv:1707.02921, section 3.3).
     One Enhancer may serve several threads: they take turns, tile by tile. It makes torch count numbers below 1e-38 as 0
-    in the whole process, since the processor is slow with them.
+    in this thread and in those that it starts, since the processor is slow with them.
 
     >>> Enhancer().enhance(torch.zeros(3, 20, 30)).shape
     torch.Size([3, 20, 30])
@@ -237,7 +237,7 @@ class Enhancer:
 
             return tell
 
-        with torch.inference_mode():
+        with torch.inference_mode(), self._turn, self._computing(height, width, bf16=False):
             whole = self._pixels([samples[:, ::step, ::step] for samples in given], profiles)
             small = thumbnail(whole.clamp(0, 1))
             return [seen_in(turn) for turn in range(self.passes)]

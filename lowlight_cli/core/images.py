@@ -61,8 +61,9 @@ Depth = Literal["keep", "8", "16"]
 Subsampling = Literal["keep", "444", "422", "420"]
 
 
-def read(source: Path | IO[bytes]) -> Picture:
-    """Decode a picture, turned upright. Raises PictureError naming the file and the fault."""
+def read(source: Path | IO[bytes], formats: list[str] | None = None) -> Picture:
+    """Decode a picture, turned upright; of ``formats`` alone, as Pillow calls them, if they are given. Raises
+    PictureError naming the file and the fault."""
     path = source if isinstance(source, Path) else Path("standard input")
     try:
         given = source if isinstance(source, Path) else io.BytesIO(source.read())
@@ -77,7 +78,7 @@ def read(source: Path | IO[bytes]) -> Picture:
             know_heif()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # damaged metadata and sizes below Pillow's refusal are no reason to talk
-            return decoded(given)
+            return decoded(given, formats)
     except PictureError as error:
         raise PictureError(f"{path}: {error}") from error
     except FileNotFoundError as error:
@@ -97,9 +98,14 @@ def read(source: Path | IO[bytes]) -> Picture:
         raise PictureError(f"{path}: damaged or unreadable ({fault}): copy or export it again") from error
 
 
-def decoded(source: Path | io.BytesIO) -> Picture:
-    """The picture of any file that Pillow opens."""
-    with opened(source) as file, opened(source) as twin, Image.open(file) as image, Image.open(twin) as again:
+def decoded(source: Path | io.BytesIO, formats: list[str] | None = None) -> Picture:
+    """The picture of any file that Pillow opens, or of these formats alone."""
+    with (
+        opened(source) as file,
+        opened(source) as twin,
+        Image.open(file, formats=formats) as image,
+        Image.open(twin, formats=formats) as again,
+    ):
         if image.format in ("PNG", "WEBP", "AVIF", "GIF") and getattr(image, "is_animated", False):
             raise PictureError("an animation: take its frames apart first")
         if image.format == "TIFF" and of_sensor(image):

@@ -244,7 +244,7 @@ def decompose_jobs(inputs: Sequence[Path], out: Path | None, maps: Maps = "png")
     for source in sources(inputs, out):
         home = source.path.parent if out is None else (out / source.relative).parent
         targets = tuple(home / f"{source.path.stem}_{name}" for name in (*names, "panel.png"))
-        jobs.append(Job(source.path, targets, source.fault))
+        jobs.append(Job(source.path, () if source.fault else targets, source.fault))
     return checked(apart(jobs, lambda job: [f"{job.source.stem}_{name}" for name in (*MAPS, "panel")]))
 
 

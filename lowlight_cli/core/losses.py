@@ -50,13 +50,16 @@ def decomposition(low: Tensor, high: Tensor, of_low: Decomposition, of_high: Dec
     }
 
 
-def relighting(high: Tensor, reflectance: Tensor, relit: Tensor, by: LossWeights) -> Terms:
-    """What Enhance-Net minimises, eq. 6: R_low (B, 3, H, W) under I_hat (B, 1, H, W) should be the bright image."""
-    enhanced = reflectance * relit
-    terms = {
-        "relight": (enhanced - high).abs().mean(),
-        "smooth_relit": by.smooth_relit * smoothness(relit, reflectance),
-    }
+def relighting(high: Tensor, reflectance: Tensor, relit: Tensor | None, by: LossWeights) -> Terms:
+    """What Enhance-Net minimises, eq. 6: R_low (B, 3, H, W) under I_hat (B, 1, H, W) should be the bright image.
+
+    Without an Enhance-Net, ``relit`` None, I_hat is 1 and its smoothness no term: all that it could teach comes from
+    the zeros beyond the picture, and is a bright edge of R along the bottom and the right.
+    """
+    enhanced = reflectance if relit is None else reflectance * relit
+    terms = {"relight": (enhanced - high).abs().mean()}
+    if relit is not None:
+        terms["smooth_relit"] = by.smooth_relit * smoothness(relit, reflectance)
     if by.ssim:  # differs from the authors: a structural term
         terms["ssim"] = by.ssim * (1 - metrics.similarity(enhanced, high)).mean()
     return terms

@@ -3,6 +3,7 @@
 Computed by torchmetrics (the extra ``metrics``), whose trunk torchvision fetches on first use.
 """
 
+import math
 import socket
 import warnings
 from collections.abc import Callable
@@ -13,9 +14,11 @@ from torch import Tensor
 from .errors import LowlightError
 
 Lpips = Callable[[Tensor, Tensor], Tensor]
-"""Two (B, 3, H, W) in [0, 1] to the distance of each pair, (B,)."""
+"""Two (B, 3, H, W) in [0, 1] to the distance of each pair, (B,). Sides below 31 px give nan."""
 TIMEOUT = 20.0
 """Seconds."""
+SMALLEST = 31
+"""Side in px below which nothing is left for AlexNet's last layers."""
 
 
 def load(device: torch.device) -> Lpips:
@@ -39,6 +42,8 @@ def load(device: torch.device) -> Lpips:
         socket.setdefaulttimeout(patience)
 
     def distance(prediction: Tensor, target: Tensor) -> Tensor:
+        if min(target.shape[-2:]) < SMALLEST:
+            return target.new_full((len(target),), math.nan)
         pairs = zip(prediction.float().split(1), target.float().split(1), strict=True)
         return torch.stack([metric(ours, theirs) for ours, theirs in pairs])
 

@@ -39,7 +39,8 @@ class Objective(nn.Module):
         if self.phase != "enhance":
             terms |= losses.decomposition(low, high, of_low, of_high, self.weights)
         if relit is not None:
-            terms |= losses.relighting(high, of_low.reflectance, relit.float(), self.weights)
+            light = None if self.net.enhance is None else relit.float()
+            terms |= losses.relighting(high, of_low.reflectance, light, self.weights)
         return terms
 
 

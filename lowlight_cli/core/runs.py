@@ -16,7 +16,8 @@ from .files import locked, replacing
 from .networks import Network
 
 ELSEWHERE = {"run_dir", "data", "photos", "device", "wandb", "wandb_project"}
-"""Settings that may differ when a run goes on: where it runs, not what it computes."""
+"""Settings that may differ when a run goes on: where it runs, not what it computes, but for chance: another kind of
+device draws other patches."""
 
 State = dict[str, Any]
 

@@ -40,17 +40,18 @@ def short(text: str) -> str:
 
 def read(stream: IO[bytes], megapixels: float) -> Picture:
     """Decode a picture. Aborts with 413 if it is too large, 415 if it is of no known kind, 422 if it is damaged."""
-    check(stream, megapixels)
+    formats = kinds(stream)
+    check(stream, megapixels, formats)
     try:
-        return images.read(stream)
+        return images.read(stream, formats)  # of those only: what else Pillow takes the file for may be far larger
     except PictureError as error:
         abort(422, str(error).removeprefix("standard input: "))
 
 
-def check(stream: IO[bytes], megapixels: float) -> None:
+def check(stream: IO[bytes], megapixels: float, formats: list[str]) -> None:
     """Abort unless the header is that of a picture that may be decoded. Leaves the stream at its start."""
     try:
-        with warnings.catch_warnings(action="ignore"), Image.open(stream, formats=kinds(stream)) as header:
+        with warnings.catch_warnings(action="ignore"), Image.open(stream, formats=formats) as header:
             width, height = header.size
     except UnidentifiedImageError:
         unknown()

@@ -1,4 +1,4 @@
-// Land's board, live: two pieces of one paper under unequal light, and what Decom-Net says that they are.
+// Land's board, live: two pieces of one paper under unequal light, and what the network says that they are.
 
 import { decompose } from "./api.js";
 

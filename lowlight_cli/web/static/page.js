@@ -10,7 +10,7 @@ const LARGE = 3e6; // px from which on a small version comes first, so that ther
 const SMALL = 1e6;
 const NAMES = { enhanced: "after", reflectance: "reflectance", illumination: "illumination", relit: "adjusted illumination" };
 
-const pictures = []; // {file, name, thumb, results: Map of maps by model and denoising, state}
+const pictures = []; // {file, name, thumb, results and faults: Maps by model and denoising of maps and of sentences}
 let server = { models: [], limits: {} };
 let current = null;
 let shown = ""; // what the stage was last drawn from
@@ -37,7 +37,7 @@ function add(files) {
       tell(`${file.name} is not a picture`, null, true);
       continue;
     }
-    const picture = { file, name: file.name || "pasted", results: new Map(), key: counter++, thumb: URL.createObjectURL(file) };
+    const picture = { file, name: file.name || "pasted", results: new Map(), faults: new Map(), key: counter++, thumb: URL.createObjectURL(file) };
     const megabytes = server.limits.megabytes;
     if (file.size > megabytes * 2 ** 20) picture.fault = `${picture.name} is larger than the ${megabytes} MB that are allowed here`;
     pictures.push(picture);
@@ -83,8 +83,8 @@ function film() {
     image.src = picture.thumb;
     image.alt = picture.name;
     open.type = away.type = "button";
-    open.title = picture.fault ?? picture.name;
-    open.className = picture.fault ? "failed" : picture.results.size ? "done" : "waiting";
+    open.title = faultOf(picture) ?? picture.name;
+    open.className = faultOf(picture) ? "failed" : picture.results.size ? "done" : "waiting";
     open.setAttribute("aria-current", picture === current);
     image.onerror = () => {
       const [result] = picture.results.values();
@@ -105,6 +105,7 @@ function film() {
 // ------------------------------------------------------------------------------------------------------------ results
 
 const keyOf = (model, denoise = choice("denoise")) => `${model} ${denoise}`;
+const faultOf = (picture) => picture.fault ?? models().map((name) => picture.faults.get(keyOf(name))).find(Boolean);
 
 /** Compute what is missing: of the current picture first, then of the others; one after the other. */
 async function queue() {
@@ -116,7 +117,8 @@ async function queue() {
 function next() {
   for (const picture of [current, ...pictures]) {
     if (!picture || picture.fault) continue;
-    const model = models().reverse().find((name) => !picture.results.get(keyOf(name))?.whole);
+    const missing = (name) => !picture.results.get(keyOf(name))?.whole && !picture.faults.has(keyOf(name));
+    const model = models().reverse().find(missing);
     if (model) return [picture, model, choice("denoise")];
   }
   return null;
@@ -140,7 +142,7 @@ async function compute(picture, model, denoise) {
   } catch (error) {
     if (error.name === "AbortError") return;
     if (!(error instanceof Refused)) console.error(error);
-    picture.fault = `${picture.name}: ${error.message}`;
+    picture.faults.set(key, `${picture.name}: ${error.message}`);
   }
   if (!pictures.includes(picture)) return;
   arrived(picture);
@@ -180,6 +182,7 @@ function tell(text, share = null, fault = false) {
   $("notice").classList.toggle("fault", fault);
   if ($("notice-text").textContent !== text) $("notice-text").textContent = text;
   bar.hidden = fault;
+  $("again").hidden = !fault || !current?.faults.size;
   if (share === null || share === undefined) bar.removeAttribute("value");
   else bar.value = share;
 }
@@ -192,11 +195,12 @@ async function update() {
   const picture = current;
   if (!picture) return;
   const results = models().map((name) => picture.results.get(keyOf(name)));
-  if (picture.fault) {
+  if (!results.length) return tell("Waiting for the server");
+  if (faultOf(picture)) {
     viewer.clear();
     shown = "";
     $("facts").textContent = "";
-    return tell(picture.fault, null, true);
+    return tell(faultOf(picture), null, true);
   }
   const own = results.at(-1);
   $("download").disabled = !own;
@@ -344,10 +348,16 @@ function listen() {
     form.addEventListener(name, () => {
       for (const slider of ["strength", "shadows"]) $(`${slider}-shown`).textContent = Number($(slider).value).toFixed(2);
       $("download-note").textContent = "";
+      if (name === "change") film(); // another model may have another fault, or none
       update();
     });
   }
   $("download").onclick = download;
+  $("again").onclick = () => {
+    current.faults.clear();
+    film();
+    update();
+  };
   const zooms = { in: () => viewer.zoomBy(1.5), out: () => viewer.zoomBy(1 / 1.5), fit: () => viewer.fit(), one: () => viewer.one() };
   for (const button of document.querySelectorAll("[data-zoom]")) button.onclick = () => viewer.panes.length && zooms[button.dataset.zoom]();
   tabs([...document.querySelectorAll('[role="tab"]')]);
@@ -386,6 +396,7 @@ async function start() {
   $("model").replaceChildren(...server.models.map(({ name }) => new Option(name, name)));
   $("against").replaceChildren(new Option("the original", ""), ...server.models.map(({ name }) => new Option(name, name)));
   $("against").parentElement.hidden = server.models.length < 2;
+  if (current) select(current); // came before the models were known
   $("samples").replaceChildren(...server.samples.map((name) => {
     const item = document.createElement("li");
     const button = Object.assign(document.createElement("button"), { type: "button" });
