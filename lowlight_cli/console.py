@@ -1,7 +1,6 @@
 """What people see. Data goes to stdout, talk to stderr."""
 
 import json
-import math
 import os
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -189,7 +188,7 @@ class TrainingView:
 
     def __init__(self, counter: Counter) -> None:
         self._counter = counter
-        self._began, self._begun_at, self._steps, self._loss = time.monotonic(), 0, 0, math.nan
+        self._began, self._begun_at, self._steps, self._loss = time.monotonic(), 0, 0, ""
 
     def __call__(self, event: "events.Event") -> None:
         from .core import events
@@ -212,7 +211,7 @@ class TrainingView:
                     note("it is at its end already: give another --run-dir, and --init with its weights, to go on")
                 self._counter.at(event.done, event.steps, "starting")
             case events.Step():
-                self._loss = event.loss
+                self._loss = f"loss {event.loss:.4f}, "
                 self._counter.at(
                     event.step,
                     what=f"{event.phase} epoch {event.epoch + 1}  loss {event.loss:.4f}  "
@@ -222,12 +221,15 @@ class TrainingView:
                 figures = "  ".join(f"{name} {value:.4f}" for name, value in event.figures.items())
                 best = "  (best)" if event.best else ""
                 note(f"{event.phase} epoch {event.epoch + 1}: held-out scenes  {figures}{best}")
+            case events.Finished() if self._begun_at == self._steps:
+                note(f"its model: {event.path}")
             case events.Finished():
-                note(f"trained in {event.seconds / 60:.1f} min: {event.path}")
+                trained = "went on for" if self._begun_at else "trained in"
+                note(f"{trained} {event.seconds / 60:.1f} min: {event.path}")
             case events.Saved() if not talk.is_terminal:
                 spent, done = time.monotonic() - self._began, event.step - self._begun_at
-                left = spent / max(done, 1) * (self._steps - event.step) / 60
-                note(f"{event.phase} epoch {event.epoch + 1}: loss {self._loss:.4f}, saved; {left:.0f} min left")
+                left = f"; {spent / done * (self._steps - event.step) / 60:.0f} min left" if done else ""
+                note(f"{event.phase} epoch {event.epoch + 1}: {self._loss}saved{left}")
             case events.Saved() | events.Pictured():
                 pass
 

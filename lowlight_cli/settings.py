@@ -318,6 +318,9 @@ class TrainSettings(Settings):
         for name in ("width", "upsampling", "light_scale", "decom_lr", "enhance_lr"):
             if self.network == "retinex-plus" and getattr(self, name) != type(self).model_fields[name].default:
                 raise ValueError(f"{name} is RetinexNet's: retinex-plus is one net, leave it out")
+        for name in LossWeights.model_fields.keys() - self.terms:
+            if getattr(self.weights, name) != LossWeights.model_fields[name].default:
+                raise ValueError(f"weights.{name} is of a loss term that these settings do not have: leave it out")
         if self.light_scale > 1 and self.ignore_enhance_net:
             raise ValueError("light_scale is Enhance-Net's: leave out ignore_enhance_net")
         if self.restarts and self.scheduler != "cosine":
@@ -333,6 +336,15 @@ class TrainSettings(Settings):
         if self.scheduler == "plateau" and not self.validation:
             raise ValueError("scheduler plateau watches the validation loss: use --validation above 0")
         return self
+
+    @property
+    def terms(self) -> set[str]:
+        """The loss terms, by weight, that are computed."""
+        if self.network == "retinex-plus":
+            return {"ssim_restored"}
+        of_decom = set() if self.stage == "enhance" else {"recon", "mutual", "equal_r", "smooth"}
+        of_enhance = set() if self.stage == "decom" else {"smooth_relit", "ssim"}
+        return (of_decom | of_enhance) - ({"smooth_relit"} if self.ignore_enhance_net else set())
 
     @property
     def dataset_names(self) -> list[str]:

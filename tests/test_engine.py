@@ -465,6 +465,31 @@ def test_other_settings_do_not_enter_a_run(pair_folder: Path, tmp_path: Path) ->
     assert equal(before, weights(tmp_path / "run"))
 
 
+def test_what_a_run_without_a_state_has_left_is_not_mixed_with_another(pair_folder: Path, tmp_path: Path) -> None:
+    """Killed after its first validation and before its first checkpoint."""
+    run = tmp_path / "run"
+    how = settings(pair_folder, stage="joint", epochs=3, validate_every=1, checkpoint_every=9)
+    stream = engine.train(how, run)
+    next(event for event in stream if isinstance(event, Pictured))
+    stream.close()
+    (run / "state.pt").unlink()
+    (run / "last.safetensors").unlink()
+    (run / "events.jsonl").write_text("{}\n")
+    with pytest.raises(TrainingError, match=r"lr 0\.001, not 0\.5"):
+        events(engine.train(how.model_copy(update={"lr": 0.5}), run))
+    assert (run / "best.safetensors").exists()
+    stream = engine.train(how, run)
+    next(event for event in stream if isinstance(event, Started))
+    assert not (run / "best.safetensors").exists() and not (run / "events.jsonl").exists()
+    stream.close()
+
+
+def test_a_wrong_init_is_told_before_pictures_are_read(pair_folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(LowlightError, match="typo"):
+        next(engine.train(settings(pair_folder, stage="joint", init="typo"), tmp_path / "run"))
+    assert not (tmp_path / "run").exists()
+
+
 def test_two_runs_do_not_share_a_folder(pair_folder: Path, tmp_path: Path) -> None:
     first = engine.train(settings(pair_folder, stage="joint", epochs=9), tmp_path / "run")
     next(event for event in first if isinstance(event, Started))  # nothing is saved yet
@@ -475,14 +500,6 @@ def test_two_runs_do_not_share_a_folder(pair_folder: Path, tmp_path: Path) -> No
     assert isinstance(
         events(engine.train(settings(pair_folder, stage="joint", epochs=9), tmp_path / "run"))[-1], Finished
     )
-
-
-def test_the_best_model_of_a_run_that_was_not_saved_is_no_other_runs(pair_folder: Path, tmp_path: Path) -> None:
-    events(engine.train(settings(pair_folder, stage="joint"), tmp_path / "run"))
-    (tmp_path / "run" / "state.pt").unlink()
-    how = settings(pair_folder, stage="joint", validation=0, seed=5)
-    (finished,) = (event for event in engine.train(how, tmp_path / "run") if isinstance(event, Finished))
-    assert Path(finished.path).name == "last.safetensors"
 
 
 def test_a_folder_with_other_things_is_refused(pair_folder: Path, tmp_path: Path) -> None:

@@ -232,13 +232,20 @@ def test_a_model_that_may_have_seen_the_scenes_is_named(pair_folder: Path, tmp_p
     judged = [f"{pair_folder.name}/{row.name}" for row in report.results[0].rows]
     elsewhere = [f"elsewhere/{row.name}" for row in report.results[0].rows]
     models = []
-    for name, held_out in (("fair", judged + elsewhere), ("other", judged[1:] + elsewhere), ("silent", None)):
-        about = {} if held_out is None else {"held_out": held_out}
+    here = [pair_folder.name, "elsewhere"]
+    for name, about in {
+        "fair": {"held_out": judged + elsewhere, "learned_from": here},
+        "other": {"held_out": judged[1:] + elsewhere, "learned_from": here},
+        "stranger": {"held_out": elsewhere, "learned_from": ["elsewhere"]},
+        "silent": {},
+        "half": {"held_out": judged, "learned_from": here, "phase": "decom"},
+    }.items():
         checkpoints.save(RetinexNet(width=4), tmp_path / f"{name}.safetensors", about)
         models.append(str(tmp_path / f"{name}.safetensors"))
     *_, (report, _) = evaluation.run(settings.model_copy(update={"model": tuple(models)}))
-    assert [note.partition(":")[0] for note in report.notes] == ["other", "silent"]
-    assert f"1 of these {len(judged)}" in report.notes[0]
+    assert [note.partition(":")[0] for note in report.notes] == ["half", "other", "silent"]
+    assert "Enhance-Net was never trained" in report.notes[0]
+    assert f"1 of these {len(judged)}" in report.notes[1]
 
 
 def test_packaged_models_say_what_was_held_out() -> None:

@@ -174,6 +174,21 @@ def test_numbers_stand_plain_in_a_file(tmp_path: Path) -> None:
     assert (found.depth, found.subsampling) == ("16", "420")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        'network = "retinex-plus"\nweights.smooth = 0.2',
+        "weights.ssim_restored = 2",
+        'stage = "decom"\nweights.ssim = 0.2',
+        'stage = "enhance"\ninit = "retinexnet"\nweights.recon = 2',
+        'stage = "joint"\nignore_enhance_net = true\nweights.smooth_relit = 1',
+    ],
+)
+def test_a_weight_without_a_term_is_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ConfigError, match=r"weights\.\w+ is of a loss term that these settings do not have"):
+        TrainSettings.load(recipe(tmp_path, text))
+
+
 def test_a_seed_is_one_that_torch_knows() -> None:
     with pytest.raises(ConfigError, match="seed 18446744073709551616: should be less than"):
         TrainSettings.load(seed=2**64)

@@ -4,7 +4,7 @@ import json
 import os
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeVar
@@ -277,6 +277,11 @@ def known_as(pair: Pair | Photo) -> str:
     if isinstance(pair, Photo):
         return f"photographs/{pair.name}"
     return f"{Path(os.path.abspath(pair.high)).parent.parent.name}/{pair.name}"  # noqa: PTH100  (leaves links)
+
+
+def folders(names: Iterable[str]) -> set[str]:
+    """The folders, as ``known_as`` has them, of data sets as a model's file has them: LOL may stand by its name."""
+    return {LOL_FOLDERS["train"] if name == "lol" else name for name in names}
 
 
 def counterparted(pair: Pair | Photo, picture: PixelPair) -> PixelPair:

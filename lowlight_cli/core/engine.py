@@ -49,7 +49,8 @@ def train(settings: TrainSettings, run_dir: Path) -> Generator[Event]:
     place = device.choose(settings.device)
     ranks = device.Ranks.here(place)
     if settings.batch % ranks.count:
-        raise TrainingError(f"a batch of {settings.batch} cannot be shared by {ranks.count} processes: change --batch")
+        unequal = f"a batch of {settings.batch} cannot be shared by {ranks.count} processes: change --batch"
+        ranks.agreed(TrainingError(unequal))
     run = Run(run_dir, settings)
     try:
         state = ranks.told(run.begin)
@@ -60,6 +61,8 @@ def train(settings: TrainSettings, run_dir: Path) -> Generator[Event]:
     try:
         fault = None
         try:
+            if state is None:
+                network(settings)  # what is wrong with --init is to be said before all pictures are read
             data = yield from read(settings)
         except LowlightError as error:
             fault = error
@@ -405,9 +408,8 @@ def network(settings: TrainSettings) -> tuple[Network, dict[str, Any]]:
 def unseen(names: list[str], settings: TrainSettings, before: dict[str, Any]) -> list[str]:
     """Those of the held-out pairs that the weights to start from, of which ``before`` tells, have not learned from
     either."""
-    lol = {"lol": datasets.LOL_FOLDERS["train"]}  # it may have been given by its name or as a folder
     both = settings.dataset_names, before.get("learned_from", ())
-    ours, theirs = ({lol.get(name, name) for name in names} for names in both)
+    ours, theirs = map(datasets.folders, both)
     if not ours & theirs:
         return names
     return [name for name in names if name in before["held_out"]]

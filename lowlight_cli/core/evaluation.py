@@ -263,6 +263,11 @@ def run(settings: EvaluateSettings) -> Iterator[Progress | Finished]:
         ensemble=settings.ensemble,
         precision=settings.precision,
     )
+    notes += [
+        f"{system.name}: its Enhance-Net was never trained, so that only its R and I mean something"
+        for system in by
+        if system.about.get("phase") == "decom"
+    ]
     if settings.denoise != "off":
         notes.append(f"models with --denoise {settings.denoise}")
     if settings.ensemble:
@@ -335,5 +340,8 @@ def seen_scenes(by: Sequence[System], names: set[str]) -> Iterator[str]:
     for system in by:
         if system.kind == "model":
             seen = names.difference(system.about.get("held_out", ()))
+            if "learned_from" in system.about:
+                learned = datasets.folders(system.about["learned_from"])
+                seen = {name for name in seen if name.partition("/")[0] in learned}
             if seen:
                 yield f"{system.name}: training did not hold out {len(seen)} of these {len(names)} pairs"

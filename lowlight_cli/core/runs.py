@@ -1,6 +1,7 @@
 """The folder of a training run: settings, the last model and that of the best SSIM, and the state to resume from."""
 
 import json
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -18,6 +19,9 @@ from .networks import Network
 ELSEWHERE = {"run_dir", "data", "photos", "device", "wandb", "wandb_project"}
 """Settings that may differ when a run goes on: where it runs, not what it computes, but for chance: another kind of
 device draws other patches."""
+
+ROOM = 32 << 20
+"""Bytes free on a disk below which it counts as full, where a write failed and torch does not say why."""
 
 State = dict[str, Any]
 
@@ -61,6 +65,8 @@ class Run:
             if self._state.exists():
                 self._check_settings()
                 return self.state()
+            if not self._made:
+                self._clear()
             with replacing(self._record) as partial:
                 partial.write_text(json.dumps(self.settings.located(), indent=2) + "\n")
         except BlockingIOError as error:
@@ -70,6 +76,16 @@ class Run:
                 f"{error.filename or self.folder}: {error.strerror}: choose another --run-dir"
             ) from error
         return None
+
+    def _clear(self) -> None:
+        """Remove what a run has left that saved no state, which now begins anew; one with other settings, which has got
+        as far as a best model, keeps it."""
+        if self.best.exists():
+            self._check_settings()
+        for name in (self.best.name, "events.jsonl", "curves.png"):
+            (self.folder / name).unlink(missing_ok=True)
+        for picture in (self.folder / "pictures").glob("*.png"):
+            picture.unlink()
 
     def withdraw(self) -> None:
         """Leave nothing of a run that could not start."""
@@ -145,6 +161,8 @@ class Run:
             yield
         except (OSError, RuntimeError) as error:  # torch reports a full disk as RuntimeError
             fault = getattr(error, "strerror", None) or str(error).splitlines()[0]
+            if isinstance(error, RuntimeError) and shutil.disk_usage(self.folder).free < ROOM:
+                fault = "no space left on the disk"
             raise TrainingError(
                 f"{self.folder}: cannot save ({fault}); what was saved before is whole: make room, repeat the command"
             ) from error
