@@ -129,28 +129,34 @@ def draw_curves(journal: Path, target: Path) -> None:
 
     from .core.files import replacing
 
-    lines: dict[str, dict[str, list[tuple[int, float]]]] = defaultdict(lambda: defaultdict(list))
+    # title, curve and step to value: a run that was killed repeats what it had not saved
+    lines: dict[str, dict[str, dict[int, float]]] = defaultdict(lambda: defaultdict(dict))
     for text in journal.read_text(encoding="utf-8").splitlines():
         try:
             record = json.loads(text)
         except json.JSONDecodeError:  # half a line, of a run that was killed
             continue
         if record["event"] == "step":
-            lines["loss"]["sum"].append((record["step"], record["loss"]))
+            lines["loss"]["sum"][record["step"]] = record["loss"]
             for name, value in record["terms"].items():
-                lines["loss"][name].append((record["step"], value))
+                lines["loss"][name][record["step"]] = value
             for name, value in record["rates"].items():
-                lines["learning rate"][name].append((record["step"], value))
+                lines["learning rate"][name][record["step"]] = value
         elif record["event"] == "validated":
             for name, value in record["figures"].items():
                 title = {"loss": "validation loss", "psnr": "PSNR, dB", "ssim": "SSIM, RGB"}.get(name, name)
-                lines[title][record["phase"]].append((record["step"], value))
+                lines[title][record["phase"]][record["step"]] = value
     count = max(len(lines), 1)
     figure = Figure(figsize=(10, 3 * count))
     figure.subplots_adjust(left=0.09, right=0.98, bottom=0.17 / count, top=1 - 0.11 / count, hspace=0.5)  # in no time
     for axes, (title, curves) in zip(figure.subplots(count, squeeze=False)[:, 0], lines.items(), strict=False):
         for name, points in curves.items():
-            axes.plot(*zip(*points, strict=True), label=name, linewidth=1, marker="." if len(points) < 40 else "")
+            axes.plot(
+                *zip(*sorted(points.items()), strict=True),
+                label=name,
+                linewidth=1,
+                marker="." if len(points) < 40 else "",
+            )
         axes.set(title=title, xlabel="step", yscale="log" if "loss" in title or "rate" in title else "linear")
         axes.grid(alpha=0.3)
         axes.legend(fontsize=7, ncols=2)

@@ -50,6 +50,11 @@ def test_pictures_and_curves(lowlight: Run, pair_folder: Path, tmp_path: Path) -
         journal.write('{"time": "2026-11')  # killed while writing
     draw_curves(tmp_path / "run" / "events.jsonl", tmp_path / "again.png")
     assert (tmp_path / "again.png").read_bytes() == (tmp_path / "run" / "curves.png").read_bytes()
+    journal = tmp_path / "run" / "events.jsonl"
+    lines = journal.read_text().splitlines(keepends=True)
+    journal.write_text("".join(lines + [line for line in lines if '"step"' in line][:2]))  # as a resumed run repeats
+    draw_curves(journal, tmp_path / "again.png")
+    assert (tmp_path / "again.png").read_bytes() == (tmp_path / "run" / "curves.png").read_bytes()
 
 
 def records(path: Path) -> Iterator[bytes]:
