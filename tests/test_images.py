@@ -19,7 +19,7 @@ from test_colour import CASES
 from lowlight_cli.core import images
 from lowlight_cli.core.colour import Profile
 from lowlight_cli.core.errors import PictureError
-from lowlight_cli.core.metadata import Origin
+from lowlight_cli.core.metadata import NOTHING, Origin, captioned
 from lowlight_cli.core.picture import converted
 
 
@@ -289,6 +289,31 @@ def test_no_profile_of_other_colours_than_the_picture_has(tmp_path: Path, suffix
     with Image.open(tmp_path / f"b{suffix}") as written:
         kept = (written.info.get("icc_profile") or b"")[16:20]
         assert kept == (b"GRAY" if written.mode in ("L", "LA") else b"")
+
+
+def test_captions_and_comments_of_a_jpeg_stay(tmp_path: Path) -> None:
+    image, tags = tagged()
+    record = b"\x1c\x02\x78\x00\x05night" + b"\x1c\x02\x50\x00\x03Ann"  # caption and by-line, odd in length
+    segment = captioned(record)
+    for path, more in ((tmp_path / "a.jpg", tags), (tmp_path / "plain.jpg", {})):
+        image.save(path, extra=segment, comment=b"by hand", **more)
+        for strip in (False, True):
+            images.write(tmp_path / "b.jpg", images.read(path), images.Encoding(strip=strip))
+            with Image.open(tmp_path / "b.jpg") as written:
+                assert written.info.get("photoshop", {}).get(1028) == (None if strip else record)
+                assert written.info.get("comment") == (None if strip else b"by hand")
+                assert written.info.get("icc_profile") == more.get("icc_profile")
+        images.write(tmp_path / "b.tif", images.read(path))
+        with Image.open(tmp_path / "b.tif") as written:
+            found = written.tag_v2[33723]  # type: ignore[attr-defined]
+        assert bytes(found) == record
+
+
+def test_a_caption_too_long_for_a_jpeg_is_left_out(tmp_path: Path) -> None:
+    picture = replace(images.from_image(Image.fromarray(photo())), origin=replace(NOTHING, iptc=bytes(70_000)))
+    images.write(tmp_path / "b.jpg", picture)
+    assert "photoshop" not in images.described(images.read(tmp_path / "b.jpg")).info
+    assert not images.read(tmp_path / "b.jpg").origin.iptc
 
 
 def test_strip_leaves_out_where_and_when_but_not_the_colours(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from torch import Tensor
 from . import colour, sixteen
 from .errors import PictureError
 from .files import replacing
-from .metadata import Origin, exif_of, origin_of, shortened, tiff_tags
+from .metadata import Origin, captioned, exif_of, origin_of, shortened, tiff_tags
 from .picture import Picture as Picture
 from .picture import check_range, converted, from_array, from_channels, to_channels
 from .picture import quantised as quantised
@@ -315,7 +315,7 @@ class Encoding:
     quality: int | None = None  # without, a JPEG is as fine as the JPEG it came from, and everything else 95
     subsampling: Subsampling = "keep"
     depth: Depth = "keep"
-    strip: bool = False  # leave out EXIF and XMP
+    strip: bool = False  # leave out EXIF, XMP, IPTC and comment
 
     def dtype(self, kind: str, own: torch.dtype) -> torch.dtype:
         """What to compute for a format: uint16 if it is wanted and the format holds it."""
@@ -383,7 +383,7 @@ def encoding_faults() -> Iterator[None]:
 def encode(file: IO[bytes], picture: Picture, kind: str, encoding: Encoding = USUAL) -> None:
     """Encode to a seekable stream, in one of the formats in ``WRITTEN``. Raises PictureError."""
     quality, subsampling = encoding.quality, encoding.subsampling
-    origin = replace(picture.origin, exif=b"", xmp=b"") if encoding.strip else picture.origin
+    origin = picture.origin.stripped() if encoding.strip else picture.origin
     channels = picture.srgb if kind in WITHOUT_PROFILE and len(picture.samples) == 3 else picture.samples
     if picture.alpha is not None and kind in WITH_ALPHA:
         wide_tiff = kind == "TIFF" and channels.dtype != torch.uint8  # Pillow reads no 16-bit gray with transparency
@@ -410,7 +410,8 @@ def encode(file: IO[bytes], picture: Picture, kind: str, encoding: Encoding = US
         if subsampling != "keep":
             options["subsampling"] = {"444": 0, "422": 1, "420": 2}[subsampling]
         options |= {"exif": shortened(origin.exif, SEGMENT), "xmp": origin.xmp if len(origin.xmp) <= SEGMENT else b""}
-        options = {name: value for name, value in options.items() if value or name not in ("exif", "xmp")}
+        options |= {"extra": captioned(origin.iptc), "comment": origin.comment}
+        options = {name: value for name, value in options.items() if value or name not in ("exif", "xmp", "comment")}
     elif kind == "PNG" and origin.xmp:
         options["pnginfo"] = PngImagePlugin.PngInfo()
         options["pnginfo"].add_itxt("XML:com.adobe.xmp", origin.xmp)

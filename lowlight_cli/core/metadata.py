@@ -1,6 +1,7 @@
-"""What a picture file says apart from the pixels, and must survive: EXIF, XMP, colour profile, resolution."""
+"""What a picture file says apart from the pixels, and must survive: EXIF, XMP, IPTC, colour profile, resolution."""
 
-from dataclasses import dataclass, field
+import struct
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from PIL import ExifTags, Image, JpegImagePlugin
@@ -10,6 +11,8 @@ STORAGE = frozenset({*range(254, 260), 262, 266, 273, 277, 278, 279, 284, 317, 3
 ELSEWHERE = frozenset({347, 529, 530, 531, 532, 700, 34377, 34675, 37724, 50341, *range(50706, 52600)})
 """Tags of JPEG in TIFF, printing, Photoshop's layers and camera raw, which tell of the picture as it was, and XMP and
 ICC, which are kept by themselves."""
+CAPTION, IPTC_IN_TIFF = 1028, 33723
+"""Where Photoshop's resources in a JPEG, and a TIFF's tags, have the IPTC record: caption, keywords, credit."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +24,13 @@ class Origin:
     xmp: bytes = b""
     icc: bytes = b""
     dpi: tuple[float, float] = (0, 0)
+    iptc: bytes = b""  # of a JPEG; a TIFF's is among its tags
+    comment: bytes = b""  # of a JPEG
     jpeg: dict[str, Any] = field(default_factory=dict)  # quantisation tables and subsampling
+
+    def stripped(self) -> "Origin":
+        """Without what tells of people, places and cameras."""
+        return replace(self, exif=b"", xmp=b"", iptc=b"", comment=b"")
 
     def kept(self) -> dict[str, Any]:
         """What there is, by Pillow's names."""
@@ -40,12 +49,17 @@ def origin_of(image: Image.Image) -> Origin:
     if isinstance(image, JpegImagePlugin.JpegImageFile) and image.mode in ("L", "RGB"):
         sampling = JpegImagePlugin.get_sampling(image)
         jpeg = {"qtables": image.quantization, "subsampling": sampling if sampling in (0, 1, 2) else 0}
+    said = info.get("photoshop") if image.format in ("JPEG", "MPO") else None
+    comment = info.get("comment") if image.format in ("JPEG", "MPO") else None
+    iptc = said.get(CAPTION) if isinstance(said, dict) else None
     return Origin(
         kind="JPEG" if image.format == "MPO" else image.format or "",
         exif=exif_of(image),
         xmp=xmp if isinstance(xmp, bytes) else b"",
         icc=icc if isinstance(icc, bytes) else b"",
         dpi=(float(dpi[0]), float(dpi[1])) if isinstance(dpi, tuple) and len(dpi) == 2 else (0, 0),
+        iptc=iptc if isinstance(iptc, bytes) else b"",
+        comment=comment if isinstance(comment, bytes) else b"",
         jpeg=jpeg,
     )
 
@@ -80,6 +94,14 @@ def shortened(exif: bytes, most: int) -> bytes:
     return exif if len(exif) <= most else b""
 
 
+def captioned(iptc: bytes) -> bytes:
+    """An IPTC record as the segment of a JPEG, as Photoshop writes it; nothing if there is none, or one too long."""
+    padded = iptc + b"\0" * (len(iptc) % 2)
+    resource = b"Photoshop 3.0\0" + b"8BIM" + struct.pack(">HHI", CAPTION, 0, len(iptc)) + padded
+    fits = len(resource) + 2 < 1 << 16
+    return b"\xff\xed" + struct.pack(">H", len(resource) + 2) + resource if iptc and fits else b""
+
+
 def tiff_tags(origin: Origin) -> dict[int, Any]:
     """Metadata as the tags of a TIFF."""
     exif = Image.Exif()
@@ -91,6 +113,8 @@ def tiff_tags(origin: Origin) -> dict[int, Any]:
         tags[700] = origin.xmp
     if origin.icc:
         tags[34675] = origin.icc
+    if origin.iptc:
+        tags[IPTC_IN_TIFF] = origin.iptc
     if any(origin.dpi):
         tags |= {
             ExifTags.Base.XResolution: origin.dpi[0],
