@@ -1,12 +1,14 @@
 """RetinexPlus: what it promises of its maps, its context, and the banks and losses that it learns from."""
 
+import math
 from pathlib import Path
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from lowlight_cli import Enhancer
-from lowlight_cli.core import checkpoints, contextbank, engine, losses, tiling
+from lowlight_cli.core import checkpoints, contextbank, engine, losses, synthesis, tiling
 from lowlight_cli.core.errors import TrainingError
 from lowlight_cli.core.events import Saved, Started, Step, Validated
 from lowlight_cli.core.networks import Context, Restored, RetinexNet, RetinexPlus, exposed, retinex_plus, thumbnail
@@ -252,6 +254,37 @@ def test_a_made_thumbnail_is_in_the_light_of_its_patch() -> None:
     assert min(lights) < 0.1 and 1 <= max(lights) < 1.05
 
 
+def test_the_grid_of_a_long_picture_lies_in_its_vignette() -> None:
+    """A grid as fine as the picture has the places of its pixels."""
+    low, high = (torch.zeros(3, 64, contextbank.GRID, dtype=torch.uint8) for _ in range(2))
+    bank = contextbank.ContextBank([(low, high)])
+    grid = bank.grid_place(torch.tensor([0]))
+    corner = torch.zeros(1)
+    pixels = synthesis.places(64, contextbank.GRID, corner, corner, frame=(64, contextbank.GRID))
+    torch.testing.assert_close(F.avg_pool2d(grid, (contextbank.GRID // 64, 1)), pixels)
+
+
+def test_some_made_patches_have_been_through_a_jpeg() -> None:
+    bank = contextbank.ContextBank(photographs(), [True] * 6)
+    plain = bank.pair(0)[1][0, :, :32, :32]
+    patches = plain.expand(400, -1, -1, -1).clone()
+    candidates = torch.arange(400) < 300
+    bank.compress(patches, candidates, torch.Generator().manual_seed(1))
+    changed = (patches != plain).flatten(1).any(dim=1)
+    assert changed[:300].float().mean() == pytest.approx(contextbank.JPEG, abs=0.08)
+    assert not changed[300:].any()
+    assert (patches - plain).abs().mean() < 0.02
+
+
+def test_noise_comes_from_one_sensor_at_any_sensitivity() -> None:
+    """Shot noise, a variance, goes with the square of what read noise, a deviation, goes with."""
+    by = contextbank.draw_widely(500, torch.Generator().manual_seed(0))
+    noisy = (by.read > 0).all(dim=1)
+    ratio = torch.tensor(synthesis.SHOT) / torch.tensor(synthesis.READ).square()
+    assert noisy.float().mean() > 0.7
+    torch.testing.assert_close(by.shot[noisy] / by.read[noisy].square(), ratio.expand(int(noisy.sum()), 3))
+
+
 def test_untouched_photographs_stay_as_they_are() -> None:
     by = contextbank.draw_widely(2000, torch.Generator().manual_seed(0))
     untouched = (by.light == 1).all(dim=1) & (by.shot == 0).all(dim=1)
@@ -294,6 +327,17 @@ def test_restoration_is_least_for_the_truth() -> None:
     assert worse["colour"].item() == pytest.approx(0.03, abs=1e-6)
     below, above = (losses.restoration(high, Restored(high, light + by, gain), weights)["light"] for by in (-0.1, 0.1))
     assert below.item() == pytest.approx(3 * above.item(), rel=1e-4)
+    assert best["smooth"].item() == pytest.approx(losses.smoothness(light, high).item())
+    assert best["smooth"].item() > 0
+
+
+def test_exposure_and_scene_are_measured_in_pixels_and_in_logarithms() -> None:
+    high = torch.full((2, 3, 64, 64), 0.6)
+    dark = high / torch.tensor([1.0, 2.0, 4.0]).view(3, 1, 1)
+    pixels, stops = (0.3 + 0.45) / 3, (math.log(2) + math.log(4)) / 3
+    assert losses.exposure(dark, high)["exposure"].item() == pytest.approx(0.1 * pixels + 0.5 * stops, rel=1e-4)
+    maps = torch.full((2, 3, 32, 32), 0.5)
+    assert losses.scene(maps, high)["scene"].item() == pytest.approx(0.5 * 0.1, rel=1e-4)
 
 
 def test_training_in_bf16_stays_close_to_fp32() -> None:
