@@ -83,6 +83,7 @@ def test_an_output_is_never_an_input(photos: Path) -> None:
 
 
 def test_two_pictures_never_share_an_output(photos: Path) -> None:
+    (photos / "a.png").touch()
     first, second = jobs.decompose_jobs([photos / "a.jpg", photos / "a.png"], photos.parent / "maps")
     assert first.fault == ""
     assert "wanted by both" in second.fault
