@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TextIO
 
+from . import console
 from .core.errors import TrainingError
 
 if TYPE_CHECKING:
@@ -209,4 +210,7 @@ class WeightsAndBiases:
         self._run.log(values, step=step)
 
     def close(self) -> None:
+        offline, place = self._run.settings.mode == "offline", Path(self._run.dir).parent
         self._run.finish()
+        if offline:
+            console.note(f"for Weights & Biases: send it with `wandb sync {place}`")

@@ -1,5 +1,6 @@
 """Model files: round trip, readable header, clear refusals, nothing unpickled."""
 
+import errno
 import json
 from pathlib import Path
 
@@ -78,6 +79,17 @@ def test_a_damaged_or_foreign_file_is_refused_in_one_line(damage: object, tiny_m
     with pytest.raises(CheckpointError, match=tiny_model.name) as caught:
         checkpoints.load(str(tiny_model))
     assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_may_not_be_read_is_not_said_to_be_missing(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def closed(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", closed)
+    with pytest.raises(CheckpointError, match="Permission denied"):
+        checkpoints.load(str(tiny_model))
 
 
 def test_an_unknown_name_lists_the_packaged_ones() -> None:

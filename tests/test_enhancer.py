@@ -238,6 +238,17 @@ def test_several_threads_get_what_one_gets_and_take_turns(enhancer: Enhancer, mo
     assert together == [1] * 6
 
 
+@pytest.mark.parametrize("where", ["forward", "context"])
+def test_memory_that_runs_out_is_one_line(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    enhancer = Enhancer("retinex-plus", "cpu")
+    monkeypatch.setattr(enhancer.net, where, full)
+    with pytest.raises(LowlightError, match="not enough memory for"):
+        enhancer.enhance(dark())
+
+
 def test_bf16_is_close_and_never_fails_on_a_processor(enhancer: Enhancer, model: str) -> None:
     rough = Enhancer(model, "cpu", precision="bf16").enhance(dark())
     assert rough.dtype == torch.float32

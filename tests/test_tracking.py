@@ -96,6 +96,8 @@ def test_weights_and_biases_offline_holds_what_was_trained(pair_folder: Path, tm
     done = subprocess.run([sys.executable, "-m", "lowlight_cli", *command], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     config, rows = history(tmp_path / "runs")
+    (place,) = (tmp_path / "runs" / "wandb").glob("offline-run-*")
+    assert f"wandb sync {place}" in done.stderr
     assert config["stage"] == "joint"
     merged: dict[str, Any] = {}
     for row in rows:
