@@ -82,6 +82,18 @@ def test_an_output_is_never_an_input(photos: Path) -> None:
     assert "would replace an input" in job.fault
 
 
+def test_maps_beside_a_picture_are_no_inputs(photos: Path, tmp_path: Path) -> None:
+    alone = photos / "a_enhanced.jpg"  # somebody's own, as it seems
+    alone.touch()
+    before = {job.source for job in jobs.enhance_jobs([photos], tmp_path / "out")}
+    assert alone in before
+    for name in (*jobs.MAPS, "panel"):
+        (photos / f"a_{name}.png").touch()
+    after = {job.source for job in jobs.enhance_jobs([photos], tmp_path / "out")}
+    assert after == before
+    assert [job.source for job in jobs.enhance_jobs([photos / "a_relit.png"], None)] == [photos / "a_relit.png"]
+
+
 def test_two_pictures_never_share_an_output(photos: Path) -> None:
     (photos / "a.png").touch()
     first, second = jobs.decompose_jobs([photos / "a.jpg", photos / "a.png"], photos.parent / "maps")

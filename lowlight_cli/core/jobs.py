@@ -147,7 +147,7 @@ def enhance_jobs(
     else:
         check_folder(out)
     jobs = []
-    for source in sources(inputs, out):
+    for source in without_maps(sources(inputs, out)):
         if source.fault:
             jobs.append(Job(source.path, fault=source.fault))
             continue
@@ -231,6 +231,18 @@ def written_as(suffix: str) -> str:
 
 
 MAPS = ("reflectance", "illumination", "relit", "enhanced")
+
+
+def without_maps(found: Sequence[Source]) -> list[Source]:
+    """The inputs less the maps that ``decompose`` has left beside their picture, known by being all there."""
+    there = {real(source.path) for source in found}
+    made: set[Path] = set()
+    for stem in {path.with_suffix("") for path in there}:
+        for suffix in (".png", ".tif"):
+            names = [*(f"{name}{suffix}" for name in MAPS), "panel.png"]
+            maps = {stem.with_name(f"{stem.name}_{name}") for name in names}
+            made |= maps if maps <= there else set()
+    return [source for source in found if real(source.path) not in made]
 
 
 def decompose_jobs(inputs: Sequence[Path], out: Path | None, maps: Maps = "png") -> list[Job]:
