@@ -130,11 +130,14 @@ def test_train_writes_a_run_that_evaluate_and_enhance_can_use(
 def test_into_a_file_training_says_at_each_checkpoint_how_far_it_is(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    clock = iter([1000.0, 1000.0, 1060.0])  # made, started, and a minute later
+    clock = iter([1000.0, 1000.0, 1000.0, 1060.0])  # made, started, saved at once, and a minute later
     with console.counting("training", 1) as counter:
         monkeypatch.setattr(console, "time", SimpleNamespace(monotonic=lambda: next(clock)))
         show = console.TrainingView(counter)
         show(events.Started("run", "cpu", "fp32", 1, 9, 1, [], steps=100, done=20))
+        capsys.readouterr()
+        show(events.Saved("joint", 3, 20, "last.safetensors"))  # it was stopped between a step and its checkpoint
+        assert capsys.readouterr().err == "joint epoch 4: saved\n"
         show(events.Step("joint", 4, 50, {"decom": 1e-3}, 0.25, {"recon": 0.25}, 9.0))
         capsys.readouterr()
         show(events.Saved("joint", 4, 50, "last.safetensors"))
@@ -272,7 +275,8 @@ def test_resume_goes_on_where_it_was(lowlight: Run, narrow: None, pair_folder: P
     code, _, err = lowlight("train", "--resume", run, "--run-dir", tmp_path / "other")
     assert code == 2 and "leave out --run-dir" in one_line(err)
     assert not (tmp_path / "other").exists()
-    assert "at its end already" in lowlight("train", "--resume", run)[2]
+    err = lowlight("train", "--resume", run)[2]
+    assert "at its end already" in err and "trained in" not in err
     assert "epochs 1, not 3" in one_line(lowlight("train", "--resume", run, "--epochs", 3)[2])
     (run / "state.pt").unlink()
     assert "begins anew" in lowlight("train", "--resume", run)[2]
