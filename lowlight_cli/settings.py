@@ -318,8 +318,8 @@ class TrainSettings(Settings):
         for name in ("width", "upsampling", "light_scale", "decom_lr", "enhance_lr"):
             if self.network == "retinex-plus" and getattr(self, name) != type(self).model_fields[name].default:
                 raise ValueError(f"{name} is RetinexNet's: retinex-plus is one net, leave it out")
-        for name in LossWeights.model_fields.keys() - self.terms:
-            if getattr(self.weights, name) != LossWeights.model_fields[name].default:
+        for name, field in LossWeights.model_fields.items():
+            if name not in self.terms and getattr(self.weights, name) != field.default:
                 raise ValueError(f"weights.{name} is of a loss term that these settings do not have: leave it out")
         if self.light_scale > 1 and self.ignore_enhance_net:
             raise ValueError("light_scale is Enhance-Net's: leave out ignore_enhance_net")

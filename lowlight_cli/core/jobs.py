@@ -233,13 +233,18 @@ def written_as(suffix: str) -> str:
 MAPS = ("reflectance", "illumination", "relit", "enhanced")
 
 
+def map_files(maps: Maps) -> list[str]:
+    """How the names of the files that ``decompose`` makes of a picture end; the panel is the last."""
+    names = ["maps.npz"] if maps == "npz" else [f"{name}.{'tif' if maps == 'tiff' else 'png'}" for name in MAPS]
+    return [*names, "panel.png"]
+
+
 def without_maps(found: Sequence[Source]) -> list[Source]:
     """The inputs less the maps that ``decompose`` has left beside their picture, known by being all there."""
     there = {real(source.path) for source in found}
     made: set[Path] = set()
     for stem in {path.with_suffix("") for path in there}:
-        for suffix in (".png", ".tif"):
-            names = [*(f"{name}{suffix}" for name in MAPS), "panel.png"]
+        for names in (map_files("png"), map_files("tiff")):
             maps = {stem.with_name(f"{stem.name}_{name}") for name in names}
             made |= maps if maps <= there else set()
     return [source for source in found if real(source.path) not in made]
@@ -251,11 +256,10 @@ def decompose_jobs(inputs: Sequence[Path], out: Path | None, maps: Maps = "png")
     if out is not None and out.suffix.lower() in images.WRITTEN and not out.is_dir():
         raise PictureError(f"{out}: the maps of a picture cannot go into one file: give --out a folder")
     check_folder(out)
-    names = ["maps.npz"] if maps == "npz" else [f"{name}.{'tif' if maps == 'tiff' else 'png'}" for name in MAPS]
     jobs = []
     for source in sources(inputs, out):
         home = source.path.parent if out is None else (out / source.relative).parent
-        targets = tuple(home / f"{source.path.stem}_{name}" for name in (*names, "panel.png"))
+        targets = tuple(home / f"{source.path.stem}_{name}" for name in map_files(maps))
         jobs.append(Job(source.path, () if source.fault else targets, source.fault))
     return checked(apart(jobs, lambda job: [f"{job.source.stem}_{name}" for name in (*MAPS, "panel")]))
 

@@ -49,9 +49,9 @@ def origin_of(image: Image.Image) -> Origin:
     if isinstance(image, JpegImagePlugin.JpegImageFile) and image.mode in ("L", "RGB"):
         sampling = JpegImagePlugin.get_sampling(image)
         jpeg = {"qtables": image.quantization, "subsampling": sampling if sampling in (0, 1, 2) else 0}
-    said = info.get("photoshop") if image.format in ("JPEG", "MPO") else None
-    comment = info.get("comment") if image.format in ("JPEG", "MPO") else None
-    iptc = said.get(CAPTION) if isinstance(said, dict) else None
+    of_jpeg = info if image.format in ("JPEG", "MPO") else {}
+    comment, resources = of_jpeg.get("comment"), of_jpeg.get("photoshop")
+    iptc = resources.get(CAPTION) if isinstance(resources, dict) else None
     return Origin(
         kind="JPEG" if image.format == "MPO" else image.format or "",
         exif=exif_of(image),
