@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .core import batch, downloads, events, jobs
 
 LISTED = 10
-"""How many of the pictures that training leaves out are named."""
+"""How many of the pictures that are left out are named."""
 
 out = Console()
 talk = Console(stderr=True)
@@ -100,6 +100,7 @@ def follow(doing: str, count: int, events: "Generator[batch.Event]", report: "Re
 
     counts = {"done": 0, "skipped": 0, "failed": 0}
     places: set[Path] = set()
+    passed: list[batch.Outcome] = []
     stopped = ""
     with counting(doing, count) as counter:
         try:
@@ -114,6 +115,8 @@ def follow(doing: str, count: int, events: "Generator[batch.Event]", report: "Re
                     report(event)
                 if event.status == "failed":
                     error(event.reason)
+                elif event.reason:
+                    passed.append(event)
                 else:
                     places.update(event.job.targets)
         except KeyboardInterrupt:
@@ -121,20 +124,23 @@ def follow(doing: str, count: int, events: "Generator[batch.Event]", report: "Re
             stopped = "stopped: "
             raise SystemExit(130) from None
         finally:
+            for skipped in passed[:LISTED]:
+                note(f"skipped: {skipped.job.source}, {skipped.reason}")
+            if len(passed) > LISTED:
+                note(f"skipped: {len(passed) - LISTED} more of that kind")
             if stopped or not count == counts["failed"] == 1:
-                note(stopped + summary(counts, places))
+                note(stopped + summary(counts, places, hint=counts["skipped"] > len(passed)))
     return not counts["failed"]
 
 
 Report = Callable[["batch.Outcome"], None]
 
 
-def summary(counts: dict[str, int], places: set[Path]) -> str:
-    """How many jobs ended how, and where the results are."""
+def summary(counts: dict[str, int], places: set[Path], *, hint: bool) -> str:
+    """How many jobs ended how, and where the results are; with a hint for those that are there already."""
     parts = [f"{counts['done']} done", *(f"{counts[s]} {s}" for s in ("skipped", "failed") if counts[s])]
     where = places.copy().pop() if len(places) == 1 else common_folder(places)
-    hint = " (--overwrite replaces what exists)" if counts["skipped"] else ""
-    return ", ".join(parts) + (f": {where}" if where else "") + hint
+    return ", ".join(parts) + (f": {where}" if where else "") + " (--overwrite replaces what exists)" * hint
 
 
 def common_folder(places: set[Path]) -> str:
@@ -156,6 +162,8 @@ def json_line(event: "batch.Outcome", model: str) -> None:
     }
     if event.status == "failed":
         line["error"] = event.reason
+    elif event.status == "skipped":
+        line["reason"] = event.reason or "its results exist"
     elif event.status == "done":
         height, width = event.size
         line |= {"width": width, "height": height, "seconds": round(event.seconds, 3), "model": model}
@@ -171,11 +179,13 @@ def plan(todo: "Sequence[jobs.Job]", report: "Report | None" = None, *, overwrit
     from .core.batch import Outcome
 
     for job in todo:
-        kept = job.finished and not overwrite
+        kept = job.skip or (job.finished and not overwrite)
         if report:
-            report(Outcome(job, "failed" if job.fault else "skipped" if kept else "planned", job.fault))
+            report(Outcome(job, "failed" if job.fault else "skipped" if kept else "planned", job.fault or job.skip))
         if job.fault:
             error(job.fault)
+        elif job.skip and not report:
+            out.print(_plain(f"{job.source}: skipped, {job.skip}"), soft_wrap=True)
         elif not report:
             note_too = " (exists: skipped)" if kept else ""
             out.print(_plain(f"{job.source} -> {', '.join(map(str, job.targets))}{note_too}"), soft_wrap=True)

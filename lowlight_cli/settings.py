@@ -478,7 +478,7 @@ class EnhanceSettings(PictureSettings):
     subsampling: Annotated[Literal["keep", "444", "422", "420"], BeforeValidator(in_words)] = described(
         "keep", "Colour resolution of JPEG."
     )
-    strip: bool = described(False, "Leave out EXIF, where GPS is, XMP, IPTC and comments.")
+    strip: bool = described(False, "Leave out EXIF, where GPS is, XMP, IPTC, comments and texts.")
     strength: Annotated[float, Field(ge=0, le=1.5)] = described(
         1.0, "0 is the picture as it was, 1 the network's answer, 1.5 the most."
     )

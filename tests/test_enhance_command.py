@@ -276,6 +276,26 @@ def test_json_is_one_line_a_picture(run: Run, tmp_path: Path) -> None:
     assert "not a picture" in failed["error"]
 
 
+def test_what_is_named_like_a_result_is_skipped_and_said(run: Run, tmp_path: Path) -> None:
+    for number in range(12):
+        save(tmp_path / f"{number:02}.jpg")
+    originals = [f"{number:02}.jpg" for number in range(12)]
+    assert run("enhance", *originals)[0] == 0
+    everything = names(tmp_path)
+    code, talk = run("enhance", *everything, "--overwrite")
+    assert code == 0 and names(tmp_path) == everything
+    assert talk[0] == "skipped: 00_bright.jpg, by its name a result of 00.jpg"
+    assert talk[10:] == ["skipped: 2 more of that kind", "12 done, 12 skipped: ."]
+    assert run("enhance", "00.jpg", "00_bright.jpg", "--dry-run")[0] == 0
+    assert said(run).splitlines() == [
+        "00.jpg -> 00_bright.jpg (exists: skipped)",
+        "00_bright.jpg: skipped, by its name a result of 00.jpg",
+    ]
+    assert run("enhance", "00.jpg", "00_bright.jpg", "--json")[0] == 0
+    reasons = {line["input"]: line["reason"] for line in map(json.loads, said(run).splitlines())}
+    assert reasons == {"00.jpg": "its results exist", "00_bright.jpg": "by its name a result of 00.jpg"}
+
+
 def test_compare_writes_before_and_after(run: Run, tmp_path: Path) -> None:
     save(tmp_path / "a.jpg")
     assert run("enhance", "a.jpg", "--compare")[0] == 0

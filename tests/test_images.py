@@ -8,12 +8,13 @@ import sys
 import zlib
 from dataclasses import replace
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 import tifffile
 import torch
-from PIL import ExifTags, Image, ImageCms, ImageOps, JpegImagePlugin
+from PIL import ExifTags, Image, ImageCms, ImageOps, JpegImagePlugin, PngImagePlugin
 from test_colour import CASES
 
 from lowlight_cli.core import images
@@ -307,6 +308,46 @@ def test_captions_and_comments_of_a_jpeg_stay(tmp_path: Path) -> None:
         with Image.open(tmp_path / "b.tif") as written:
             found = written.tag_v2[33723]  # type: ignore[attr-defined]
         assert bytes(found) == record
+
+
+@pytest.mark.parametrize("depth", ["8", "16"])
+def test_the_texts_of_a_png_stay(tmp_path: Path, depth: str) -> None:
+    chunks = PngImagePlugin.PngInfo()
+    chunks.add_text("Title", "night")
+    chunks.add_itxt("Author", "Šárka", lang="cs")
+    chunks.add_text("Copyright", "2026, Ann", zip=True)
+    chunks.add_text("Raw profile type exif", "of ImageMagick")
+    chunks.add_itxt("XML:com.adobe.xmp", "<x:xmpmeta/>")
+    Image.fromarray(photo()).save(tmp_path / "a.png", pnginfo=chunks)
+    picture = images.read(tmp_path / "a.png")
+    picture = replace(picture, samples=converted(picture.samples, torch.uint16)) if depth == "16" else picture
+    for strip in (False, True):
+        images.write(tmp_path / "b.png", picture, images.Encoding(strip=strip))
+        with Image.open(tmp_path / "b.png") as written:
+            assert isinstance(written, PngImagePlugin.PngImageFile)
+            texts = dict(written.text)
+            assert (written.info.get("xmp"), texts.pop("XML:com.adobe.xmp", None)) == (
+                (None, None) if strip else (b"<x:xmpmeta/>", "<x:xmpmeta/>")
+            )
+        assert texts == ({} if strip else {"Title": "night", "Author": "Šárka", "Copyright": "2026, Ann"})
+
+
+def test_xmp_tells_of_no_video_or_gain_map_that_is_gone(tmp_path: Path) -> None:
+    xmp = b"""<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+<rdf:Description xmlns:GCamera="http://ns.google.com/photos/1.0/camera/" xmlns:hdrgm="http://ns.adobe.com/hdr-gain-map/1.0/"
+ xmlns:Container="http://ns.google.com/photos/1.0/container/" xmlns:Item="http://ns.google.com/photos/1.0/container/item/"
+ xmlns:xmp="http://ns.adobe.com/xap/1.0/" GCamera:MotionPhoto="1" GCamera:MotionPhotoVersion='1' hdrgm:Version="1.0"
+ xmp:Rating="5" GCamera:MicroVideoOffset = "4" GCamera:SpecialTypeID="kept">
+<GCamera:MicroVideo>1</GCamera:MicroVideo><hdrgm:OffsetSDR><rdf:Seq><rdf:li>0</rdf:li></rdf:Seq></hdrgm:OffsetSDR>
+<Container:Directory><rdf:Seq><rdf:li><Container:Item Item:Mime="video/mp4"/></rdf:li></rdf:Seq></Container:Directory>
+</rdf:Description></rdf:RDF></x:xmpmeta>"""
+    Image.fromarray(photo()).save(tmp_path / "a.jpg", xmp=xmp)
+    images.write(tmp_path / "b.jpg", images.read(tmp_path / "a.jpg"))
+    with Image.open(tmp_path / "b.jpg") as written:
+        left = written.info["xmp"]
+    (description,) = next(iter(ElementTree.fromstring(left)))
+    assert sorted(name.rpartition("}")[2] for name in description.attrib) == ["Rating", "SpecialTypeID"]
+    assert len(description) == 0
 
 
 def test_a_caption_too_long_for_a_jpeg_is_left_out(tmp_path: Path) -> None:

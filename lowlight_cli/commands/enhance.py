@@ -104,7 +104,8 @@ def arrivals(settings: EnhanceSettings) -> "Iterator[list[Job]]":
         todo = []
         for job in planned(settings):
             changed = watch.changed(job.source)
-            if changed and tried.get(job.source) != changed and (settings.overwrite or not job.finished):
+            wanted = not job.skip and (settings.overwrite or not job.finished)
+            if changed and tried.get(job.source) != changed and wanted:
                 tried[job.source] = changed
                 todo.append(job)
         if todo:

@@ -42,8 +42,8 @@ class Advance:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a job: "done", "skipped" because its outputs exist, or "failed" for ``reason``; "planned" if it is
-    not to be done."""
+    """What became of a job: "done", "failed" for ``reason``, or "skipped", for ``reason`` or, without one, because its
+    outputs exist; "planned" if it is not to be done."""
 
     job: Job
     status: Literal["done", "skipped", "failed", "planned"]
@@ -171,8 +171,8 @@ def flow(jobs: Iterable[Job], compute: Compute, *, overwrite: bool, together: in
                 while job and len(reading) <= max(THREADS, together):
                     if job.fault:
                         yield Outcome(job, "failed", job.fault)
-                    elif job.finished and not overwrite:
-                        yield Outcome(job, "skipped")
+                    elif job.skip or (job.finished and not overwrite):
+                        yield Outcome(job, "skipped", job.skip)
                     else:
                         pixels = images.pixels(job.source)
                         under_way = sum(each.pixels for each in reading) + sum(each for each, _ in writing)

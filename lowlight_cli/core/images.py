@@ -13,13 +13,13 @@ from typing import IO, Any, Literal
 
 import numpy as np
 import torch
-from PIL import Image, ImageCms, ImageOps, PngImagePlugin, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from . import colour, sixteen
 from .errors import PictureError
 from .files import replacing
-from .metadata import Origin, captioned, exif_of, origin_of, shortened, tiff_tags
+from .metadata import Origin, captioned, exif_of, origin_of, png_texts, shortened, tiff_tags
 from .picture import Picture as Picture
 from .picture import check_range, converted, from_array, from_channels, to_channels
 from .picture import quantised as quantised
@@ -315,7 +315,7 @@ class Encoding:
     quality: int | None = None  # without, a JPEG is as fine as the JPEG it came from, and everything else 95
     subsampling: Subsampling = "keep"
     depth: Depth = "keep"
-    strip: bool = False  # leave out EXIF, XMP, IPTC and comment
+    strip: bool = False  # leave out EXIF, XMP, IPTC, comment and texts
 
     def dtype(self, kind: str, own: torch.dtype) -> torch.dtype:
         """What to compute for a format: uint16 if it is wanted and the format holds it."""
@@ -401,7 +401,7 @@ def encode(file: IO[bytes], picture: Picture, kind: str, encoding: Encoding = US
         sixteen.write_tiff(file, values, tags=tiff_tags(origin), alpha=values.shape[2] in (2, 4))
         return
     if values.dtype == np.uint16:
-        sixteen.write_png(file, values, exif=origin.exif, icc=origin.icc, xmp=origin.xmp, dpi=origin.dpi)
+        sixteen.write_png(file, values, exif=origin.exif, icc=origin.icc, texts=png_texts(origin), dpi=origin.dpi)
         return
     options = origin.kept()
     if kind == "JPEG":
@@ -412,9 +412,8 @@ def encode(file: IO[bytes], picture: Picture, kind: str, encoding: Encoding = US
         options |= {"exif": shortened(origin.exif, SEGMENT), "xmp": origin.xmp if len(origin.xmp) <= SEGMENT else b""}
         options |= {"extra": captioned(origin.iptc), "comment": origin.comment}
         options = {name: value for name, value in options.items() if value or name not in ("exif", "xmp", "comment")}
-    elif kind == "PNG" and origin.xmp:
-        options["pnginfo"] = PngImagePlugin.PngInfo()
-        options["pnginfo"].add_itxt("XML:com.adobe.xmp", origin.xmp)
+    elif kind == "PNG":
+        options["pnginfo"] = png_texts(origin)
     elif kind in ("WEBP", "AVIF", "HEIF"):
         options["quality"] = quality or 95
     if kind == "HEIF":

@@ -16,11 +16,13 @@ Maps = Literal["png", "png16", "tiff", "npz"]
 
 @dataclass(frozen=True)
 class Job:
-    """One picture to read and the files to write; or, with a ``fault``, why that cannot be."""
+    """One picture to read and the files to write; or, with a ``fault``, why that cannot be, and with a ``skip``, why it
+    need not be."""
 
     source: Path
     targets: tuple[Path, ...] = ()
     fault: str = ""
+    skip: str = ""
 
     @property
     def finished(self) -> bool:
@@ -146,10 +148,12 @@ def enhance_jobs(
             raise PictureError(f"{out}: several pictures cannot go into one file: give --out a folder")
     else:
         check_folder(out)
+    found = sources(inputs, out)
+    maps = maps_among(found)
     jobs = []
-    for source in without_maps(sources(inputs, out)):
-        if source.fault:
-            jobs.append(Job(source.path, fault=source.fault))
+    for source in found:
+        if source.fault or real(source.path) in maps:
+            jobs.append(Job(source.path, fault=source.fault, skip="" if source.fault else "a map that decompose made"))
             continue
         if out is not None and one_file:
             target = out
@@ -186,18 +190,20 @@ def too_narrow(kind: str) -> str:
 
 
 def apart(jobs: Sequence[Job], names: Callable[[Job], Sequence[str]]) -> list[Job]:
-    """The jobs less those whose input another one makes, by a name that tells: an earlier run has made it, perhaps in
-    another format. ``names`` are the results of a job, beside its first target, without suffix."""
+    """The jobs, with a skip in those whose input another one makes, by a name that tells: an earlier run has made it,
+    perhaps in another format. ``names`` are the results of a job, beside its first target, without suffix."""
     made = {
-        real(target.with_name(name))
+        real(target.with_name(name)): job.source
         for job in jobs
         for target in job.targets[:1]
         for name in names(job)
         if target.with_name(name) != job.source.with_suffix("")
     }
-    return [
-        job for job in jobs if job.source.suffix.lower() not in images.WRITTEN or unsuffixed(job.source) not in made
-    ]
+    result = []
+    for job in jobs:
+        maker = made.get(unsuffixed(job.source)) if job.source.suffix.lower() in images.WRITTEN else None
+        result.append(Job(job.source, skip=f"by its name a result of {maker.name}") if maker else job)
+    return result
 
 
 def unsuffixed(path: Path) -> Path:
@@ -239,15 +245,15 @@ def map_files(maps: Maps) -> list[str]:
     return [*names, "panel.png"]
 
 
-def without_maps(found: Sequence[Source]) -> list[Source]:
-    """The inputs less the maps that ``decompose`` has left beside their picture, known by being all there."""
+def maps_among(found: Sequence[Source]) -> set[Path]:
+    """The inputs that are maps which ``decompose`` has left beside their picture, known by being all there."""
     there = {real(source.path) for source in found}
     made: set[Path] = set()
     for stem in {path.with_suffix("") for path in there}:
         for names in (map_files("png"), map_files("tiff")):
             maps = {stem.with_name(f"{stem.name}_{name}") for name in names}
             made |= maps if maps <= there else set()
-    return [source for source in found if real(source.path) not in made]
+    return made
 
 
 def decompose_jobs(inputs: Sequence[Path], out: Path | None, maps: Maps = "png") -> list[Job]:
@@ -266,7 +272,7 @@ def decompose_jobs(inputs: Sequence[Path], out: Path | None, maps: Maps = "png")
 
 def checked(jobs: Sequence[Job]) -> list[Job]:
     """The jobs, with a fault in those that would write over an input or over what another job writes."""
-    inputs = {real(job.source) for job in jobs}
+    inputs = {real(job.source) for job in jobs if not job.skip}
     owner: dict[Path, Path] = {}
     result = []
     for job in jobs:

@@ -1,10 +1,11 @@
 """What a picture file says apart from the pixels, and must survive: EXIF, XMP, IPTC, colour profile, resolution."""
 
+import re
 import struct
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from PIL import ExifTags, Image, JpegImagePlugin
+from PIL import ExifTags, Image, JpegImagePlugin, PngImagePlugin
 
 STORAGE = frozenset({*range(254, 260), 262, 266, 273, 277, 278, 279, 284, 317, 320, *range(322, 326), 330, 338, 339})
 """Tags by which a TIFF describes its own storage, which a new file must not inherit."""
@@ -13,6 +14,14 @@ ELSEWHERE = frozenset({347, 529, 530, 531, 532, 700, 34377, 34675, 37724, 50341,
 ICC, which are kept by themselves."""
 CAPTION, IPTC_IN_TIFF = 1028, 33723
 """Where Photoshop's resources in a JPEG, and a TIFF's tags, have the IPTC record: caption, keywords, credit."""
+XMP_IN_PNG = "XML:com.adobe.xmp"
+ATTACHED = re.compile(
+    rb"""\s(?:hdrgm:\w+|GCamera:(?:MotionPhoto|MicroVideo)\w*)\s*=\s*("[^"]*"|'[^']*')"""
+    rb"|<(hdrgm:\w+|GCamera:(?:MotionPhoto|MicroVideo)\w*|Container:Directory)\b[^>]*?(?:/>|>.*?</\2\s*>)",
+    re.DOTALL,
+)
+"""What XMP says of a phone's video or gain map behind the picture (developer.android.com, "Motion Photo format" and
+"Ultra HDR image format"), neither of which a new file has; viewers would look for them."""
 
 
 @dataclass(frozen=True)
@@ -26,11 +35,12 @@ class Origin:
     dpi: tuple[float, float] = (0, 0)
     iptc: bytes = b""  # of a JPEG; a TIFF's is among its tags
     comment: bytes = b""  # of a JPEG
+    texts: tuple[tuple[str, str], ...] = ()  # of a PNG: title, author, copyright and the like
     jpeg: dict[str, Any] = field(default_factory=dict)  # quantisation tables and subsampling
 
     def stripped(self) -> "Origin":
         """Without what tells of people, places and cameras."""
-        return replace(self, exif=b"", xmp=b"", iptc=b"", comment=b"")
+        return replace(self, exif=b"", xmp=b"", iptc=b"", comment=b"", texts=())
 
     def kept(self) -> dict[str, Any]:
         """What there is, by Pillow's names."""
@@ -55,13 +65,30 @@ def origin_of(image: Image.Image) -> Origin:
     return Origin(
         kind="JPEG" if image.format == "MPO" else image.format or "",
         exif=exif_of(image),
-        xmp=xmp if isinstance(xmp, bytes) else b"",
+        xmp=ATTACHED.sub(b"", xmp) if isinstance(xmp, bytes) else b"",
         icc=icc if isinstance(icc, bytes) else b"",
         dpi=(float(dpi[0]), float(dpi[1])) if isinstance(dpi, tuple) and len(dpi) == 2 else (0, 0),
         iptc=iptc if isinstance(iptc, bytes) else b"",
         comment=comment if isinstance(comment, bytes) else b"",
+        texts=texts_of(image) if isinstance(image, PngImagePlugin.PngImageFile) else (),
         jpeg=jpeg,
     )
+
+
+def texts_of(image: PngImagePlugin.PngImageFile) -> tuple[tuple[str, str], ...]:
+    """The text chunks of a PNG, keyword and text, less those that stand for XMP, EXIF or IPTC."""
+    named = {name: str(text) for name, text in image.text.items() if not name.startswith("Raw profile type")}
+    return tuple((name, text) for name, text in named.items() if name != XMP_IN_PNG)
+
+
+def png_texts(origin: Origin) -> PngImagePlugin.PngInfo:
+    """XMP and texts as the chunks of a PNG."""
+    chunks = PngImagePlugin.PngInfo()
+    if origin.xmp:
+        chunks.add(b"iTXt", XMP_IN_PNG.encode() + bytes(5) + origin.xmp)
+    for name, text in origin.texts:
+        chunks.add_text(name, text)
+    return chunks
 
 
 def exif_of(image: Image.Image, size: tuple[int, int] | None = None) -> bytes:

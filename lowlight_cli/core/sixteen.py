@@ -61,7 +61,13 @@ def bands(values: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def write_png(
-    file: IO[bytes], values: np.ndarray, *, exif: bytes, icc: bytes, xmp: bytes, dpi: tuple[float, float]
+    file: IO[bytes],
+    values: np.ndarray,
+    *,
+    exif: bytes,
+    icc: bytes,
+    texts: PngImagePlugin.PngInfo,
+    dpi: tuple[float, float],
 ) -> None:
     """Write (H, W, C) uint16 as PNG: C = 1 is gray, 2 gray and alpha, 3 RGB, 4 RGBA."""
     height, width, channels = values.shape
@@ -78,8 +84,8 @@ def write_png(
         chunk(b"pHYs", struct.pack(">IIB", *(round(per_inch / 0.0254) for per_inch in dpi), 1))
     if exif:
         chunk(b"eXIf", exif.removeprefix(b"Exif\0\0"))
-    if xmp:
-        chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp)
+    for kind, content, *_ in texts.chunks:
+        chunk(kind, content)
     packer = zlib.compressobj(4)
     for rows in bands(values):
         wide = np.array(rows, ">u2", order="C").view(np.uint8).reshape(len(rows), -1)
