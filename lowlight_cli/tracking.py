@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TextIO
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from . import console
 from .core.errors import TrainingError
@@ -166,32 +166,42 @@ def draw_curves(journal: Path, target: Path) -> None:
 
 
 class WeightsAndBiases:
-    """Losses by term, learning rates, validation figures and picture grids, to Weights & Biases."""
+    """Losses by term, learning rates, validation figures and picture grids, to Weights & Biases; of a run that goes on,
+    to where they were before."""
 
     def __init__(self, settings: "TrainSettings", folder: Path) -> None:
         import wandb
 
-        self._wandb = wandb
-        mode: Literal["offline", "online"] = "online" if settings.wandb == "online" else "offline"
-        if mode == "online" and not wandb.login(prompt=False):
+        self._wandb, self._settings, self._folder = wandb, settings, folder
+        self._offline = settings.wandb == "offline"
+        self._run: Any = None
+        if not self._offline and not wandb.login(prompt=False):
             raise TrainingError("Weights & Biases has no login here: run `wandb login` once, or use --wandb offline")
-        folder.parent.mkdir(parents=True, exist_ok=True)
+
+    def _begin(self) -> None:
+        """Late, so that a run that cannot start leaves nothing there."""
+        record = self._folder / "wandb.id"
         try:
-            self._run: Any = wandb.init(
-                project=settings.wandb_project,
-                name=folder.name,
-                mode=mode,
-                dir=folder.parent,
-                config=settings.model_dump(mode="json"),
+            self._run = self._wandb.init(
+                project=self._settings.wandb_project,
+                name=self._folder.name,
+                id=record.read_text() if record.exists() else None,
+                resume=None if self._offline else "allow",
+                mode="offline" if self._offline else "online",
+                dir=self._folder.parent,
+                config=self._settings.model_dump(mode="json"),
                 settings={"silent": True, "console": "off"},
             )
-        except wandb.Error as error:
+        except self._wandb.Error as error:
             raise TrainingError(f"Weights & Biases did not start: {error}: use --wandb offline, or off") from error
+        record.write_text(self._run.id)
 
     def __call__(self, event: "Event") -> None:
-        from .core.events import Pictured, Step, Validated
+        from .core.events import Pictured, Started, Step, Validated
 
         match event:
+            case Started():
+                self._begin()
             case Step():
                 rates = {f"lr/{name}": value for name, value in event.rates.items()}
                 terms = {f"loss/{name}": value for name, value in event.terms.items()}
@@ -210,7 +220,9 @@ class WeightsAndBiases:
         self._run.log(values, step=step)
 
     def close(self) -> None:
-        offline, place = self._run.settings.mode == "offline", Path(self._run.dir).parent
+        if self._run is None:
+            return
+        place = Path(self._run.dir).parent
         self._run.finish()
-        if offline:
+        if self._offline:
             console.note(f"for Weights & Biases: send it with `wandb sync {place}`")

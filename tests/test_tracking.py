@@ -114,6 +114,25 @@ def test_weights_and_biases_offline_holds_what_was_trained(pair_folder: Path, tm
     assert list(tmp_path.glob(f"runs/wandb/offline-run-*/files/{merged['pictures/path']}"))
 
 
+def test_a_run_that_goes_on_is_the_same_one_for_weights_and_biases(pair_folder: Path, tmp_path: Path) -> None:
+    def told(*arguments: object) -> tuple[int, str]:
+        command = [sys.executable, "-m", "lowlight_cli", *map(str, arguments)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        return done.returncode, done.stderr
+
+    run, options = tmp_path / "runs" / "one", ("--wandb", "offline")
+    place = tmp_path / "runs" / "wandb"
+    code, _ = told(*small(pair_folder, run, *options, "--patch", 1000))
+    assert code == 1 and not place.exists() and not run.exists()
+    assert told(*small(pair_folder, run, *options))[0] == 0
+    (first,) = place.glob("offline-run-*")
+    first.rename(tmp_path / first.name)  # a second name within one second would be the same
+    code, talk = told("train", "--resume", run)
+    (second,) = place.glob("offline-run-*")
+    assert code == 0 and f"wandb sync {second}" in talk
+    assert first.name.rpartition("-")[2] == second.name.rpartition("-")[2] == (run / "wandb.id").read_text()
+
+
 def test_online_without_a_login_stops_before_training(
     pair_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -82,7 +82,7 @@ class Run:
         as far as a best model, keeps it."""
         if self.best.exists():
             self._check_settings()
-        for name in (self.best.name, "events.jsonl", "curves.png"):
+        for name in (self.best.name, "events.jsonl", "curves.png", "wandb.id"):
             (self.folder / name).unlink(missing_ok=True)
         for picture in (self.folder / "pictures").glob("*.png"):
             picture.unlink()
