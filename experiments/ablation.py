@@ -47,7 +47,7 @@ def blind(self: retinex_plus.GlobalNet, picture: Tensor) -> Tensor:
 
 def fixed(self: retinex_plus.GlobalNet, picture: Tensor) -> Tensor:
     """The context, under an exposure that leads every picture to the same mean."""
-    mean = picture.mean(dim=(1, 2, 3)).clamp(min=retinex_plus.DARKEST)
+    mean = picture.mean(dim=(1, 2, 3)).clamp(min=retinex_plus.LEAST_MEAN)
     stops = torch.log(retinex_plus.MEAN / mean)[:, None].expand(-1, 3)
     return torch.cat([stops, whole_context(self, picture)[:, 3:]], dim=1)
 

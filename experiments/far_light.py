@@ -48,7 +48,7 @@ def reduced(net: RetinexNet, low: Tensor, high: Tensor) -> Maps:
     image, truth = (tiling.padded(picture[None].float() / 255, net.MULTIPLE) for picture in (low, high))
     with torch.autocast("cpu", torch.bfloat16, enabled=device.fast_bf16(torch.device("cpu"))):
         reflectance, illumination = net.decom(image.contiguous(memory_format=torch.channels_last))
-    small = net.reduced(Decomposition(reflectance.float(), illumination.float()))
+    small = net.small_maps(Decomposition(reflectance.float(), illumination.float()))
     return small[:, :3], small[:, 3:], F.avg_pool2d(truth, net.light_scale)
 
 

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lowlight_cli.core import datasets, synthesis
-from lowlight_cli.core.colour import decoded
+from lowlight_cli.core.colour import to_linear
 
 LEVELS = (2, 5, 10, 15, 20, 30, 45, 70)  # of the low picture, 8 bit: where noise is measured
 ENOUGH = 1500  # pixels
@@ -24,7 +24,7 @@ ENOUGH = 1500  # pixels
 
 def response(low: Tensor, high: Tensor) -> Tensor:
     """Logarithm of light, red, green and blue, and contrast of a pair of (3, H, W) in [0, 1]; NaN without range."""
-    x, y = (F.avg_pool2d(decoded(side), 8).flatten(1) for side in (high, low))
+    x, y = (F.avg_pool2d(to_linear(side), 8).flatten(1) for side in (high, low))
     usable = (x > 0.02) & (x < 0.9) & (y > 5e-4)
     slopes, lights = [], []
     for channel in range(3):
@@ -58,9 +58,9 @@ def noise(low: Tensor, high: Tensor) -> Tensor:
 def simulated(shot: float, read: float, levels: Tensor) -> Tensor:
     """Deviation, in 8-bit steps, that the model gives flat areas of these 8-bit levels."""
     generator = torch.Generator().manual_seed(0)
-    light = decoded(levels / 255)[:, None]
+    light = to_linear(levels / 255)[:, None]
     noisy = light + (shot * light + read**2).sqrt() * torch.randn(len(levels), 20_000, generator=generator)
-    return (synthesis.encoded(noisy.clamp(0, 1)) * 255).round().std(dim=1)
+    return (synthesis.to_srgb(noisy.clamp(0, 1)) * 255).round().std(dim=1)
 
 
 def main() -> None:

@@ -93,12 +93,12 @@ def mondrians() -> None:
             boxes[name][label] = [top, left, top + side, left + side]
         by = synthesis.draw(1, generator)
         neutral = {"light": torch.ones(1, 3), "contrast": torch.ones(1), "vignette": torch.zeros(1)}
-        low = synthesis.darken(synthesis.encoded(reflectance * light)[None], by._replace(**neutral), generator)[0]
+        low = synthesis.darken(synthesis.to_srgb(reflectance * light)[None], by._replace(**neutral), generator)[0]
         images.write(SAMPLES / "low" / f"{name}.png", images.Picture(low))
-        images.write(SAMPLES / "high" / f"{name}.png", images.Picture(synthesis.encoded(0.85 * reflectance)))
+        images.write(SAMPLES / "high" / f"{name}.png", images.Picture(synthesis.to_srgb(0.85 * reflectance)))
         truth = SAMPLES / "truth"
-        images.write(truth / f"{name}_reflectance.png", images.Picture(synthesis.encoded(reflectance)))
-        stored = images.quantised(synthesis.encoded(light)[None], torch.uint16)
+        images.write(truth / f"{name}_reflectance.png", images.Picture(synthesis.to_srgb(reflectance)))
+        stored = images.quantised(synthesis.to_srgb(light)[None], torch.uint16)
         images.write(truth / f"{name}_illumination.png", images.Picture(stored))
     (SAMPLES / "truth" / "patches.json").write_text(json.dumps(boxes, indent=2) + "\n")
 

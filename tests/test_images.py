@@ -353,7 +353,7 @@ def test_xmp_tells_of_no_video_or_gain_map_that_is_gone(tmp_path: Path) -> None:
 def test_a_caption_too_long_for_a_jpeg_is_left_out(tmp_path: Path) -> None:
     picture = replace(images.from_image(Image.fromarray(photo())), origin=replace(NOTHING, iptc=bytes(70_000)))
     images.write(tmp_path / "b.jpg", picture)
-    assert "photoshop" not in images.described(images.read(tmp_path / "b.jpg")).info
+    assert "photoshop" not in images.to_pillow(images.read(tmp_path / "b.jpg")).info
     assert not images.read(tmp_path / "b.jpg").origin.iptc
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from lowlight_cli.core import datasets, images, samples
-from lowlight_cli.core.colour import decoded
+from lowlight_cli.core.colour import to_linear
 from lowlight_cli.core.samples import Mondrian
 
 MONDRIANS = samples.mondrians()
@@ -39,8 +39,8 @@ def test_three_mondrians_at_least() -> None:
 
 @by_name
 def test_mondrian_is_the_product_of_its_maps(mondrian: Mondrian) -> None:
-    reflectance, illumination = (decoded(maps.double()) for maps in mondrian.truth)
-    low = decoded(images.read(mondrian.low).pixels.double())
+    reflectance, illumination = (to_linear(maps.double()) for maps in mondrian.truth)
+    low = to_linear(images.read(mondrian.low).pixels.double())
     wanted = reflectance * illumination
     blocks = torch.nn.AvgPool2d(16)
     assert float((blocks(low) / blocks(wanted)).median() - 1) == pytest.approx(0, abs=0.02)
@@ -59,7 +59,7 @@ def test_a_is_b_in_truth_and_not_in_the_picture(mondrian: Mondrian) -> None:
 def test_light_is_smooth_and_strong(mondrian: Mondrian) -> None:
     light = mondrian.truth.illumination
     assert light.diff(dim=-1).abs().max() < 0.02 and light.diff(dim=-2).abs().max() < 0.02
-    assert decoded(light.max()) > 10 * decoded(light.min())
+    assert to_linear(light.max()) > 10 * to_linear(light.min())
 
 
 Run = Callable[..., tuple[int, str, str]]

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from lowlight_cli.core import synthesis
-from lowlight_cli.core.colour import decoded, encoded
+from lowlight_cli.core.colour import to_linear, to_srgb
 from lowlight_cli.core.pairbank import PairBank
 from lowlight_cli.core.synthesis import Darkening, SynthesisBank
 
@@ -32,8 +32,8 @@ def by(
 def test_srgb_curve() -> None:
     known = torch.tensor([0.0, 0.04045, 0.2, 0.5, 1.0], dtype=torch.float64)
     light = torch.tensor([0.0, 0.0031308, 0.0331048, 0.2140411, 1.0], dtype=torch.float64)  # by IEC 61966-2-1
-    assert torch.allclose(decoded(known), light, atol=1e-6)
-    assert torch.allclose(encoded(decoded(known)), known, atol=1e-6)
+    assert torch.allclose(to_linear(known), light, atol=1e-6)
+    assert torch.allclose(to_srgb(to_linear(known)), known, atol=1e-6)
 
 
 def test_no_change_at_full_light() -> None:
@@ -43,22 +43,22 @@ def test_no_change_at_full_light() -> None:
 
 def test_light_is_left_in_proportion() -> None:
     low = synthesis.darken(torch.full((1, 3, 8, 8), 0.8), by(light=0.05))
-    wanted = encoded(0.05 * decoded(torch.tensor(0.8)))
+    wanted = to_srgb(0.05 * to_linear(torch.tensor(0.8)))
     assert (low - wanted).abs().max() <= 0.5 / 255
 
 
 def test_noise_has_the_variance_asked_for() -> None:
     generator = torch.Generator().manual_seed(0)
     high = torch.full((1, 3, 400, 400), 0.8)
-    noisy = decoded(synthesis.darken(high, by(light=0.3, shot=2e-4, read=5e-3), generator))
-    signal = 0.3 * float(decoded(torch.tensor(0.8)))
+    noisy = to_linear(synthesis.darken(high, by(light=0.3, shot=2e-4, read=5e-3), generator))
+    signal = 0.3 * float(to_linear(torch.tensor(0.8)))
     assert abs(float(noisy.mean()) / signal - 1) < 0.01
     assert abs(float(noisy.var()) / (2e-4 * signal + 5e-3**2) - 1) < 0.03
 
 
 def test_vignette_darkens_corners_only() -> None:
-    low = decoded(synthesis.darken(torch.full((1, 3, 41, 61), 0.9), by(light=1.0, vignette=0.5)))
-    full = decoded(torch.tensor(0.9))
+    low = to_linear(synthesis.darken(torch.full((1, 3, 41, 61), 0.9), by(light=1.0, vignette=0.5)))
+    full = to_linear(torch.tensor(0.9))
     assert torch.allclose(low[0, :, 20, 30], full, atol=5e-3)
     assert torch.allclose(low[0, :, 0, 0], full * 0.64, atol=5e-3)
 
@@ -74,16 +74,16 @@ def test_vignette_darkens_corners_only() -> None:
 def test_shade_lies_beyond_an_edge_or_around_a_lamp(
     way: tuple[float, ...], lit: tuple[int, int], dark: tuple[int, int]
 ) -> None:
-    low = decoded(synthesis.darken(torch.full((1, 3, 41, 61), 0.9), by(light=1.0, shade=way)))
-    full = decoded(torch.tensor(0.9))
+    low = to_linear(synthesis.darken(torch.full((1, 3, 41, 61), 0.9), by(light=1.0, shade=way)))
+    full = to_linear(torch.tensor(0.9))
     assert torch.allclose(low[0, :, *lit], full, atol=5e-3)
     assert torch.allclose(low[0, :, *dark], full * torch.tensor(-1.0).exp(), atol=5e-3)
 
 
 def test_deepened_shadows_keep_their_colour() -> None:
     colours = torch.rand(1, 3, 4, 4, generator=torch.Generator().manual_seed(0)) * 0.6 + 0.4
-    scene = decoded(colours)
-    low = decoded(synthesis.darken(colours, by(light=1.0, deepening=0.5)))
+    scene = to_linear(colours)
+    low = to_linear(synthesis.darken(colours, by(light=1.0, deepening=0.5)))
     share = low / scene
     torch.testing.assert_close(share, share.mean(dim=1, keepdim=True).expand(-1, 3, -1, -1), rtol=0.03, atol=0)
     luminance = (scene * torch.tensor([0.2126, 0.7152, 0.0722])[:, None, None]).sum(dim=1, keepdim=True)
@@ -131,10 +131,10 @@ def test_counterpart_is_what_its_record_says() -> None:
     high = torch.full((3, 200, 300), 200, dtype=torch.uint8)
     low = synthesis.counterpart(high, seed=5)
     assert torch.equal(low, synthesis.counterpart(high, seed=5))
-    record = synthesis.described(5)
+    record = synthesis.parameters(5)
     light, contrast = torch.tensor(record["light"]), record["contrast"]
-    middle = decoded(low[:, 95:105, 145:155].float() / 255).mean(dim=(1, 2))
-    wanted = light * decoded(torch.tensor(200 / 255)) ** contrast
+    middle = to_linear(low[:, 95:105, 145:155].float() / 255).mean(dim=(1, 2))
+    wanted = light * to_linear(torch.tensor(200 / 255)) ** contrast
     assert torch.allclose(middle, wanted, rtol=0.1)
 
 

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .colour import decoded, encoded
+from .colour import to_linear, to_srgb
 from .tiling import padded
 
 LEVELS = 256
@@ -127,7 +127,7 @@ WHITE = (0.950456, 1.0, 1.088754)  # D65
 
 def to_lab(rgb: Tensor) -> Tensor:
     """sRGB (3, H, W) to CIELAB: L in [0, 100]."""
-    xyz = torch.einsum("ij,jhw->ihw", rgb.new_tensor(RGB_TO_XYZ), decoded(rgb)) / rgb.new_tensor(WHITE).view(3, 1, 1)
+    xyz = torch.einsum("ij,jhw->ihw", rgb.new_tensor(RGB_TO_XYZ), to_linear(rgb)) / rgb.new_tensor(WHITE).view(3, 1, 1)
     x, y, z = torch.where(xyz > 0.008856, xyz.clamp(min=0.008856) ** (1 / 3), 7.787 * xyz + 16 / 116)
     return torch.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)])
 
@@ -137,4 +137,4 @@ def from_lab(lab: Tensor) -> Tensor:
     y = (lab[0] + 16) / 116
     xyz = torch.stack([y + lab[1] / 500, y, y - lab[2] / 200])
     xyz = torch.where(xyz > 0.206893, xyz**3, (xyz - 16 / 116) / 7.787) * lab.new_tensor(WHITE).view(3, 1, 1)
-    return encoded(torch.einsum("ij,jhw->ihw", lab.new_tensor(RGB_TO_XYZ).inverse(), xyz).clamp(0, 1))
+    return to_srgb(torch.einsum("ij,jhw->ihw", lab.new_tensor(RGB_TO_XYZ).inverse(), xyz).clamp(0, 1))

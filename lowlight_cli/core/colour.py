@@ -34,7 +34,7 @@ class Profile(NamedTuple):
             curves, colorants = parsed(icc or b"")
         except (struct.error, KeyError, ValueError, RuntimeError, ArithmeticError):
             return None
-        srgb = decoded(torch.linspace(0, 1, SAMPLES, dtype=torch.float64))
+        srgb = to_linear(torch.linspace(0, 1, SAMPLES, dtype=torch.float64))
         if (curves - srgb).abs().max() < 5e-3 and (colorants - COLORANTS).abs().max() < 3e-3:
             return None
         return cls(curves.float(), (COLORANTS.inverse() @ colorants).float())
@@ -47,7 +47,7 @@ class Profile(NamedTuple):
             below = place.long().clamp(max=SAMPLES - 2)
             return torch.lerp(curve[below], curve[below + 1], place - below)
 
-        return encoded(mixed(self.matrix, each(light, self.curves, values)))
+        return to_srgb(mixed(self.matrix, each(light, self.curves, values)))
 
     def from_srgb(self, values: Tensor) -> Tensor:
         """(..., 3, H, W) of sRGB as values of this profile, in [0, 1]: the inverse of ``to_srgb``."""
@@ -58,7 +58,7 @@ class Profile(NamedTuple):
             part = (light - low) / (high - low).clamp(min=1e-12)
             return (above - 1 + part.clamp(0, 1)) / (SAMPLES - 1)
 
-        return each(value, self.curves, mixed(self.matrix.inverse(), decoded(values)).clamp(0, 1))
+        return each(value, self.curves, mixed(self.matrix.inverse(), to_linear(values)).clamp(0, 1))
 
 
 def is_matrix(icc: bytes) -> bool:
@@ -80,14 +80,14 @@ def mixed(matrix: Tensor, light: Tensor) -> Tensor:
     return torch.einsum("oc,...chw->...ohw", matrix.to(light), light)
 
 
-def encoded(linear: Tensor) -> Tensor:
+def to_srgb(linear: Tensor) -> Tensor:
     """Linear light as sRGB values, IEC 61966-2-1; odd, so that out-of-gamut colours survive."""
     size = linear.abs()
     return torch.where(size <= 0.0031308, size * 12.92, 1.055 * size ** (1 / 2.4) - 0.055).copysign(linear)
 
 
-def decoded(values: Tensor) -> Tensor:
-    """sRGB values as linear light: the inverse of ``encoded``."""
+def to_linear(values: Tensor) -> Tensor:
+    """sRGB values as linear light: the inverse of ``to_srgb``."""
     size = values.abs()
     return torch.where(size <= 0.04045, size / 12.92, ((size + 0.055) / 1.055) ** 2.4).copysign(values)
 

@@ -139,7 +139,7 @@ def synthesise(photos: Sequence[Photo], out: Path, jpeg: int | None) -> Iterator
                     low, high = (images.Picture(side) for side in picture)
                     images.write(staging / "low" / f"{photo.name}{suffix}", low, images.Encoding(quality=jpeg))
                     images.write(staging / "high" / f"{photo.name}.png", high)
-                    record[photo.name] = {"seed": photo.seed, **synthesis.described(photo.seed)}
+                    record[photo.name] = {"seed": photo.seed, **synthesis.parameters(photo.seed)}
                 yield reason
             if not record:
                 raise DatasetError(f"none of {len(photos)} photographs is fit to make a pair of")

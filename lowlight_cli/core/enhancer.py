@@ -257,7 +257,7 @@ class Enhancer:
                 image = turned(tiling.padded(low.clamp(0, 1), net.MULTIPLE), turn)
                 with self._turn, self._computing(*low.shape[-2:], bf16=bf16):
                     return turned_back(
-                        net.reduced(net.decom(image.contiguous(memory_format=torch.channels_last))), turn
+                        net.small_maps(net.decom(image.contiguous(memory_format=torch.channels_last))), turn
                     )
 
             whole = turned(tiling.small_maps(net, height, width, size, small), turn)

@@ -78,7 +78,7 @@ def read(source: Path | IO[bytes], formats: list[str] | None = None) -> Picture:
             know_heif()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # damaged metadata and sizes below Pillow's refusal are no reason to talk
-            return decoded(given, formats)
+            return from_file(given, formats)
     except PictureError as error:
         raise PictureError(f"{path}: {error}") from error
     except FileNotFoundError as error:
@@ -98,7 +98,7 @@ def read(source: Path | IO[bytes], formats: list[str] | None = None) -> Picture:
         raise PictureError(f"{path}: damaged or unreadable ({fault}): copy or export it again") from error
 
 
-def decoded(source: Path | io.BytesIO, formats: list[str] | None = None) -> Picture:
+def from_file(source: Path | io.BytesIO, formats: list[str] | None = None) -> Picture:
     """The picture of any file that Pillow opens, or of these formats alone."""
     with (
         opened(source) as file,
@@ -180,7 +180,7 @@ def from_image(image: Image.Image) -> Picture:
     return from_array(array(plain), origin)
 
 
-def described(picture: Picture) -> Image.Image:
+def to_pillow(picture: Picture) -> Image.Image:
     """A picture as Pillow image with its EXIF, profile and the like."""
     image = to_image(to_channels(picture))
     image.info.update(picture.origin.kept())
@@ -269,9 +269,9 @@ def taken(image: Any) -> tuple[Picture, Callable[[Picture], Any]]:
     """
     match image:
         case str() | Path():
-            return read(Path(image)), described
+            return read(Path(image)), to_pillow
         case Image.Image():
-            return from_image(image.copy()), described
+            return from_image(image.copy()), to_pillow
         case np.ndarray():
             return from_array(image), lambda picture: to_channels(picture).permute(1, 2, 0).numpy().reshape(image.shape)
         case Tensor():

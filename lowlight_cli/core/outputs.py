@@ -12,7 +12,7 @@ from . import images
 from .errors import LowlightError
 from .files import replacing
 from .gallery import Gallery, contact_sheet
-from .page import page
+from .report import page
 from .results import Report, as_csv, as_json
 from .summary import as_markdown
 

@@ -12,7 +12,7 @@ from .colour import Profile
 from .errors import PictureError
 from .metadata import NOTHING, Origin
 
-DARKEST, BRIGHTEST = -0.5, 2.0
+LEAST, MOST = -0.5, 2.0
 """Floats beyond these are no overshoot: they must have been stored with another black than 0, or white than 1."""
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
@@ -129,9 +129,9 @@ def check_range(least: float, most: float) -> None:
     """Raise PictureError if floats between these two cannot be meant to be in [0, 1]; a little beyond is overshoot."""
     if not (isfinite(least) and isfinite(most)):
         raise PictureError("some values are no numbers: give finite ones, in [0, 1]")
-    if least < DARKEST:
+    if least < LEAST:
         raise PictureError(f"floats from {least:g}: they should be in [0, 1]")
-    if most > BRIGHTEST:
+    if most > MOST:
         raise PictureError(f"floats up to {most:g}: they should be in [0, 1], so divide them by what white is")
 
 

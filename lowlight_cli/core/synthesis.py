@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from . import images
-from .colour import decoded, encoded
+from .colour import to_linear, to_srgb
 from .pairbank import PairBank
 
 SIDE = 800
@@ -132,13 +132,13 @@ def darken(
     light, shot, read = (values[:, :, None, None] for values in (by.light, by.shot, by.read))
     contrast, vignette, deepening = (values[:, None, None, None] for values in (by.contrast, by.vignette, by.deepening))
     falloff = (1 + (vignette.square() * place.square().sum(dim=1, keepdim=True))).pow(-2)  # the cos^4 law of lenses
-    scene = decoded(high)
+    scene = to_linear(high)
     luminance = (scene * scene.new_tensor(LUMINANCE)[:, None, None]).sum(dim=1, keepdim=True)
     uneven = shaded(by.shade, place) * luminance.pow(deepening)
     signal = light * falloff * uneven * scene.pow(contrast)
     noise = torch.randn(high.shape, generator=generator, device=high.device)
     captured = signal + (shot * signal + read.square()).sqrt() * noise
-    return (encoded(captured.clamp(0, 1)) * 255).round() / 255
+    return (to_srgb(captured.clamp(0, 1)) * 255).round() / 255
 
 
 def places(height: int, width: int, top: Tensor, left: Tensor, *, frame: tuple[int, int]) -> Tensor:
@@ -165,7 +165,7 @@ def counterpart(high: Tensor, seed: int) -> Tensor:
     return images.quantised(darken(high[None].float() / 255, draw(1, generator), generator)[0])
 
 
-def described(seed: int) -> dict[str, list[float] | float]:
+def parameters(seed: int) -> dict[str, list[float] | float]:
     """The parameters of ``counterpart(high, seed)``, as plain data."""
     by = draw(1, torch.Generator().manual_seed(seed))
     return {name: values[0].tolist() for name, values in by._asdict().items()}

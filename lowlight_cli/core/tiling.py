@@ -47,7 +47,7 @@ class Box(NamedTuple):
         height, width = self.bottom - self.top, self.right - self.left
         return self._replace(bottom=self.bottom + -height % multiple, right=self.right + -width % multiple)
 
-    def reduced(self, scale: int) -> "Box":
+    def cells(self, scale: int) -> "Box":
         """The cells of ``scale`` px a side that this box touches; it begins with a whole one."""
         return Box(*(ceil(edge / scale) for edge in self))
 
@@ -94,12 +94,12 @@ def padded(image: Tensor, multiple: int) -> Tensor:
 def small_maps(
     net: RetinexNet, height: int, width: int, tile: int | tuple[int, int], small: Callable[[Box], Tensor]
 ) -> Tensor:
-    """What Enhance-Net sees of a whole picture, ``small`` giving that of any part (``RetinexNet.reduced``)."""
+    """What Enhance-Net sees of a whole picture, ``small`` giving that of any part (``RetinexNet.small_maps``)."""
     rows = []
     for box in boxes(height, width, tile):
         seen = box.grown(net.HALO, height, width)
         origin = seen.top // net.light_scale, seen.left // net.light_scale
-        part = box.reduced(net.light_scale).cut(small(seen), origin)
+        part = box.cells(net.light_scale).cut(small(seen), origin)
         if box.left == 0:
             rows.append([part])
         else:
@@ -109,7 +109,7 @@ def small_maps(
 
 def part_of_light(net: RetinexNet, whole: Tensor, seen: Box) -> Tensor:
     """I_hat of a part, padded to the net's multiple, from ``net.small_light`` of the whole picture."""
-    cells = seen.reduced(net.light_scale)
+    cells = seen.cells(net.light_scale)
     around = cells.grown(1, *whole.shape[-2:])  # linear resizing looks one cell farther
     enlarged = net.enlarged(around.cut(whole))
     scaled = Box(*(edge * net.light_scale for edge in cells))
@@ -126,7 +126,7 @@ def spread(net: RetinexPlus, context: Context, height: int, width: int) -> Conte
 
 def part_of_context(net: RetinexPlus, whole: Context, seen: Box) -> Context:
     """What the net is told of a part, padded to its multiple, from the ``spread`` context."""
-    return whole._replace(scene=seen.padded(net.MULTIPLE).reduced(net.stride).cut(whole.scene))
+    return whole._replace(scene=seen.padded(net.MULTIPLE).cells(net.stride).cut(whole.scene))
 
 
 def besides(net: Network, image: Tensor, tile: int) -> Callable[[Box], tuple[Tensor | Context, ...]]:
@@ -139,7 +139,7 @@ def besides(net: Network, image: Tensor, tile: int) -> Callable[[Box], tuple[Ten
         return lambda seen: ()
 
     def small(seen: Box) -> Tensor:
-        return net.reduced(net.decom(padded(seen.cut(image), net.MULTIPLE)))
+        return net.small_maps(net.decom(padded(seen.cut(image), net.MULTIPLE)))
 
     light = net.small_light(small_maps(net, height, width, tile, small))
     return lambda seen: (part_of_light(net, light, seen),)

@@ -139,7 +139,7 @@ def create_app(settings: ServeSettings) -> Flask:
             maps = maps_of(enhancer, picture, form, turn)
             with to_send() as file:
                 if request.accept_mimetypes.best_match(["application/zip", MULTIPART]) == MULTIPART:
-                    mimetype = multipart(file, described(picture, form), {"low": seen(picture), **maps})
+                    mimetype = multipart(file, facts(picture, form), {"low": seen(picture), **maps})
                     return sent(file, mimetype)
                 zipped(file, picture, maps)
         return sent(file, "application/zip", "maps.zip")
@@ -293,7 +293,7 @@ def seen(picture: Picture) -> Picture:
     return replace(picture, alpha=None, origin=Origin(icc=picture.origin.icc))
 
 
-def described(picture: Picture, form: DecomposeForm) -> dict[str, object]:
+def facts(picture: Picture, form: DecomposeForm) -> dict[str, object]:
     """What the page needs to know of a picture beside its maps."""
     height, width = picture.size
     return {

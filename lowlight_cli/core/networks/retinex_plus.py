@@ -24,7 +24,7 @@ THUMBNAIL = 64
 """Side in px of the whole picture's thumbnail; it is squeezed to a square."""
 MEAN = 0.4
 """Mean to which the exposure scales a picture before the context net corrects it."""
-DARKEST = 1 / 255
+LEAST_MEAN = 1 / 255
 """Pictures with a smaller mean are treated as if they had this one."""
 KNEE = 0.6
 """Below this, exposed values are in proportion to the picture's; above, a shoulder leads the brightest to 1."""
@@ -162,7 +162,7 @@ class GlobalNet(nn.Module):
         zeroed(self.exposure)
 
     def forward(self, picture: Tensor) -> Tensor:
-        mean = picture.mean(dim=(1, 2, 3)).clamp(min=DARKEST)
+        mean = picture.mean(dim=(1, 2, 3)).clamp(min=LEAST_MEAN)
         stops = torch.log(MEAN / mean)[:, None]
         seen = self.body(torch.cat([picture, exposed(picture, stops.exp()[:, :, None, None])], dim=1))
         told = torch.cat([seen.mean(dim=(2, 3)), seen.amax(dim=(2, 3)), stops], dim=1)

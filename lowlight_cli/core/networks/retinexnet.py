@@ -142,14 +142,14 @@ class RetinexNet(nn.Module):
         if self.light_scale == 1:
             relit: Tensor = self.enhance(reflectance, illumination)
             return relit
-        return self.enlarged(self.small_light(self.reduced(Decomposition(reflectance, illumination))))
+        return self.enlarged(self.small_light(self.small_maps(Decomposition(reflectance, illumination))))
 
-    def reduced(self, maps: Decomposition) -> Tensor:
+    def small_maps(self, maps: Decomposition) -> Tensor:
         """What Enhance-Net sees of R and I: (B, 4, H / ``light_scale``, W / ``light_scale``)."""
         return F.avg_pool2d(torch.cat(maps, dim=1), self.light_scale)
 
     def small_light(self, small: Tensor) -> Tensor:
-        """I_hat at the scale of ``reduced``, of whole pictures."""
+        """I_hat at the scale of ``small_maps``, of whole pictures."""
         assert self.enhance is not None
         height, width = small.shape[-2:]
         grown = F.pad(small, (0, -width % HALVED, 0, -height % HALVED), mode="replicate")
