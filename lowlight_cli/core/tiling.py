@@ -2,8 +2,8 @@
 
 The networks are convolutions without normalisation or pooling over the image; what they must know about the whole
 picture is read from its thumbnail once and handed to every tile; so is a light that was computed from less resolution,
-and thus from afar. So a tile that sees ``HALO`` px more on
-each side, and starts on a ``MULTIPLE``, computes exactly what the whole picture would: no blending, no seams.
+and thus from afar. So a tile that sees ``HALO`` px more on each side, and starts on a ``MULTIPLE``, computes exactly
+what the whole picture would: no blending, no seams.
 """
 
 from collections.abc import Callable, Iterator
