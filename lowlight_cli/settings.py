@@ -382,10 +382,15 @@ class EvaluateSettings(Settings):
     model: Annotated[tuple[str, ...], BeforeValidator(comma_separated)] = described(
         (),
         f"Packaged model or .safetensors file; may be given several times. Default: {DEFAULT_MODEL}, or none if there "
-        "is a --baseline.",
+        "is a --baseline or --results.",
     )
     baseline: Annotated[tuple[Baseline, ...], BeforeValidator(comma_separated)] = described(
         (), "A classical method: input, gamma, histeq, clahe, lime; may be given several times."
+    )
+    results: Annotated[tuple[str, ...], BeforeValidator(comma_separated)] = described(
+        (),
+        "What another method has made, NAME=FOLDER, of pictures named like the dark or the true ones; may be given "
+        "several times.",
     )
     denoise: Denoise = described("off", "Smooth away the noise of dark places, models only.")
     ensemble: bool = described(
@@ -399,7 +404,7 @@ class EvaluateSettings(Settings):
     niqe: Path | None = described(
         None, "Pristine model of NIQE, an .npz file with mean and covariance. Default: our own fit."
     )
-    json_file: Path | None = described(None, "Write all figures there, as JSON.")
+    json_file: Path | None = described(None, "Write all figures there, as JSON; - is standard output.")
     csv: Path | None = described(None, "Write the figures there, a line a picture and system.")
     markdown: Path | None = described(None, "Write the tables there, as Markdown.")
     save: Path | None = described(None, "Write the enhanced pictures there, a folder a system.")
@@ -411,7 +416,7 @@ class EvaluateSettings(Settings):
     @model_validator(mode="before")
     @classmethod
     def something_is_measured(cls, given: Any) -> Any:
-        if isinstance(given, dict) and not given.get("model") and not given.get("baseline"):
+        if isinstance(given, dict) and not any(given.get(name) for name in ("model", "baseline", "results")):
             return {**given, "model": (DEFAULT_MODEL,)}
         return given
 

@@ -10,11 +10,13 @@ from rich.table import Table
 from . import console
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from .core.results import Report
     from .core.summary import Table as Cells
 
 
-def show(report: "Report") -> None:
+def show(report: "Report", place: "Console" = console.out) -> None:
     """One system: every figure of every picture. Several: their means, differences, and one figure of every picture."""
     from .core import summary
 
@@ -26,12 +28,12 @@ def show(report: "Report") -> None:
             ("paired differences, with 95 % intervals", summary.difference_table(report, figures=2)),
             ("means", summary.summary(report)),
         ]
-    console.out.print(escape(report.title), style="bold", highlight=False)
+    place.print(escape(report.title), style="bold", highlight=False)
     for title, table in tables:
         if title:
-            console.out.print(title, style="italic", highlight=False)
-        for piece in pieces(table, console.out.width):
-            console.out.print(rich_table(piece))
+            place.print(title, style="italic", highlight=False)
+        for piece in pieces(table, place.width):
+            place.print(rich_table(piece))
     console.note(report.caption)
     for said in report.notes:
         console.note(said)
@@ -63,7 +65,7 @@ def _columns(table: "Cells", chosen: list[int]) -> "Cells":
 
 
 def rich_table(table: "Cells") -> Table:
-    """Text in cells as a table of the terminal; lines of means stand console.out."""
+    """Text in cells as a table of the terminal; lines of means stand out."""
     shown = Table(box=SIMPLE_HEAD, pad_edge=False)
     for number, (name, width) in enumerate(zip(table.header, column_widths(table), strict=True)):
         shown.add_column(escape(name), justify="right" if number else "left", vertical="bottom", width=width)

@@ -61,6 +61,30 @@ def test_pairs_match_by_stem_in_natural_order(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("low", "high"),
+    [
+        ("Low/{}.png", "Normal/{}.png"),
+        ("input/{}.png", "target/{}.jpg"),
+        ("low/low0069{}.png", "high/normal0069{}.png"),  # as in LOL-v2
+        ("LOW/{}_low.png", "High/{}-HIGH.png"),
+    ],
+)
+def test_folders_and_names_as_other_data_sets_have_them(tmp_path: Path, low: str, high: str) -> None:
+    touch(tmp_path, *(side.format(number) for side in (low, high) for number in (1, 2)))
+    found = datasets.pairs(tmp_path)
+    assert [pair.name[-1] for pair in found] == ["1", "2"]
+    assert [pair[1:] for pair in found] == [
+        (tmp_path / low.format(number), tmp_path / high.format(number)) for number in (1, 2)
+    ]
+
+
+def test_names_that_are_no_others_without_the_side_stay_whole(tmp_path: Path) -> None:
+    touch(tmp_path, "low/low1.png", "low/1.png", "high/normal1.png", "high/high1.png")
+    with pytest.raises(DatasetError, match=r"rename, so that both"):
+        datasets.pairs(tmp_path)
+
+
+@pytest.mark.parametrize(
     ("names", "said"),
     [
         (["low/1.png"], "no folder high/"),

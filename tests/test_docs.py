@@ -47,6 +47,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_model: Path) -> P
     monkeypatch.setattr(
         server, "run", lambda listening, stop, patience: (stop.set(), serving(listening, stop, patience))
     )
+    (tmp_path / "lyt").symlink_to(tmp_path / "data/lol/eval15/high")
     (tmp_path / "experiments").symlink_to(ROOT / "experiments")
     tiny_model.rename(tmp_path / "mine.safetensors")
     return tmp_path

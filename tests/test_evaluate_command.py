@@ -109,6 +109,8 @@ def test_without_truth_a_damaged_picture_is_left_out_and_said(
     code, _, err = lowlight(*command)
     assert code == 1
     assert "3.png: not a picture" in err and "1 of 8 pictures left out" in err
+    (left_out,) = json.loads(report.read_text())["left_out"]
+    assert "3.png: not a picture" in left_out
     rows = json.loads(report.read_text())["models"][0]["images"]
     assert [row["brightness"] for row in rows] == [row["brightness"] for row in whole if row["name"] != "3"]
     for path in folder.glob("*.png"):
@@ -124,6 +126,32 @@ def test_what_an_evaluation_saved_is_not_evaluated(
     for more in ([], ["--overwrite"]):
         assert lowlight(*command, *more)[0] == 0
         assert len(json.loads(report.read_text())["models"][0]["images"]) == 8
+
+
+def test_figures_may_go_to_standard_output(lowlight: Lowlight, pair_folder: Path, tmp_path: Path) -> None:
+    code, out, err = lowlight("evaluate", "--dataset", pair_folder, "-b", "gamma", "--json", "-")
+    assert code == 0 and json.loads(out)["pairs"] == 8
+    assert "PSNR" in err and "written" not in err and not Path("-").exists()
+    code, _, err = lowlight("evaluate", "--dataset", pair_folder, "-b", "gamma", "--json", "-", "--csv", "-")
+    assert code == 1 and "two reports cannot go into one file" in one_line(err)
+    code, _, err = lowlight("evaluate", "--dataset", pair_folder, "-b", "gamma", "--save", "-")
+    assert code == 1 and "name a file or folder" in one_line(err)
+
+
+def test_an_interrupted_evaluation_writes_what_it_has(
+    lowlight: Lowlight, pair_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = tmp_path / "figures.json"
+    count = iter(range(100))
+
+    def interrupt(*_: object) -> None:
+        if next(count) == 4:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("lowlight_cli.console.Counter.at", interrupt)
+    code, out, err = lowlight("evaluate", "--dataset", pair_folder, "-b", "gamma", "--json", report)
+    assert code == 130 and "stopped after 5 of 8 pictures" in err and "gamma" in out
+    assert [row["name"] for row in json.loads(report.read_text())["models"][0]["images"]] == ["0", "1", "2", "3", "4"]
 
 
 def test_two_reports_cannot_go_into_one_file(

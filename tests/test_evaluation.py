@@ -7,6 +7,7 @@ from urllib.error import URLError
 
 import pytest
 import torch
+from PIL import ExifTags, Image
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from lowlight_cli.core import checkpoints, datasets, evaluation, images, lpips, metrics, niqe, testset
@@ -15,7 +16,7 @@ from lowlight_cli.core.errors import DatasetError, LowlightError
 from lowlight_cli.core.evaluation import Measured
 from lowlight_cli.core.networks import RetinexNet, RetinexPlus
 from lowlight_cli.core.picture import luma
-from lowlight_cli.core.testset import Sample
+from lowlight_cli.core.testset import Pixels, Sample
 from lowlight_cli.settings import EvaluateSettings, TrainSettings
 
 
@@ -60,7 +61,7 @@ def test_networks_compute_in_fp32_unless_told_otherwise(tiny_model: Path, monkey
     assert not torch.equal(whole, rough)
     for how, wanted in ({}, whole), ({"precision": "auto"}, rough), ({"precision": "bf16"}, rough):
         (system,) = evaluation.systems([str(tiny_model)], [], "cpu", **how)
-        assert torch.equal(system.enhance(low), wanted)
+        assert torch.equal(system.enhance(Pixels(Sample("a", Path("a.png")), low, None, {})), wanted)
 
 
 def test_the_first_pass_of_a_model_is_before_the_clock(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,8 +134,90 @@ def test_names_that_differ_only_in_suffix_stay_apart(tmp_path: Path) -> None:
 def test_too_small_for_ssim_is_said(tmp_path: Path) -> None:
     for side in ("low", "high"):
         put(tmp_path / side / "a.png", 10, 40)
-    with pytest.raises(DatasetError, match="at least 11 px"):
-        measured(tmp_path, *evaluation.systems([], ["input"], "cpu"))
+    with pytest.raises(DatasetError, match=r"a\.png is 10x40, and SSIM needs 11 px a side \(1 such\)"):
+        list(evaluation.run(EvaluateSettings(dataset=str(tmp_path), baseline=("input",))))
+
+
+def test_pairs_that_differ_are_named_before_anything_is_computed(pair_folder: Path, tmp_path: Path) -> None:
+    for number in (6, 7):
+        put(pair_folder / "high" / f"{number}.png", 49, 64)
+    settings = EvaluateSettings(dataset=str(pair_folder), baseline=("input",), lpips=False, save=tmp_path / "out")
+    with pytest.raises(DatasetError, match=r"6\.png is 48x64 but .*6\.png is 49x64 \(2 such\)"):
+        list(evaluation.run(settings))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_picture_that_lies_turned_has_the_size_that_it_is_seen_in(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    Image.new("RGB", (64, 48)).save(tmp_path / "a.jpg", exif=exif)
+    assert images.size(tmp_path / "a.jpg") == (64, 48) == images.read(tmp_path / "a.jpg").size
+    put(tmp_path / "b.png", 48, 64)
+    assert images.size(tmp_path / "b.png") == (48, 64)
+    assert images.size(tmp_path) is images.size(tmp_path / "none.png") is None
+
+
+def test_truths_are_never_taken_for_pictures_to_enhance(pair_folder: Path) -> None:
+    with pytest.raises(DatasetError, match=f"give one such folder: {pair_folder}$"):
+        testset.samples(pair_folder.parent)
+    assert len(testset.samples(pair_folder / "low")) == 8  # given by itself, it is a folder of pictures
+    (pair_folder / "low").rename(pair_folder / "Input")
+    (pair_folder / "high").rename(pair_folder / "Normal")
+    assert [sample.high is not None for sample in testset.samples(pair_folder)] == [True] * 8
+
+
+def test_what_others_have_made_is_measured_like_a_saved_result(
+    pair_folder: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    how = {"dataset": str(pair_folder), "lpips": False}
+    *_, (first, _) = evaluation.run(EvaluateSettings(**how, model=(str(tiny_model),), save=tmp_path / "out"))
+    folder = tmp_path / "out" / "tiny"
+    (folder / "7.png").rename(folder / "high 7.png")
+    (pair_folder / "low" / "7.png").rename(pair_folder / "low" / "low 7.png")
+    with pytest.raises(DatasetError, match="no picture of that name"):
+        list(evaluation.run(EvaluateSettings(**how)))
+    (pair_folder / "high" / "7.png").rename(pair_folder / "high" / "low 7.png")
+    with pytest.raises(DatasetError, match=r"no result for low 7 \(1 of 8 such\)"):
+        list(evaluation.run(EvaluateSettings(**how, results=(str(folder),))))
+    (folder / "high 7.png").rename(folder / "low 7.png")
+    *_, (report, _) = evaluation.run(
+        EvaluateSettings(**how, results=(f"theirs={folder}", str(folder)), save=tmp_path / "again")
+    )
+    assert [(result.name, result.kind) for result in report.systems] == [("theirs", "results"), ("tiny", "results")]
+    for ours, theirs in zip(first.systems[0].rows, report.systems[0].rows, strict=True):
+        same = ours.figures.keys() - {"ms", "megapixels_per_second", "reflectance_consistency"}
+        assert theirs.figures == {key: ours.figures[key] for key in same}
+    assert not (tmp_path / "again").exists()
+    with pytest.raises(DatasetError, match="another system is called gamma"):
+        list(evaluation.run(EvaluateSettings(**how, baseline=("gamma",), results=(f"gamma={folder}",))))
+    put(folder / "3.png", 47, 64)
+    with pytest.raises(DatasetError, match=r"3\.png is 48x64 but .*3\.png is 47x64"):
+        list(evaluation.run(EvaluateSettings(**how, results=(str(folder),))))
+
+
+def test_an_interrupted_evaluation_gives_what_all_have_made(pair_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluation, "BATCH", 3)
+    settings = EvaluateSettings(dataset=str(pair_folder), baseline=("input", "gamma"), lpips=False, sheet=Path("x.png"))
+    events = evaluation.run(settings)
+    for event in events:
+        if isinstance(event, evaluation.Progress) and event.done == 9 + 5:  # two of gamma's second batch
+            break
+    report, gallery = events.throw(KeyboardInterrupt())
+    assert report.stopped and report.pictures == 5 and "stopped after 5 of 8 pictures" in report.notes
+    assert [len(result.rows) for result in report.systems] == [5, 5]
+    assert list(gallery.pictures) == ["0", "1", "2", "3", "4"]
+    events = evaluation.run(settings)
+    next(events)
+    with pytest.raises(KeyboardInterrupt):
+        events.throw(KeyboardInterrupt())
+
+
+def test_a_mean_over_fewer_pictures_is_said(tmp_path: Path) -> None:
+    for name, side in (("a", 100), ("b", 60)):
+        for folder in ("low", "high"):
+            put(tmp_path / folder / f"{name}.png", side, 100)
+    *_, (report, _) = evaluation.run(EvaluateSettings(dataset=str(tmp_path), baseline=("gamma",), lpips=False))
+    assert report.notes == ["NIQE is the mean of 1 of 2 pictures: it needs sides of 96 px"]
 
 
 def test_reflectances_of_low_and_high_are_compared(pair_folder: Path, tiny_model: Path) -> None:
@@ -183,7 +266,7 @@ def test_known_maps_are_scored(tmp_path: Path, tiny_model: Path) -> None:
 def test_a_map_of_another_size_is_said(tmp_path: Path) -> None:
     for side, height in (("low/a", 40), ("high/a", 40), ("truth/a_reflectance", 41)):
         put(tmp_path / f"{side}.png", height, 48)
-    with pytest.raises(DatasetError, match="another size"):
+    with pytest.raises(DatasetError, match="one size"):
         measured(tmp_path, *evaluation.systems([], ["input"], "cpu"))
 
 
@@ -242,8 +325,13 @@ def test_a_model_that_may_have_seen_the_scenes_is_named(pair_folder: Path, tmp_p
     }.items():
         checkpoints.save(RetinexNet(width=4), tmp_path / f"{name}.safetensors", about)
         models.append(str(tmp_path / f"{name}.safetensors"))
+    *_, (report, _) = evaluation.run(settings.model_copy(update={"model": tuple(models), "protocol": "official"}))
+    assert [note.partition(":")[0] for note in report.notes] == ["half", "fair", "other", "half"]
+    assert report.notes[2] == f"other: training did not hold out {8 - len(judged) + 1} of these 8 pairs"
+    assert report.protocol is None
     *_, (report, _) = evaluation.run(settings.model_copy(update={"model": tuple(models)}))
     assert [note.partition(":")[0] for note in report.notes] == ["half", "other", "silent"]
+    assert report.protocol == "scenes"
     assert "Enhance-Net was never trained" in report.notes[0]
     assert f"1 of these {len(judged)}" in report.notes[1]
 
@@ -265,12 +353,11 @@ def test_scenes_need_pairs(tmp_path: Path) -> None:
     ("models", "expected"),
     [
         (["retinexnet", "runs/a/best.safetensors"], ["retinexnet", "best"]),
-        (
-            ["runs/a/best.safetensors", "runs/b/best.safetensors"],
-            ["runs/a/best.safetensors", "runs/b/best.safetensors"],
-        ),
+        (["runs/a/best.safetensors", "./runs/b/best.safetensors"], ["a/best", "b/best"]),
+        (["a/a/best.safetensors", "../b/a/best.safetensors"], ["a/a/best", "b/a/best"]),
         (["v1.5"], ["v1.5"]),
-        (["gamma.safetensors", "mine/truth.safetensors"], ["gamma.safetensors", "mine/truth.safetensors"]),
+        (["mine/gamma.safetensors", "mine/truth.safetensors"], ["mine/gamma", "mine/truth"]),
+        (["retinexnet", "mine/retinexnet.safetensors"], ["retinexnet", "mine/retinexnet"]),
     ],
 )
 def test_models_have_short_names_that_differ(models: list[str], expected: list[str]) -> None:
@@ -321,7 +408,7 @@ def test_lpips_is_measured_picture_by_picture(monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_missing_truth_names_the_picture(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="night"):
-        testset.paired(Sample("night", tmp_path / "night.png"))
+        _ = Sample("night", tmp_path / "night.png").pair
 
 
 def test_dark_pictures_of_sixteen_bit_keep_their_depth(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ def evaluate(
     protocol: Annotated[str | None, option(S, "protocol")] = None,
     model: Annotated[list[str] | None, option(S, "model", "--model", "-m")] = None,
     baseline: Annotated[list[str] | None, option(S, "baseline", "--baseline", "-b")] = None,
+    results: Annotated[list[str] | None, option(S, "results", "--results", "-r")] = None,
     denoise: Annotated[str | None, option(S, "denoise")] = None,
     ensemble: Annotated[bool | None, option(S, "ensemble", "--ensemble")] = None,
     precision: Annotated[str | None, option(S, "precision")] = None,
@@ -37,22 +38,28 @@ def evaluate(
     from ..core import evaluation, outputs
 
     with console.counting("evaluating", 1) as counter:
-        for event in evaluation.run(settings):
-            match event:
-                case evaluation.Progress():
-                    counter.at(*event)
-                case evaluation.Finished(found, gallery):
-                    pass
-    tables.show(found)
+        events = evaluation.run(settings)
+        event = next(events)
+        while not isinstance(event, evaluation.Finished):
+            try:
+                counter.at(*event)
+                event = next(events)
+            except KeyboardInterrupt as interrupt:  # outside of it
+                event = events.throw(interrupt)
+        found, gallery = event
+    piped = outputs.PIPE in (settings.json_file, settings.csv, settings.markdown, settings.report)
+    tables.show(found, console.talk if piped else console.out)
     for reason in found.left_out:
         console.error(reason)
     if settings.save is not None:
         console.note(f"written: {settings.save}")
     well = not found.left_out
     for path in outputs.write(settings, found, gallery):
+        if path == outputs.PIPE:
+            continue
         if isinstance(path, Path):
             console.note(f"written: {path}")
         else:
             console.error(str(path))
             well = False
-    raise SystemExit(not well)
+    raise SystemExit(130 if found.stopped else not well)

@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from . import images
+from .datasets import SIDES
 from .errors import DownloadError
-from .transfer import CHUNK, room_for
+from .transfer import CHUNK, MOST_BYTES, room_for
 
 MOST_FILES = 20_000
-MOST_BYTES = 8 << 30
-"""More than this is a bomb, not a data set of this field (LOL: 1000 files, 0.35 GB)."""
-SIDES = {"low": "low", "input": "low", "high": "high", "normal": "high", "target": "high"}
+"""More than this, or than ``MOST_BYTES``, is a bomb, not a data set of this field (LOL: 1000 files, 0.35 GB)."""
 PARTS = {"our485": "our485", "train": "our485", "eval15": "eval15", "test": "eval15"}
 
 

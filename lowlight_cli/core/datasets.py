@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,6 +21,9 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 Split = Literal["train", "test"]
 LOL_FOLDERS = {"train": "our485", "test": "eval15"}
+SIDES = {"low": "low", "input": "low", "high": "high", "normal": "high", "target": "high"}
+"""What data sets call the folders of their dark and of their well-lit pictures, in any case, and what they are here."""
+SIDE_IN_NAME = re.compile(rf"^(?:{'|'.join(SIDES)})[-_ ]?(?=.)|(?<=.)[-_ ]?(?:{'|'.join(SIDES)})$", re.IGNORECASE)
 SAMPLES = Path(__file__).parents[1] / "samples"
 """The ten pairs of our own that come with the package."""
 
@@ -153,27 +157,42 @@ def pairs(place: Path) -> list[Pair]:
     found = sides(place)
     faults = alone(found)
     if faults:
-        raise DatasetError(f"{faults[0]} ({len(faults)} such): add or remove")
+        raise DatasetError(f"{faults[0]} ({len(faults)} such): add, remove or rename, so that both have the same names")
     return [Pair(name, found["low"][name], found["high"][name]) for name in common(found)]
 
 
+def side_folders(place: Path) -> dict[str, Path]:
+    """The folders of a data set that hold its dark pictures, "low", and its well-lit ones, "high", whatever their names
+    (``SIDES``), as far as they are there."""
+    named = {path.name.lower(): path for path in sorted(place.iterdir()) if path.is_dir()} if place.is_dir() else {}
+    found: dict[str, Path] = {}
+    for name, side in SIDES.items():
+        if name in named:
+            found.setdefault(side, named[name])
+    return found
+
+
 def sides(place: Path) -> dict[str, dict[str, Path]]:
-    """The pictures of ``place/low`` and of ``place/high``, by stem."""
+    """The pictures of ``place/low`` and of ``place/high``, by stem, or, where no two are alike, by stem without the
+    side's name, as in ``low00690.png`` and ``normal00690.png``."""
     found: dict[str, dict[str, Path]] = {}
+    folders = side_folders(place)
     if not place.is_dir():
         raise DatasetError(f"{place}: no such data set or folder: use lol, synthetic, samples or a folder of pairs")
     for side in ("low", "high"):
-        if not (place / side).is_dir():
+        if side not in folders:
             raise DatasetError(f"{place}: no folder {side}/ in it: a data set has its pictures in low/ and high/")
         found[side] = {}
-        for path in sorted((place / side).iterdir()):
+        for path in sorted(folders[side].iterdir()):
             if path.suffix.lower() in images.SUFFIXES and not path.name.startswith("."):
                 other = found[side].setdefault(path.stem, path)
                 if other != path:
                     raise DatasetError(f"{path}: {other.name} has the same name: rename or remove one of them")
     if not found["low"] and not found["high"]:
-        raise DatasetError(f"{place}: no pictures in low/ and high/")
-    return found
+        raise DatasetError(f"{place}: no pictures in low/ and high/ (looked for {images.FORMATS})")
+    bare = {side: {SIDE_IN_NAME.sub("", name): path for name, path in named.items()} for side, named in found.items()}
+    unlike = not common(found) and all(len(bare[side]) == len(found[side]) for side in found)
+    return bare if unlike and common(bare) else found
 
 
 def alone(found: dict[str, dict[str, Path]]) -> list[str]:
@@ -202,10 +221,16 @@ def decode(pair: Pair | Photo, *, darkened: bool = True) -> PixelPair:
         high = images.quantised(synthesis.reduced(images.read(pair.high).pixels))
         return PixelPair(synthesis.counterpart(high, pair.seed) if darkened else high, high)
     low, high = (images.quantised(images.read(path).pixels) for path in (pair.low, pair.high))
-    if low.shape != high.shape:
-        sizes = ["x".join(map(str, picture.shape[1:])) for picture in (low, high)]
-        raise DatasetError(f"{pair.low} is {sizes[0]} but {pair.high} is {sizes[1]}: a pair has one size")
+    unequal = size_fault(pair.low, low.shape[1:], pair.high, high.shape[1:])
+    if unequal:
+        raise DatasetError(f"{unequal}: a pair has one size")
     return PixelPair(low, high)
+
+
+def size_fault(first: Path, size: Sequence[int], second: Path, other: Sequence[int]) -> str:
+    """What to say of two pictures of these sizes, height and width, that should have one; nothing if they have."""
+    mine, theirs = ("x".join(map(str, each)) for each in (size, other))
+    return f"{first} is {mine} but {second} is {theirs}" if mine != theirs else ""
 
 
 def decoded(of: Sequence[Pair | Photo]) -> Iterator[PixelPair]:

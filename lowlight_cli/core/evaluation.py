@@ -1,4 +1,4 @@
-"""Models and classical baselines over pictures, with the truth or without, one row of figures a picture.
+"""Models, classical baselines and stored results over pictures, with the truth or without, a row of figures a picture.
 
 What is measured is the enhanced picture in 8 bit. Values are per picture and then averaged. The mean brightness of the
 truth is used only in the figures named GT-mean. Networks compute in fp32 unless told otherwise, so that figures
@@ -10,9 +10,10 @@ import math
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -35,7 +36,7 @@ from .niqe import OWN_FIT, Pristine, niqe
 from .niqe import load as load_pristine
 from .picture import luma
 from .results import TONES, Report, Result, Row
-from .testset import Pixels, Sample, decode_or_fault, held_out_scenes, known_as, samples
+from .testset import Pixels, Sample, check_sizes, decode_or_fault, like, samples, stored
 
 BATCH = 8
 """Pictures decoded at once."""
@@ -64,11 +65,12 @@ class Finished(NamedTuple):
 
 @dataclass(frozen=True)
 class System:
-    """Something that enhances (3, H, W), uint8 or uint16, to the same or to floats in [0, 1]; models also decompose."""
+    """Something that makes a picture of a sample, (3, H, W), uint8, uint16 or floats in [0, 1]; models also decompose
+    dark ones."""
 
     name: str
-    kind: Literal["model", "baseline", "reference"]
-    enhance: Callable[[Tensor], Tensor]
+    kind: Literal["model", "baseline", "results", "reference"]
+    enhance: Callable[[Pixels], Tensor]
     decompose: Callable[[Tensor], Retinex] | None = None
     net: Network | None = None
     passes: int = 1  # of the network over each picture
@@ -85,10 +87,19 @@ class Measured(NamedTuple):
 
 
 def labels(models: Sequence[str]) -> list[str]:
-    """A short name for each model: the stem, or the path as given where the stem is also another's name."""
-    stems = [Path(model).stem if model.endswith(".safetensors") else model for model in models]
-    taken = [*stems, *BASELINES, "truth"]
-    return [stem if taken.count(stem) == 1 else model for stem, model in zip(stems, models, strict=True)]
+    """A short name for each model: the stem, or as much of the path before it as tells it from the others."""
+    files = [Path(model).resolve() if model.endswith(".safetensors") else None for model in models]
+    found = []
+    for model, file in zip(models, files, strict=True):
+        taken = {*models, *BASELINES, "truth"} - {model}
+        others = [other.with_suffix("") for other in files if other is not None and other != file]
+        path = Path(model) if file is None else file.with_suffix("")
+        ends = ("/".join(path.parts[-count:]) for count in range(1, len(path.parts)))
+        apart = (
+            end for end in ends if end not in taken and not any(f"/{other}".endswith(f"/{end}") for other in others)
+        )
+        found.append(model if file is None else next(apart, model))
+    return found
 
 
 def systems(
@@ -101,7 +112,9 @@ def systems(
     precision: Precision = "fp32",
 ) -> list[System]:
     """The models by name or file, their reflectance denoised, then the baselines by name; each once."""
-    models = list(dict.fromkeys(models))
+    models = list(
+        {Path(model).resolve() if model.endswith(".safetensors") else model: model for model in models}.values()
+    )
     found = [
         of_model(name, Enhancer(model, device_name, ensemble=ensemble, precision=precision), denoise)
         for name, model in zip(labels(models), models, strict=True)
@@ -111,20 +124,40 @@ def systems(
 
 def of_baseline(name: str) -> System:
     """A classical method."""
-    return System(name, "baseline", lambda low: BASELINES[name](images.scaled(low)))
+    return System(name, "baseline", lambda pixels: BASELINES[name](images.scaled(pixels.low)))
+
+
+def of_results(
+    results: Sequence[str], found: Sequence[Sample], others: Sequence[System]
+) -> list[tuple[System, dict[str, Path]]]:
+    """What others have made of the samples: ``NAME=FOLDER``, or a folder by its own name; with the files by sample."""
+    made: list[tuple[System, dict[str, Path]]] = []
+    for each in results:
+        name, _, place = each.partition("=") if "=" in each and not Path(each).exists() else ("", "", each)
+        name = name or Path(place).resolve().name
+        if name in ["truth", "input", *(system.name for system in (*others, *(system for system, _ in made)))]:
+            raise DatasetError(f"results {each}: another system is called {name}: give NAME=FOLDER")
+        files = stored(Path(place), found)
+        made.append((System(name, "results", partial(read_result, files)), files))
+    return made
+
+
+def read_result(files: Mapping[str, Path], pixels: Pixels) -> Tensor:
+    """The file that stands for a sample, as it was stored."""
+    return like(pixels.low, pixels.sample, files[pixels.sample.name], images.read(files[pixels.sample.name]).srgb)
 
 
 def of_model(name: str, enhancer: Enhancer, denoise: Denoise) -> System:
     """A model, ready to be timed."""
 
-    def enhance(low: Tensor) -> Tensor:
-        return enhancer.enhance(low, denoise=denoise)
+    def enhance(pixels: Pixels) -> Tensor:
+        return enhancer.enhance(pixels.low, denoise=denoise)
 
     def decompose(low: Tensor) -> Retinex:
         return enhancer.decompose(low, denoise=denoise)
 
     low = torch.full((3, 64, 64), 20, dtype=torch.uint8)
-    enhance(low)  # the first pass pays for preparations that the clock is not to see
+    enhancer.enhance(low, denoise=denoise)  # the first pass pays for preparations that the clock is not to see
     return System(name, "model", enhance, decompose, enhancer.net, enhancer.passes, enhancer.about)
 
 
@@ -189,8 +222,11 @@ def metric_device(name: str) -> torch.device:
 
 def reference(batch: Sequence[Pixels], by: Sequence[System]) -> list[System]:
     """What the systems are to be seen against, unless it is among them."""
-    name = "input" if batch[0].high is None else "truth"
-    return [] if name in [system.name for system in by] else [System(name, "reference", BASELINES["input"])]
+    if batch[0].high is not None:
+        return [System("truth", "reference", lambda pixels: pixels.low if pixels.high is None else pixels.high)]
+    return (
+        [] if "input" in [system.name for system in by] else [System("input", "reference", lambda pixels: pixels.low)]
+    )
 
 
 def measured(
@@ -199,9 +235,8 @@ def measured(
     """One system on pictures of one size."""
     outputs, seconds = [], []
     for pixels in batch:
-        source = pixels.high if system.name == "truth" and pixels.high is not None else pixels.low
         began = time.perf_counter()
-        enhanced = system.enhance(source)
+        enhanced = system.enhance(pixels)
         seconds.append(time.perf_counter() - began)
         outputs.append(images.quantised(images.scaled(enhanced)))
     stacked = torch.stack(outputs).to(place).double() / 255
@@ -213,7 +248,7 @@ def measured(
     values = {key: column.tolist() for key, column in columns.items()}
     for index, pixels in enumerate(batch):
         figures = {key: column[index] for key, column in values.items() if not math.isnan(column[index])}
-        if system.kind != "reference":
+        if system.kind in ("model", "baseline"):
             figures["ms"] = 1000 * seconds[index]
             figures["megapixels_per_second"] = pixels.low[0].numel() / 1e6 / seconds[index]
         if system.decompose is not None and pixels.high is not None:
@@ -255,77 +290,127 @@ def tones(measured: Measured) -> Tensor:
     return torch.stack([level.bincount(after, TONES), level.bincount(minlength=TONES).double()])
 
 
-def run(settings: EvaluateSettings) -> Iterator[Progress | Finished]:
-    """The whole of ``lowlight evaluate`` but for the reports: says how far it is, and ends with what it found."""
-    notes: list[str] = []
+def run(settings: EvaluateSettings) -> Generator[Progress | Finished]:
+    """The whole of ``lowlight evaluate`` but for the reports: says how far it is, and ends with what it found.
+
+    A KeyboardInterrupt ends it early, with the pictures of which every system has made something.
+    """
+    pristine = load_pristine(settings.niqe or OWN_FIT)
     by = systems(
         *(settings.model, settings.baseline, settings.device, settings.denoise),
         ensemble=settings.ensemble,
         precision=settings.precision,
     )
-    notes += [
-        f"{system.name}: its Enhance-Net was never trained, so that only its R and I mean something"
-        for system in by
-        if system.about.get("phase") == "decom"
-    ]
-    if settings.denoise != "off":
-        notes.append(f"models with --denoise {settings.denoise}")
-    if settings.ensemble:
-        notes.append("models with --ensemble")
-    if settings.precision != "fp32":
-        notes.append(f"models with --precision {settings.precision}")
+    notes = list(remarks(settings, by))
     place = datasets.folder(settings.dataset, settings.data, "test" if settings.protocol == "official" else "train")
     found = samples(place, settings.save)
-    outputs.check(settings, {path.resolve() for sample in found for path in sample[1:] if path is not None})
+    inputs = {path.resolve() for sample in found for path in sample[1:] if path is not None}
     if settings.protocol == "scenes":
-        total, scenes = len(found), []
-        for event in held_out_scenes(found, HELD_OUT):
-            if isinstance(event, Sample):
-                scenes.append(event)
-            else:
-                yield Progress(event, total, "reading pairs")
-        found = scenes
-        notes += seen_scenes(by, {known_as(sample) for sample in scenes})
+        found = yield from held_out_scenes(found)
+    theirs = of_results(settings.results, found, by)
+    by += [system for system, _ in theirs]
+    outputs.check(settings, inputs | {path.resolve() for _, files in theirs for path in files.values()})
+    check_sizes(found, [files for _, files in theirs])
+    if found[0].high is not None:
+        known = [each for each in by if settings.protocol == "scenes" or "learned_from" in each.about]
+        notes += seen_scenes(known, {datasets.known_as(sample.pair) for sample in found})
     lpips = None
     if settings.lpips and found[0].high is not None:
         try:
             lpips = load_lpips(metric_device(settings.device))
         except LowlightError as error:
             notes.append(str(error))
-    pristine = load_pristine(settings.niqe or OWN_FIT)
     results: dict[str, Result] = {}
     gallery, left_out = Gallery(), []
     total = len(found) * len({"input" if found[0].high is None else "truth", *(system.name for system in by)})
-    for done, now in enumerate(measure(found, by, pristine, lpips, settings.device), 1):
-        if isinstance(now, PictureError):
-            left_out.append(str(now))
-            continue
-        if now.system.name not in results:
-            results[now.system.name] = result(now.system, now.pixels)
-        results[now.system.name].rows.append(now.row)
-        results[now.system.name].tones += tones(now)
-        if settings.sheet or settings.report:
-            gallery.add(now.row.name, "input", now.pixels.low)
-            gallery.add(now.row.name, now.system.name, now.enhanced)
-        if settings.save and now.system.kind != "reference":
-            outputs.save(settings.save, now.system.name, now.row.name, now.enhanced)
-        yield Progress(done, total, now.system.name)
+    stopped = False
+    try:
+        for done, now in enumerate(measure(found, by, pristine, lpips, settings.device), 1):
+            if isinstance(now, PictureError):
+                left_out.append(str(now))
+                continue
+            if now.system.name not in results:
+                results[now.system.name] = result(now.system, now.pixels)
+            results[now.system.name].rows.append(now.row)
+            results[now.system.name].tones += tones(now)
+            if settings.sheet or settings.report:
+                gallery.add(now.row.name, "input", now.pixels.low)
+                gallery.add(now.row.name, now.system.name, now.enhanced)
+            if settings.save and now.system.kind in ("model", "baseline"):
+                outputs.save(settings.save, now.system.name, now.row.name, now.enhanced)
+            yield Progress(done, total, now.system.name)
+    except KeyboardInterrupt:
+        stopped = True
+        whole = in_all(results, [system.name for system in by])
+        if not whole:
+            raise
+        for each in results.values():
+            each.rows[:] = [row for row in each.rows if row.name in whole]
+        gallery.keep(whole)
+        notes.append(f"stopped after {len(whole)} of {len(found)} pictures")
     if not results:
         raise DatasetError(f"{place}: no picture in it can be read: {left_out[0]}")
     notes += [f"{len(left_out)} of {len(found)} pictures left out, which cannot be read"] if left_out else []
+    pictures = max(len(each.rows) for each in results.values())
     report = Report(
         dataset=settings.dataset,
         split=split_name(settings),
-        protocol=settings.protocol,
-        pictures=len(found) - len(left_out),
+        protocol=settings.protocol if settings.dataset == "lol" or settings.protocol == "scenes" else None,
+        pictures=pictures,
         paired=found[0].high is not None,
         machine=machine(settings.device),
         niqe_model=pristine.name,
         results=sorted(results.values(), key=lambda found: found.kind == "reference"),
         notes=notes,
         left_out=left_out,
+        stopped=stopped,
     )
+    report.notes.extend(fewer(report))
     yield Finished(report, gallery)
+
+
+def remarks(settings: EvaluateSettings, by: Sequence[System]) -> Iterator[str]:
+    """What is to be known of the models' figures."""
+    for system in by:
+        if system.about.get("phase") == "decom":
+            yield f"{system.name}: its Enhance-Net was never trained, so that only its R and I mean something"
+    if settings.model:
+        if settings.denoise != "off":
+            yield f"models with --denoise {settings.denoise}"
+        if settings.ensemble:
+            yield "models with --ensemble"
+        if settings.precision != "fp32":
+            yield f"models with --precision {settings.precision}"
+
+
+def held_out_scenes(found: Sequence[Sample]) -> Generator[Progress, None, list[Sample]]:
+    """Of all pairs of a training set, those of the scenes that ``lowlight train`` holds out by default."""
+    pairs = [sample.pair for sample in found]
+    pictures, faults = [], []
+    for picture, fault in datasets.examined(pairs):
+        pictures.append(picture)
+        faults.append(fault)
+        yield Progress(len(pictures), len(found), "reading pairs")
+    names = set(datasets.split(pairs, pictures, faults, fraction=HELD_OUT).validation_names)
+    return [sample for sample in found if sample.name in names]
+
+
+def in_all(results: Mapping[str, Result], systems: Sequence[str]) -> set[str]:
+    """The pictures of which all systems have made something."""
+    names = [{row.name for row in results[name].rows} if name in results else set() for name in systems]
+    return set.intersection(*names)
+
+
+def fewer(report: Report) -> Iterator[str]:
+    """A sentence for each figure that some pictures do not have, and which they need to be for it."""
+    for key, (figure, needs) in {
+        "niqe": ("NIQE", "sides of 96 px"),
+        "lpips": ("LPIPS", "sides of 31 px"),
+        "lmse_reflectance": ("LMSE", "true maps"),
+    }.items():
+        most = max((len(result.values(key)) for result in report.systems), default=0)
+        if 0 < most < report.pictures:
+            yield f"{figure} is the mean of {most} of {report.pictures} pictures: it needs {needs}"
 
 
 def split_name(settings: EvaluateSettings) -> str | None:
@@ -336,7 +421,7 @@ def split_name(settings: EvaluateSettings) -> str | None:
 
 
 def seen_scenes(by: Sequence[System], names: set[str]) -> Iterator[str]:
-    """A warning for each model that may have learned from these pairs, which it is now measured on."""
+    """A warning for each model that may have learned from some of these pairs, which it is now measured on."""
     for system in by:
         if system.kind == "model":
             seen = names.difference(system.about.get("held_out", ()))

@@ -34,6 +34,10 @@ class Gallery:
             copy.save(file, "JPEG", quality=88)
             versions[version] = file.getvalue()
 
+    def keep(self, names: set[str]) -> None:
+        """Drop all pictures but these."""
+        self.pictures = {name: versions for name, versions in self.pictures.items() if name in names}
+
 
 def order(report: Report) -> list[str]:
     """The versions from left to right: input, systems, truth; an untouched input is shown once."""

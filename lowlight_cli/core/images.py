@@ -13,7 +13,7 @@ from typing import IO, Any, Literal
 
 import numpy as np
 import torch
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from . import colour, sixteen
@@ -187,20 +187,28 @@ def to_pillow(picture: Picture) -> Image.Image:
     return image
 
 
-def pixels(path: Path) -> int:
-    """How many pixels a file's header promises; 0 if it cannot be told."""
+def size(path: Path) -> tuple[int, int] | None:
+    """The height and width, upright, that a file's header promises, for camera raw perhaps those of the picture lying;
+    None if it cannot be told."""
     try:
         if not path.is_file():  # opening a named pipe would wait for ever
-            return 0
+            return None
         if path.suffix.lower() in RAW:  # whose first picture is a small one
             import rawpy
 
             with rawpy.imread(str(path)) as raw:
-                return int(raw.sizes.width * raw.sizes.height)
+                return int(raw.sizes.height), int(raw.sizes.width)
         with warnings.catch_warnings(action="ignore"), Image.open(path) as image:
-            return image.width * image.height
+            lying = image.getexif().get(ExifTags.Base.Orientation, 1) >= 5
+            return (image.width, image.height) if lying else (image.height, image.width)
     except Exception:  # reading it will say what is wrong
-        return 0
+        return None
+
+
+def pixels(path: Path) -> int:
+    """How many pixels a file's header promises; 0 if it cannot be told."""
+    height, width = size(path) or (0, 0)
+    return height * width
 
 
 def upright(image: Image.Image) -> None:

@@ -3,6 +3,8 @@
 Computed by torchmetrics (the extra ``metrics``), whose trunk torchvision fetches on first use.
 """
 
+import contextlib
+import io
 import math
 import socket
 import warnings
@@ -30,7 +32,7 @@ def load(device: torch.device) -> Lpips:
     patience = socket.getdefaulttimeout()
     try:
         socket.setdefaulttimeout(TIMEOUT)  # a download that gets no answer would wait for ever
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):  # torch.hub tells of itself
             warnings.simplefilter("ignore")
             metric = LearnedPerceptualImagePatchSimilarity(net_type="alex", normalize=True).to(device)
     except Exception as error:  # whatever a download or a damaged cache may raise

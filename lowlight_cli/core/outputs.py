@@ -1,6 +1,8 @@
 """The files that an evaluation leaves: figures, pictures, and a page that shows both."""
 
 import os
+import re
+import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -16,22 +18,27 @@ from .report import page
 from .results import Report, as_csv, as_json
 from .summary import as_markdown
 
+PIPE = Path("-")
+"""Standard output."""
+
 
 def check(settings: EvaluateSettings, inputs: set[Path]) -> None:
     """Refuse, before anything is computed, outputs that would replace a picture or mix with earlier ones."""
-    files = (settings.json_file, settings.csv, settings.markdown, settings.sheet, settings.report)
-    named = [path.resolve() for path in files if path is not None]
+    asked = (settings.json_file, settings.csv, settings.markdown, settings.sheet, settings.report)
+    named = [path.resolve() for path in asked if path is not None]
+    if PIPE in (settings.sheet, settings.save):
+        raise LowlightError("-: pictures do not go to standard output: name a file or folder for them")
     twice = next((path for path in named if named.count(path) > 1), None)
     if twice is not None:
         raise LowlightError(f"{twice}: two reports cannot go into one file: choose another name for one")
+    files = [path for path in asked if path is not None and path != PIPE]
     for path in files:
-        if path is not None and (path.resolve() in inputs or path.is_dir()):
+        if path.resolve() in inputs or path.is_dir():
             raise LowlightError(f"{path}: this is {'a folder' if path.is_dir() else 'an input'}: choose another name")
-    for path in (*files, settings.save):
-        if path is not None:
-            place = next(parent for parent in path.resolve().parents if parent.exists())
-            if not (place.is_dir() and os.access(place, os.W_OK)):
-                raise LowlightError(f"{path}: cannot be written: {place} is no folder that you may write to")
+    for path in files if settings.save is None else [*files, settings.save]:
+        place = next(parent for parent in path.resolve().parents if parent.exists())
+        if not (place.is_dir() and os.access(place, os.W_OK)):
+            raise LowlightError(f"{path}: cannot be written: {place} is no folder that you may write to")
     if settings.sheet is not None:
         images.kind_of(settings.sheet)
     if settings.save is not None and settings.save.exists():
@@ -45,7 +52,7 @@ def check(settings: EvaluateSettings, inputs: set[Path]) -> None:
 
 def save(folder: Path, system: str, picture: str, enhanced: Tensor) -> None:
     """Write one enhanced picture, uint8 (3, H, W), to ``folder/system/picture.png``."""
-    path = folder / system.replace("/", "_") / f"{picture}.png"
+    path = folder / re.sub(r"[/\\]", "_", system).lstrip("._") / f"{picture}.png"
     images.write(path, images.Picture(enhanced))
 
 
@@ -78,7 +85,11 @@ def written(path: Path, write_to: Callable[[Path], None]) -> Path | LowlightErro
 
 
 def write_text(path: Path, text: Callable[[], str]) -> None:
-    """Write a text file, whole or not at all."""
+    """Write a text file, whole or not at all; or to standard output."""
+    if path == PIPE:
+        sys.stdout.write(text().encode(errors="replace").decode())
+        sys.stdout.flush()
+        return
     try:
         with replacing(path) as staged:
             staged.write_text(text(), encoding="utf-8", errors="replace")  # names of files may be no text

@@ -109,6 +109,8 @@ def from_array(values: np.ndarray, origin: Origin = NOTHING) -> Picture:
     values = values.astype(values.dtype.newbyteorder("="), copy=False)
     if values.ndim != 3 or values.dtype not in (np.uint8, np.uint16, np.float16, np.float32, np.float64):
         raise PictureError(f"{values.dtype} array of shape {values.shape}: give uint8, uint16 or floats, (H, W, C)")
+    if values.shape[2] not in (1, 2, 3, 4) or 0 in values.shape:
+        raise PictureError(f"array of shape {values.shape}: give (H, W, C) with C from 1 to 4; a tensor is (C, H, W)")
     return from_channels(torch.from_numpy(np.require(values, requirements=["C", "W"])).permute(2, 0, 1), origin)
 
 

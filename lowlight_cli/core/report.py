@@ -45,7 +45,7 @@ def page(report: Report, gallery: Gallery) -> str:
         by_picture=by_picture(report),
         charts=[Markup(chart) for chart in (per_picture(report), brightness(report)) if chart],
         pictures=pictures,
-        left_out=report.pictures - len(pictures),
+        not_shown=report.pictures - len(pictures),
         versions=versions,
         first=versions[0],
         second=next((result.name for result in report.systems if result.name != versions[0]), versions[-1]),

@@ -71,7 +71,7 @@ class Result:
     """What one system achieved."""
 
     name: str
-    kind: Literal["model", "baseline", "reference"]
+    kind: Literal["model", "baseline", "results", "reference"]
     parameters: int = 0
     multiply_adds_per_pixel: int = 0
     rows: list[Row] = field(default_factory=list)
@@ -143,7 +143,7 @@ class Report:
 
     dataset: str
     split: str | None
-    protocol: str
+    protocol: str | None  # of LOL, or "scenes"
     pictures: int
     paired: bool
     machine: dict[str, Any]
@@ -151,6 +151,7 @@ class Report:
     results: list[Result]
     notes: list[str]
     left_out: list[str] = field(default_factory=list)  # why, of each picture that could not be read
+    stopped: bool = False  # before all pictures were measured
 
     @property
     def title(self) -> str:
@@ -206,6 +207,7 @@ def as_record(report: Report) -> dict[str, Any]:
         "lowlight": __version__,
         "machine": report.machine,
         "notes": report.notes,
+        "left_out": report.left_out,
     }
 
 
@@ -217,6 +219,7 @@ def system_record(result: Result) -> dict[str, Any]:
         "parameters": result.parameters,
         "multiply_adds_per_pixel": result.multiply_adds_per_pixel,
         "mean": finite(result.mean()),
+        "counts": {key: len(found) for key in FIGURES if (found := result.values(key))},
         "interval": result.intervals(),
         "images": [{"name": row.name, **finite(row.figures)} for row in result.rows],
     }

@@ -46,7 +46,7 @@ def difference_table(report: Report, figures: int = len(COMPARED)) -> Table:
     keys = [key for key in COMPARED if key in report.figures][:figures]
     header = [f"minus {report.systems[0].name}"]
     for key in keys:
-        header += [report.figures[key].label, "95 %", "better on"]
+        header += [report.figures[key].label, "95 %", f"{report.figures[key].name} better on"]
     lines = []
     for other, by_key in differences(report.systems):
         line = [other.name]
@@ -99,4 +99,4 @@ def as_markdown(report: Report) -> str:
     if len(report.systems) > 1:
         sections.append(markdown_table(difference_table(report)))
     sections.append(markdown_table(by_picture(report)))
-    return "\n\n".join([*sections, report.caption, *report.notes]) + "\n"
+    return "\n\n".join([*sections, report.caption, *report.notes, *report.left_out]) + "\n"

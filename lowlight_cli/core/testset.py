@@ -1,7 +1,7 @@
 """What an evaluation works on: pictures, with their truth and true maps where these are known."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,6 +22,13 @@ class Sample(NamedTuple):
     reflectance: Path | None = None
     illumination: Path | None = None
 
+    @property
+    def pair(self) -> datasets.Pair:
+        """Both files of a sample that must have a truth."""
+        if self.high is None:
+            raise DatasetError(f"{self.low}: scenes are held out of pairs only: give a folder with low/ and high/")
+        return datasets.Pair(self.name, self.low, self.high)
+
 
 class Pixels(NamedTuple):
     """A decoded sample, and the true maps, floats (3 or 1, H, W), where they are known."""
@@ -33,15 +40,20 @@ class Pixels(NamedTuple):
 
 
 def samples(place: Path, apart: Path | None = None) -> list[Sample]:
-    """The pairs of ``place/low`` and ``place/high``, with their true maps where ``place/truth`` holds them, as
-    ``NAME_reflectance.png`` and ``NAME_illumination.png``; or else every picture of a folder, without truth, save for
-    what lies in ``apart``."""
-    if (place / "low").is_dir() or (place / "high").is_dir():
+    """The pairs of ``place/low`` and ``place/high``, whatever these folders are called (``datasets.SIDES``), with their
+    true maps where ``place/truth`` holds them, as ``NAME_reflectance.png`` and ``NAME_illumination.png``; or else every
+    picture of a folder, without truth, save for what lies in ``apart``. Pairs must not lie deeper: of them, the truths
+    would be taken for pictures to enhance."""
+    if len(datasets.side_folders(place)) == 2 or (place / "low").is_dir() or (place / "high").is_dir():
         known = {path.stem: path for path in (place / "truth").glob("*.png")}
         return [Sample(*pair, *(known.get(f"{pair.name}_{name}") for name in MAPS)) for pair in datasets.pairs(place)]
     if not place.exists():
         raise DatasetError(f"{place}: no such data set or folder: use lol, samples, synthetic or a folder of pictures")
     found = datasets.pictures(place, apart)
+    homes = dict.fromkeys(path.parent.parent for path in found if path.parent.name.lower() in datasets.SIDES)
+    deeper = [str(home) for home in homes if place in home.parents and len(datasets.side_folders(home)) == 2]
+    if deeper:
+        raise DatasetError(f"{place}: pairs lie deeper in it: give one such folder: {', '.join(deeper[:5])}")
     names = [(path.relative_to(place) if place.is_dir() else Path(path.name)).as_posix() for path in found]
     stems = [name.rpartition(".")[0] for name in names]
     count = Counter((*stems, *names))
@@ -50,31 +62,51 @@ def samples(place: Path, apart: Path | None = None) -> list[Sample]:
     ]
 
 
-def held_out_scenes(found: Sequence[Sample], fraction: float) -> Iterator[Sample | int]:
-    """Decode all pairs, yielding how many are done; then those of the scenes that training holds out.
+def stored(folder: Path, found: Sequence[Sample]) -> dict[str, Path]:
+    """The result in ``folder`` of each sample, by the sample's name: files that are called like it, or like its dark or
+    its true picture. Raises DatasetError if one is missing."""
+    there: dict[str, Path] = {}
+    for path in datasets.pictures(folder):
+        name = path.relative_to(folder).with_suffix("").as_posix()
+        if there.setdefault(name, path) != path:
+            raise DatasetError(f"{path}: {there[name].name} has the same name: rename or remove one of them")
+    results: dict[str, Path] = {}
+    missing: list[str] = []
+    for sample in found:
+        called = (sample.name, *(path.stem for path in sample[1:3] if path is not None))
+        known = [there[name] for name in called if name in there]
+        if known:
+            results[sample.name] = known[0]
+        else:
+            missing.append(sample.name)
+    if missing:
+        raise DatasetError(
+            f"{folder}: no result for {missing[0]} ({len(missing)} of {len(found)} such): add what is missing"
+        )
+    return results
 
-    They are the ones that ``lowlight train`` with the same ``fraction`` never learns from.
-    """
-    pairs = [datasets.Pair(sample.name, *paired(sample)) for sample in found]
-    pictures, faults = [], []
-    for picture, fault in datasets.examined(pairs):
-        pictures.append(picture)
-        faults.append(fault)
-        yield len(pictures)
-    names = set(datasets.split(pairs, pictures, faults, fraction=fraction).validation_names)
-    yield from (sample for sample in found if sample.name in names)
 
-
-def known_as(sample: Sample) -> str:
-    """What the files of models call a sample with truth."""
-    return datasets.known_as(datasets.Pair(sample.name, *paired(sample)))
-
-
-def paired(sample: Sample) -> tuple[Path, Path]:
-    """Both files of a sample that must have a truth."""
-    if sample.high is None:
-        raise DatasetError(f"{sample.low}: scenes are held out of pairs only: give a folder with low/ and high/")
-    return sample.low, sample.high
+def check_sizes(found: Sequence[Sample], results: Iterable[dict[str, Path]] = ()) -> None:
+    """Raise DatasetError if a truth, a map or a result is of another size than its picture, or if a pair is too small,
+    by what the files' headers say: before anything is computed."""
+    faults: list[str] = []
+    sizes: dict[Path, tuple[int, int] | None] = {}
+    for sample in found:
+        others = [path for path in sample[2:] if path is not None]
+        others += [by_name[sample.name] for by_name in results]
+        if not others or sample.low.suffix.lower() in images.RAW:
+            continue
+        for path in (sample.low, *others):
+            sizes[path] = images.size(path)
+        size = sizes[sample.low]
+        for path in others:
+            if size is not None and (other := sizes[path]) is not None:
+                faults.append(datasets.size_fault(sample.low, size, path, other))
+        if size is not None and sample.high is not None and min(size) < metrics.WINDOW:
+            faults.append(f"{sample.low} is {size[0]}x{size[1]}, and SSIM needs {metrics.WINDOW} px a side")
+    faults = [fault for fault in faults if fault]
+    if faults:
+        raise DatasetError(f"{faults[0]} ({len(faults)} such): take them out, or give them one size")
 
 
 def decode_or_fault(sample: Sample) -> Pixels | PictureError:
@@ -92,17 +124,18 @@ def decode(sample: Sample) -> Pixels:
     low = images.read(sample.low).srgb
     if sample.high is None:
         return Pixels(sample, low, None, {})
-    high = images.quantised(images.read(sample.high).pixels)
-    if low.shape != high.shape:
-        sizes = ["x".join(map(str, picture.shape[1:])) for picture in (low, high)]
-        raise DatasetError(f"{sample.low} is {sizes[0]} but {sample.high} is {sizes[1]}: a pair has one size")
-    if min(low.shape[-2:]) < metrics.WINDOW:
-        raise DatasetError(f"{sample.low}: SSIM needs at least {metrics.WINDOW} px a side")
+    high = like(low, sample, sample.high, images.quantised(images.read(sample.high).pixels))
     maps = {}
     for name, path in zip(MAPS, (sample.reflectance, sample.illumination), strict=True):
         if path is not None:
-            pixels = images.read(path).pixels
+            pixels = like(low, sample, path, images.read(path).pixels)
             maps[name] = pixels if name == "reflectance" else pixels.mean(dim=0, keepdim=True)
-            if pixels.shape != low.shape:
-                raise DatasetError(f"{path}: the map has another size than {sample.low}")
     return Pixels(sample, low, high, maps)
+
+
+def like(low: Tensor, sample: Sample, path: Path, pixels: Tensor) -> Tensor:
+    """The pixels of ``path``, which must have the size of the sample's."""
+    fault = datasets.size_fault(sample.low, low.shape[1:], path, pixels.shape[1:])
+    if fault:
+        raise DatasetError(f"{fault}: they must have one size")
+    return pixels

@@ -92,7 +92,7 @@ def attempt(url: str, target: Path, link: str | None = None) -> Iterator[Receive
             yield from attempt(url, target, onward)
             return
         start, total = extent(answer)
-        if start and (start != have or total != known.get("bytes")):
+        if start and (start != have or known.get("bytes") not in (None, total)):
             discard(target)
             raise DownloadError("the server sent another part of the file than asked for")
         if start == 0:
