@@ -4,6 +4,7 @@ import io
 import os
 import shutil
 import struct
+import subprocess
 import sys
 import zlib
 from dataclasses import replace
@@ -243,6 +244,21 @@ def tagged() -> tuple[Image.Image, dict[str, object]]:
     xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rating>5</rating></x:xmpmeta>'
     icc = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     return Image.fromarray(photo()), {"exif": exif, "xmp": xmp, "icc_profile": icc, "dpi": (300, 300)}
+
+
+def test_heic_is_known_by_its_content(tmp_path: Path) -> None:
+    pytest.importorskip("pillow_heif")
+    code = """
+import io, sys
+from pathlib import Path
+from lowlight_cli.core import images
+path = Path(sys.argv[1])
+assert images.size(path) == (24, 31)  # before anything has taught Pillow what it is
+assert images.read(path).origin.kind == images.read(io.BytesIO(path.read_bytes())).origin.kind == "HEIF"
+"""
+    images.write(tmp_path / "a.heic", images.from_image(Image.fromarray(photo())))
+    (tmp_path / "a.heic").rename(tmp_path / "a.jpg")
+    subprocess.run([sys.executable, "-c", code, tmp_path / "a.jpg"], check=True)
 
 
 @pytest.mark.parametrize("wide", [False, True])

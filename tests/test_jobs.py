@@ -233,6 +233,21 @@ def test_what_is_no_file_is_not_written_over(photos: Path) -> None:
             plan([photos], photos / "notes.txt")
 
 
+def test_where_nobody_may_write_is_a_fault_before_anything_is_done(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = photos / "trip"
+    (closed / "c_bright.webp").touch()
+    monkeypatch.setattr(os, "access", lambda path, _: Path(path) != closed)  # root may write anywhere
+    one, other = jobs.enhance_jobs([closed / "c.webp", photos / "a.jpg"], None)
+    assert one.fault == other.fault == ""  # it is there already: skipped
+    (closed / "c_bright.webp").unlink()
+    one, other = jobs.enhance_jobs([closed / "c.webp", photos / "a.jpg"], None)
+    assert f"c_bright.webp: you may not write to {closed}: choose another place with --out" in one.fault
+    assert other.fault == ""
+    assert all(str(closed) in job.fault for job in jobs.enhance_jobs([photos], closed / "new" / "deeper"))
+
+
 def test_what_is_not_there_is_a_fault_before_anything_is_done(photos: Path) -> None:
     (photos / "broken.jpg").symlink_to("nowhere.jpg")
     found = jobs.enhance_jobs([photos, photos / "gone.jpg"], photos.parent / "out")

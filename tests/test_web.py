@@ -1,5 +1,6 @@
 """The HTTP API: answers equal to the command line's, one sentence for every bad upload, and behaviour under load."""
 
+import contextlib
 import http.client
 import io
 import json
@@ -26,7 +27,7 @@ import torch
 from PIL import Image
 
 from lowlight_cli.app import main
-from lowlight_cli.core import checkpoints
+from lowlight_cli.core import checkpoints, images
 from lowlight_cli.core.enhancer import Enhancer
 from lowlight_cli.core.networks import RetinexNet
 from lowlight_cli.settings import ServeSettings
@@ -38,6 +39,7 @@ from werkzeug.datastructures import FileStorage  # noqa: E402
 from werkzeug.test import Client, TestResponse, encode_multipart  # noqa: E402
 
 from lowlight_cli.web import create_app, desk, server  # noqa: E402
+from lowlight_cli.web.parts import multipart  # noqa: E402
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -607,6 +609,52 @@ def test_a_large_upload_leaves_nothing_behind(
 
 
 # ---------------------------------------------------------------------------------------------------------- the command
+
+
+def test_a_second_signal_ends_the_server_at_once(models: tuple[str, str], tmp_path: Path) -> None:
+    """Though the network computes, in a thread that the interpreter would wait for."""
+    code = f"""
+import threading, time
+from lowlight_cli.core import enhancer
+begun = threading.Event()
+def slow(*_, **__):
+    begun.set()
+    time.sleep(60)
+    yield 1.0
+enhancer.Enhancer.enhanced = slow
+threading.Thread(target=lambda: (begun.wait(), print("computing", flush=True)), daemon=True).start()
+from lowlight_cli.app import main
+main(["serve", "--port", "0", "--model", {models[0]!r}, "--device", "cpu"])
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stdout is not None
+            port = int(process.stdout.readline().rpartition(":")[2])
+            body, kind = form(encoded(dark()))
+            with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as client:
+                client.request("POST", "/api/enhance", body, {"Content-Type": kind})
+                assert process.stdout.readline() == "computing\n"
+                process.send_signal(signal.SIGINT)
+                assert process.stderr is not None
+                while "once more" not in process.stderr.readline():
+                    pass
+                process.send_signal(signal.SIGINT)
+                assert process.wait(timeout=20) == 130
+        finally:
+            process.kill()
+
+
+def test_maps_of_a_picture_longer_than_a_jpeg_are_thinned_out() -> None:
+    file = io.BytesIO()
+    long = torch.zeros(3, 2, 70_000, dtype=torch.uint8)
+    multipart(file, {}, {"low": images.Picture(long), "relit": long[:1]})
+    sizes = []
+    for part in file.getvalue().split(b"\r\n\r\n")[2:]:
+        with Image.open(io.BytesIO(part)) as image:
+            sizes.append(image.size)
+    assert sizes == [(35_000, 1), (35_000, 1)]
 
 
 def test_the_command_serves_and_ends_cleanly(models: tuple[str, str]) -> None:

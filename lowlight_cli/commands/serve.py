@@ -1,3 +1,4 @@
+import os
 import signal
 import threading
 from pathlib import Path
@@ -43,7 +44,8 @@ def serve(
 
     def end(*_: object) -> None:
         if stop.is_set():
-            raise KeyboardInterrupt
+            console.note("stopped")
+            os._exit(130)  # the interpreter's own end would wait for the network's threads
         console.note("finishing what is being computed; Ctrl-C once more to leave at once")
         stop.set()
 

@@ -118,7 +118,7 @@ def decompose(
             for name, path in zip(maps, files, strict=False):
                 if overwrite or not exists(path):
                     write_maps(path, maps if path.suffix == ".npz" else {name: maps[name]})
-            if overwrite or not sheet.exists():
+            if overwrite or not exists(sheet):
                 images.save(panel(columns), sheet)
 
         before, after = (brightness(each) for each in (picture.samples, maps["enhanced"]))

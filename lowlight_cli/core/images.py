@@ -4,6 +4,7 @@ The file's type decides the range (8 bit / 255, 16 bit / 65535), never its brigh
 """
 
 import contextlib
+import errno
 import io
 import warnings
 from collections.abc import Callable, Iterator
@@ -52,6 +53,8 @@ SUFFIXES = frozenset(WRITTEN) | RAW
 FORMATS = "JPEG, PNG, WebP, TIFF, BMP, AVIF, JPEG 2000, HEIC, camera raw"
 SIXTEEN_BIT = frozenset({"PNG", "TIFF"})
 WITH_ALPHA = frozenset({"PNG", "WEBP", "TIFF", "AVIF", "HEIF", "JPEG2000"})
+HEIF = (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftyphevc")
+"""How HEIC goes on after four bytes."""
 SEGMENT = 65_000
 """Bytes of EXIF, or of XMP, that a JPEG holds."""
 WITHOUT_PROFILE = frozenset({"BMP", "JPEG2000"})
@@ -74,7 +77,7 @@ def read(source: Path | IO[bytes], formats: list[str] | None = None) -> Picture:
             raise PictureError("the file is empty: copy it again")
         if isinstance(given, Path) and path.suffix.lower() in RAW:
             return developed(given)
-        if WRITTEN.get(path.suffix.lower()) == "HEIF":
+        if WRITTEN.get(path.suffix.lower()) == "HEIF" or is_heif(given):
             know_heif()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # damaged metadata and sizes below Pillow's refusal are no reason to talk
@@ -198,6 +201,8 @@ def size(path: Path) -> tuple[int, int] | None:
 
             with rawpy.imread(str(path)) as raw:
                 return int(raw.sizes.height), int(raw.sizes.width)
+        if is_heif(path):
+            know_heif()
         with warnings.catch_warnings(action="ignore"), Image.open(path) as image:
             lying = image.getexif().get(ExifTags.Base.Orientation, 1) >= 5
             return (image.width, image.height) if lying else (image.height, image.width)
@@ -287,6 +292,12 @@ def taken(image: Any) -> tuple[Picture, Callable[[Picture], Any]]:
     raise TypeError(f"{type(image).__name__} is no picture: give a path, Pillow image, array or tensor")
 
 
+def is_heif(source: Path | io.BytesIO) -> bool:
+    """Whether a file is HEIC by its content: phones and messengers give it other names."""
+    with opened(source) as file:
+        return file.read(12)[4:] in HEIF
+
+
 def know_heif() -> None:
     """Teach Pillow HEIC."""
     try:
@@ -368,7 +379,8 @@ def storing(target: Path) -> Iterator[IO[bytes]]:
     except PictureError as error:
         raise PictureError(f"{target}: {error}") from error
     except OSError as error:
-        raise PictureError(f"{target}: cannot be written: {error.strerror or error}") from error
+        remedy = "make room" if error.errno == errno.ENOSPC else "choose another place"
+        raise PictureError(f"{target}: cannot be written: {error.strerror or error}: {remedy}") from error
 
 
 @contextlib.contextmanager

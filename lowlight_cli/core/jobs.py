@@ -140,7 +140,7 @@ def enhance_jobs(
     """
     single = len(inputs) == 1 and not is_folder(inputs[0])
     one_file = (
-        out is not None and not out.is_dir() and (out.suffix.lower() in images.WRITTEN or (single and out.suffix))
+        out is not None and not is_folder(out) and (out.suffix.lower() in images.WRITTEN or (single and out.suffix))
     )
     if out is not None and one_file:
         check_kind(out, kind)
@@ -259,7 +259,7 @@ def maps_among(found: Sequence[Source]) -> set[Path]:
 def decompose_jobs(inputs: Sequence[Path], out: Path | None, maps: Maps = "png") -> list[Job]:
     """One job a picture: ``NAME_reflectance.png`` and so on, or all in ``NAME_maps.npz``, and ``NAME_panel.png``; in
     ``out`` or beside the input."""
-    if out is not None and out.suffix.lower() in images.WRITTEN and not out.is_dir():
+    if out is not None and out.suffix.lower() in images.WRITTEN and not is_folder(out):
         raise PictureError(f"{out}: the maps of a picture cannot go into one file: give --out a folder")
     check_folder(out)
     jobs = []
@@ -271,7 +271,8 @@ def decompose_jobs(inputs: Sequence[Path], out: Path | None, maps: Maps = "png")
 
 
 def checked(jobs: Sequence[Job]) -> list[Job]:
-    """The jobs, with a fault in those that would write over an input or over what another job writes."""
+    """The jobs, with a fault in those that would write over an input or over what another job writes, or where nobody
+    may write."""
     inputs = {real(job.source) for job in jobs if not job.skip}
     owner: dict[Path, Path] = {}
     result = []
@@ -282,7 +283,15 @@ def checked(jobs: Sequence[Job]) -> list[Job]:
                 job = replace(job, fault=f"{target}: the output would replace an input: choose another --out")
             elif exists(target) and not is_file(target):
                 job = replace(job, fault=f"{target}: there is something there that is no file: choose another --out")
+            elif not exists(target) and (closed := closed_folder(path.parent)):
+                job = replace(job, fault=f"{target}: you may not write to {closed}: choose another place with --out")
             elif owner.setdefault(path, job.source) != job.source:
                 job = replace(job, fault=f"{target}: wanted by both {owner[path]} and {job.source}: rename one")
         result.append(job)
     return result
+
+
+def closed_folder(folder: Path) -> Path | None:
+    """The folder that must let a file or folder be made in it, for one to be made in ``folder``, if it does not."""
+    place = next(place for place in (folder, *folder.parents) if exists(place))
+    return None if os.access(place, os.W_OK) else place

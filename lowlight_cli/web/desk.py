@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import ceil
 
 from ..core.enhancer import Result, Steps
@@ -39,7 +39,7 @@ class Turn:
     gone: Callable[[], bool]
     workers: Executor
     began: float | None = None
-    share: float = field(default=0.0)  # in [0, 1]
+    share: float = 0.0  # in [0, 1]
 
     def check(self) -> None:
         """Raise if there is no point in going on."""

@@ -4,6 +4,8 @@ import io
 import json
 import secrets
 from collections.abc import Mapping
+from dataclasses import replace
+from math import ceil
 from typing import IO
 
 from torch import Tensor
@@ -16,6 +18,8 @@ from ..core.images import Encoding, Picture
 MULTIPART = "multipart/form-data"
 LOOKING = Encoding(quality=95)
 """Fine enough to look at; results to keep are encoded otherwise."""
+LONGEST = 65_500
+"""Side in px that a JPEG can have; of longer pictures every other pixel will do, or fewer."""
 
 
 def multipart(file: IO[bytes], about: Mapping[str, object], pictures: Mapping[str, Picture | Tensor]) -> str:
@@ -27,7 +31,9 @@ def multipart(file: IO[bytes], about: Mapping[str, object], pictures: Mapping[st
     file.write(encoder.send_event(Data(json.dumps(about).encode(), more_data=False)))
     for name, pixels in pictures.items():
         picture = io.BytesIO()
-        images.encode(picture, Picture(pixels) if isinstance(pixels, Tensor) else pixels, "JPEG", LOOKING)
+        whole = Picture(pixels) if isinstance(pixels, Tensor) else pixels
+        step = ceil(max(whole.size) / LONGEST)
+        images.encode(picture, replace(whole, samples=whole.samples[:, ::step, ::step]), "JPEG", LOOKING)
         headers = Headers({"Content-Type": "image/jpeg"})
         file.write(encoder.send_event(File(name=name, filename=f"{name}.jpg", headers=headers)))
         file.write(encoder.send_event(Data(picture.getvalue(), more_data=False)))

@@ -1,5 +1,6 @@
 """From an upload to a picture: its kind decided by content, its size by its header, before a pixel is decoded."""
 
+import io
 import warnings
 from typing import IO, NoReturn
 
@@ -14,7 +15,6 @@ from ..core.images import Picture
 KNOWN = ("JPEG", "MPO", "PNG", "WEBP", "TIFF", "BMP", "AVIF", "JPEG2000", "HEIF")
 """Pillow's names of what is read; MPO is how some cameras store JPEG."""
 FORMATS = "JPEG, PNG, WebP, TIFF, BMP, AVIF, JPEG 2000, HEIC"
-HEIF = (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftyphevc")
 CURL = "with curl as -F image=@night.jpg"
 
 
@@ -71,9 +71,9 @@ def check(stream: IO[bytes], megapixels: float, formats: list[str]) -> None:
 def kinds(stream: IO[bytes]) -> list[str]:
     """What Pillow may take the stream for."""
     stream.seek(0)
-    brand = stream.read(12)[4:]
+    start = io.BytesIO(stream.read(12))
     stream.seek(0)
-    if brand in HEIF:
+    if images.is_heif(start):
         try:
             images.know_heif()
         except PictureError as error:

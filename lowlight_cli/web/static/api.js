@@ -3,7 +3,9 @@
 export class Refused extends Error {}
 
 export async function about() {
-  const answer = await fetch("/api/models");
+  const answer = await fetch("/api/models").catch((error) => {
+    throw new Refused(`the server does not answer: ${error.message}`);
+  });
   if (!answer.ok) throw new Refused(`the server answers ${answer.status}`);
   return answer.json();
 }
@@ -38,7 +40,10 @@ async function send(path, accept, file, fields, watch) {
   }
 }
 
-function attempt(path, accept, file, fields, { tell, signal }) {
+async function attempt(path, accept, file, fields, { tell, signal }) {
+  await file.slice(0, 1).arrayBuffer().catch(() => {
+    throw new Refused("cannot be read: a folder, or moved or changed since");
+  });
   const form = new FormData();
   for (const [name, value] of Object.entries(fields)) form.append(name, value);
   form.append("image", file, "image");

@@ -8,9 +8,10 @@ import { Viewer } from "./viewer.js";
 const $ = (id) => document.getElementById(id);
 const LARGE = 3e6; // px from which on a small version comes first, so that there is something to see at once
 const SMALL = 1e6;
+const UNTYPED = /\.(heic|heif|hif|jp2|avif|tiff?)$/i; // pictures whose type a browser may not know
 const NAMES = { enhanced: "after", reflectance: "reflectance", illumination: "illumination", relit: "adjusted illumination" };
 
-const pictures = []; // {file, name, thumb, results and faults: Maps by model and denoising of maps and of sentences}
+const pictures = []; // {file, name, thumb, item, results and faults: Maps by model and denoising of maps and of sentences}
 let server = { models: [], limits: {} };
 let current = null;
 let shown = ""; // what the stage was last drawn from
@@ -31,23 +32,50 @@ const models = () => [...new Set([$("against").value, $("model").value].filter(B
 // -------------------------------------------------------------------------------------------------------- pictures in
 
 function add(files) {
+  const refused = [];
   let first = null;
   for (const file of files) {
     if (file.type && !file.type.startsWith("image/")) {
-      tell(`${file.name} is not a picture`, null, true);
+      refused.push(file.name);
       continue;
     }
     const picture = { file, name: file.name || "pasted", results: new Map(), faults: new Map(), key: counter++, thumb: URL.createObjectURL(file) };
     const megabytes = server.limits.megabytes;
     if (file.size > megabytes * 2 ** 20) picture.fault = `${picture.name} is larger than the ${megabytes} MB that are allowed here`;
+    picture.item = itemOf(picture);
     pictures.push(picture);
     first ??= picture;
   }
+  const some = refused.slice(0, 3).join(", ") + (refused.length > 3 ? ` and ${refused.length - 3} more` : "");
+  $("refused").textContent = refused.length ? `Left out, as no picture: ${some}` : "";
   if (!first) return;
+  const focused = $("welcome").contains(document.activeElement);
   $("welcome").hidden = true;
   $("work").hidden = false;
+  if (focused) $("stage").focus({ preventScroll: true }); // what had it is hidden now
   select(first);
   queue();
+}
+
+/** The files of what was dropped; of a folder, the pictures below it. */
+async function dropped(transfer) {
+  const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
+  if (!entries.some((entry) => entry.isDirectory)) return [...transfer.files];
+  return (await Promise.all(entries.map((entry) => inside(entry, false)))).flat();
+}
+
+async function inside(entry, deep = true) {
+  if (entry.isFile) {
+    const file = await new Promise((done, fail) => entry.file(done, fail));
+    return deep && !(file.type.startsWith("image/") || UNTYPED.test(file.name)) ? [] : [file];
+  }
+  const reader = entry.createReader();
+  const found = [];
+  for (;;) {
+    const some = await new Promise((done, fail) => reader.readEntries(done, fail)); // a hundred at a time
+    if (!some.length) return found;
+    for (const each of some) if (!each.name.startsWith(".")) found.push(...(await inside(each)));
+  }
 }
 
 function select(picture) {
@@ -59,47 +87,67 @@ function select(picture) {
     $("work").hidden = true;
     return;
   }
+  $("download-note").textContent = "";
   viewer.fit();
   update();
 }
 
 function remove(picture) {
   const place = pictures.indexOf(picture);
+  const focused = picture.item.contains(document.activeElement);
   pictures.splice(place, 1);
   picture.leaving?.abort();
   URL.revokeObjectURL(picture.thumb);
-  if (current === picture) select(pictures[Math.min(place, pictures.length - 1)] ?? null);
+  const neighbour = pictures[Math.min(place, pictures.length - 1)] ?? null;
+  if (current === picture) select(neighbour);
   else film();
+  if (!focused) return;
+  if (pictures.length > 1) neighbour.item.querySelector("button").focus();
+  else (neighbour ? $("stage") : document.querySelector('#welcome [data-do="choose"]')).focus();
 }
 
+/** Bring the film strip up to date; what is there stays, and with it the focus. */
 function film() {
   const list = $("film");
   list.hidden = pictures.length < 2;
-  list.replaceChildren(...pictures.map((picture) => {
-    const item = document.createElement("li");
-    const open = document.createElement("button");
-    const image = document.createElement("img");
-    const away = document.createElement("button");
-    image.src = picture.thumb;
-    image.alt = picture.name;
-    open.type = away.type = "button";
-    open.title = faultOf(picture) ?? picture.name;
-    open.className = faultOf(picture) ? "failed" : picture.results.size ? "done" : "waiting";
-    open.setAttribute("aria-current", picture === current);
-    image.onerror = () => {
-      const [result] = picture.results.values();
-      image.onerror = null;
-      if (result) image.src = picture.thumb = URL.createObjectURL(result.maps.low);
-    };
-    open.append(image);
-    open.onclick = () => select(picture);
-    away.className = "away";
-    away.ariaLabel = `Remove ${picture.name}`;
-    away.append(Object.assign(document.createElement("span"), { className: "icon icon-close" }));
-    away.onclick = () => remove(picture);
-    item.append(open, away);
-    return item;
-  }));
+  const items = pictures.map((picture) => picture.item);
+  for (const item of [...list.children]) if (!items.includes(item)) item.remove();
+  for (const item of items) if (!item.parentNode) list.append(item);
+  pictures.forEach(paint);
+}
+
+function itemOf(picture) {
+  const item = document.createElement("li");
+  const open = document.createElement("button");
+  const image = document.createElement("img");
+  const away = document.createElement("button");
+  image.alt = picture.name;
+  image.onerror = () => {
+    picture.unseen = true; // by this browser, so that the server's answer has to do
+    paint(picture);
+  };
+  image.src = picture.thumb;
+  open.type = away.type = "button";
+  open.append(image);
+  open.onclick = () => select(picture);
+  away.className = "away";
+  away.ariaLabel = `Remove ${picture.name}`;
+  away.append(Object.assign(document.createElement("span"), { className: "icon icon-close" }));
+  away.onclick = () => remove(picture);
+  item.append(open, away);
+  return item;
+}
+
+function paint(picture) {
+  const open = picture.item.querySelector("button");
+  const fault = faultOf(picture);
+  open.title = fault ?? picture.name;
+  open.className = fault ? "failed" : picture.results.size ? "done" : "waiting";
+  open.setAttribute("aria-current", picture === current);
+  const [result] = picture.results.values();
+  if (!picture.unseen || !result) return;
+  picture.unseen = false;
+  open.querySelector("img").src = picture.thumb = URL.createObjectURL(result.maps.low);
 }
 
 // ------------------------------------------------------------------------------------------------------------ results
@@ -194,6 +242,7 @@ async function update() {
   queue();
   const picture = current;
   if (!picture) return;
+  allow();
   const results = models().map((name) => picture.results.get(keyOf(name)));
   if (!results.length) return tell("Waiting for the server");
   if (faultOf(picture)) {
@@ -203,7 +252,6 @@ async function update() {
     return tell(faultOf(picture), null, true);
   }
   const own = results.at(-1);
-  $("download").disabled = !own;
   if (results.some((result) => !result)) {
     if (computing !== picture) tell("Waiting for the picture before");
     if (!picture.results.size) await original(picture);
@@ -212,8 +260,9 @@ async function update() {
   if (results.every((result) => result.whole)) tell("");
   const wanted = [picture.key, tab(), choice("view"), ...models(), choice("denoise"), ...results.map((result) => result.whole)].join(" ");
   if (wanted !== shown) await stage(picture, results, wanted);
+  if (wanted !== shown) return; // something else is wanted by now
   viewer.setLook({ ...look(), strength: look().strength * own.light });
-  describe(own);
+  describe(own, wanted);
 }
 
 /** Show a picture as it is, for as long as nothing has been computed. */
@@ -259,8 +308,9 @@ function forget(kept) {
   }
 }
 
-async function describe(result) {
+async function describe(result, wanted) {
   const [low, enhanced, ...light] = await Promise.all(["low", "enhanced", "illumination", "relit"].map((map) => thumbnail(result, map)));
+  if (wanted !== shown) return;
   const after = new Uint8ClampedArray(enhanced);
   const seen = { ...look(), strength: look().strength * result.light };
   if (!plain(seen)) apply(seen, low, after, ...light);
@@ -272,7 +322,7 @@ async function describe(result) {
   const { parameters } = server.models.find(({ name }) => name === $("model").value);
   const notes = [`${result.width} × ${result.height} px`, `${parameters.toLocaleString("en")} parameters`];
   if (!result.whole) notes.push("first look, full resolution follows");
-  if (result.light === 0) notes.push("well exposed already: left as it is");
+  if (result.light < 0.005) notes.push("well exposed already: left as it is");
   else if (result.light < 1) notes.push(`hardly dark: strength is scaled by ${result.light.toFixed(2)}`);
   $("facts").textContent = notes.join(" · ");
 }
@@ -290,30 +340,37 @@ async function thumbnail(result, map) {
 
 // ----------------------------------------------------------------------------------------------------------- download
 
+/** Let the current picture be downloaded if there is a result of it, and it is not on its way already. */
+function allow() {
+  $("download").disabled = !current?.results.has(keyOf($("model").value)) || Boolean(current.saving);
+}
+
 async function download() {
   const picture = current;
+  const { suffix } = picture.results.get(keyOf($("model").value));
   const { strength, shadows, highlights } = look();
   const fields = { model: $("model").value, denoise: choice("denoise"), strength, shadows, protect_highlights: highlights };
-  const note = (text) => ($("download-note").textContent = text);
-  $("download").disabled = true;
+  const note = (text) => picture === current && ($("download-note").textContent = text);
+  picture.saving = true;
+  allow();
   try {
     const key = JSON.stringify(fields);
     if (picture.saved?.key !== key) {
       const tellNote = (news) => note(words(news, "") + (news.share ? `, ${Math.round(news.share * 100)} %` : ""));
       picture.saved = { key, blob: await enhance(picture.file, fields, { tell: tellNote }) };
     }
-    const [result] = picture.results.values();
     const stem = picture.name.replace(/\.[^.]*$/, "");
     const link = document.createElement("a");
     link.href = URL.createObjectURL(picture.saved.blob);
-    link.download = `${stem}_bright${result.suffix}`;
+    link.download = `${stem}_bright${suffix}`;
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
     note(`${link.download}, with the original's EXIF and colour profile`);
   } catch (error) {
     note(error.message);
   } finally {
-    $("download").disabled = false;
+    picture.saving = false;
+    allow();
   }
 }
 
@@ -341,7 +398,7 @@ function listen() {
   addEventListener("drop", (event) => {
     event.preventDefault();
     over(-depth);
-    add([...event.dataTransfer.files]);
+    dropped(event.dataTransfer).then(add);
   });
   form.onsubmit = (event) => event.preventDefault();
   for (const name of ["input", "change"]) {
@@ -361,7 +418,10 @@ function listen() {
   const zooms = { in: () => viewer.zoomBy(1.5), out: () => viewer.zoomBy(1 / 1.5), fit: () => viewer.fit(), one: () => viewer.one() };
   for (const button of document.querySelectorAll("[data-zoom]")) button.onclick = () => viewer.panes.length && zooms[button.dataset.zoom]();
   tabs([...document.querySelectorAll('[role="tab"]')]);
-  $("theme").onclick = () => theme(document.documentElement.dataset.theme === "dark" ? "light" : "dark");
+  $("theme").onclick = () => {
+    const shown = document.documentElement.dataset.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
+    theme(shown === "dark" ? "light" : "dark");
+  };
 }
 
 function tabs(all) {
@@ -386,11 +446,21 @@ function tabs(all) {
 
 function theme(name) {
   document.documentElement.dataset.theme = name;
-  localStorage.setItem("theme", name);
+  memory()?.setItem("theme", name);
+}
+
+/** What the browser remembers for this page; nothing where site data are blocked. */
+function memory() {
+  try {
+    return localStorage;
+  } catch {
+    return null;
+  }
 }
 
 async function start() {
-  theme(localStorage.getItem("theme") ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light"));
+  const chosen = memory()?.getItem("theme"); // without one, the system's
+  if (chosen) document.documentElement.dataset.theme = chosen;
   listen();
   server = await about();
   $("model").replaceChildren(...server.models.map(({ name }) => new Option(name, name)));
@@ -429,5 +499,6 @@ async function start() {
 }
 
 start().catch((error) => {
-  document.querySelector(".big").textContent = `The server does not answer: ${error.message}`;
+  console.error(error);
+  document.querySelector(".big").textContent = error instanceof Refused ? error.message : `This page failed: ${error.message}`;
 });
