@@ -71,6 +71,7 @@ class Server:
     ranges: bool = True
     wrong_range: int = 0  # how far off an answered part lies from the one asked for
     extra_length: int = 0  # bytes announced that never come
+    unsized: bool = False  # whether the first answer does not say how long it is
     status: list[int] = field(default_factory=list)  # answered to the next requests, before any content
     cut: list[int] = field(default_factory=list)  # bytes after which the next answers break off
     asked: list[str | None] = field(default_factory=list)  # the Range of each request
@@ -116,12 +117,17 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
             else:
                 self.send_response(200)
             self.send_header("Content-Type", state.kind)
-            self.send_header("Content-Length", str(len(body) - start + state.extra_length))
+            chunked = state.unsized and not start
+            if chunked:
+                self.send_header("Transfer-Encoding", "chunked")
+            else:
+                self.send_header("Content-Length", str(len(body) - start + state.extra_length))
             if state.tag is not None:
                 self.send_header("ETag", state.tag)
             self.end_headers()
             cut = state.cut.pop(0) if state.cut else len(body)
-            self.wfile.write(body[start : start + cut])
+            part = body[start : start + cut]
+            self.wfile.write(b"%x\r\n%b\r\n" % (len(part), part) if chunked else part)
             if start + cut < len(body) or state.extra_length:
                 self.close_connection = True
 
@@ -193,6 +199,13 @@ def test_broken_transfer_goes_on_where_it_was(server: Server, tmp_path: Path) ->
     server.cut = [100, 200]
     obtain(tmp_path, server.mirror())
     assert server.asked == [None, "bytes=100-", "bytes=300-"]
+    assert_unpacked(tmp_path / "lol")
+
+
+def test_a_transfer_of_unknown_length_goes_on_too(server: Server, tmp_path: Path) -> None:
+    server.cut, server.unsized = [100], True
+    obtain(tmp_path, server.mirror())
+    assert server.asked == [None, "bytes=100-"]
     assert_unpacked(tmp_path / "lol")
 
 

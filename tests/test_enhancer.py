@@ -179,6 +179,11 @@ def test_what_is_no_picture_is_refused(enhancer: Enhancer, given: np.ndarray | t
         enhancer.enhance(given)
 
 
+def test_an_array_is_refused_as_it_was_given(enhancer: Enhancer) -> None:
+    with pytest.raises(PictureError, match=r"array of shape \(3, 20, 30\): give \(H, W, C\)"):
+        enhancer.enhance(np.zeros((3, 20, 30)))
+
+
 def test_pixels_a_little_below_black_are_black(enhancer: Enhancer) -> None:
     dark = np.full((20, 30, 3), 0.05, np.float32)
     dark[0, 0] = -0.03
