@@ -128,6 +128,8 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
             cut = state.cut.pop(0) if state.cut else len(body)
             part = body[start : start + cut]
             self.wfile.write(b"%x\r\n%b\r\n" % (len(part), part) if chunked else part)
+            if chunked and part == body:
+                self.wfile.write(b"0\r\n\r\n")
             if start + cut < len(body) or state.extra_length:
                 self.close_connection = True
 
@@ -202,7 +204,10 @@ def test_broken_transfer_goes_on_where_it_was(server: Server, tmp_path: Path) ->
     assert_unpacked(tmp_path / "lol")
 
 
-def test_a_transfer_of_unknown_length_goes_on_too(server: Server, tmp_path: Path) -> None:
+def test_a_transfer_of_unknown_length_goes_on_too(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transfer, "CHUNK", 50)
     server.cut, server.unsized = [100], True
     obtain(tmp_path, server.mirror())
     assert server.asked == [None, "bytes=100-"]
