@@ -4,7 +4,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -103,25 +103,32 @@ def follow(doing: str, count: int, events: "Generator[batch.Event]", report: "Re
     passed: list[batch.Outcome] = []
     stopped = ""
     with counting(doing, count) as counter:
+
+        def see(event: "batch.Event") -> None:
+            ended = sum(counts.values())
+            if isinstance(event, Advance):
+                counter.at(ended + event.share if event.share < 1 else ended, what=event.job.source.name)
+                return
+            counts[event.status] += 1
+            counter.at(ended + 1)
+            if report:
+                report(event)
+            if event.status == "failed":
+                error(event.reason)
+            elif event.reason:
+                passed.append(event)
+            else:
+                places.update(event.job.targets)
+
         try:
             for event in events:
-                ended = sum(counts.values())
-                if isinstance(event, Advance):
-                    counter.at(ended + event.share if event.share < 1 else ended, what=event.job.source.name)
-                    continue
-                counts[event.status] += 1
-                counter.at(ended + 1)
-                if report:
-                    report(event)
-                if event.status == "failed":
-                    error(event.reason)
-                elif event.reason:
-                    passed.append(event)
-                else:
-                    places.update(event.job.targets)
-        except KeyboardInterrupt:
-            events.close()  # finishes what is being written
+                see(event)
+        except KeyboardInterrupt as interrupt:
             stopped = "stopped: "
+            with suppress(KeyboardInterrupt):  # wherever it came: what is being written is finished, and counts
+                see(events.throw(interrupt))
+                for event in events:
+                    see(event)
             raise SystemExit(130) from None
         finally:
             for skipped in passed[:LISTED]:

@@ -69,6 +69,7 @@ Names = Annotated[tuple[str, ...], BeforeValidator(comma_separated), Field(min_l
 Epochs = Annotated[tuple[NonNegativeInt, ...], BeforeValidator(comma_separated)]
 Tile = Annotated[Literal["auto", "off"] | int, BeforeValidator(tile_side)]
 Denoise = Literal["off", "light", "strong"]
+Maps = Literal["png", "png16", "tiff", "npz"]
 Format = Literal["jpg", "png", "webp", "tif", "bmp", "avif", "jp2", "heic"]
 Device = Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")]
 Precision = Literal["auto", "fp32", "bf16"]
@@ -498,9 +499,9 @@ class EnhanceSettings(PictureSettings):
 class DecomposeSettings(PictureSettings):
     """What ``lowlight decompose`` accepts."""
 
-    maps: Annotated[
-        Literal["png", "png16", "tiff", "npz"], BeforeValidator(lambda value: "tiff" if value == "tif" else value)
-    ] = described("png", "Maps in 8 or 16 bit, as float TIFF, or as floats in one NumPy file.")
+    maps: Annotated[Maps, BeforeValidator(lambda value: "tiff" if value == "tif" else value)] = described(
+        "png", "Maps in 8 or 16 bit, as float TIFF, or as floats in one NumPy file."
+    )
     out: Path | None = described(None, "Folder for the maps. Default: beside the input.")
 
 

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -586,6 +587,30 @@ def test_ctrl_c_leaves_whole_files_and_says_how_far_it_came(
     assert names(tmp_path / "o") == ["a.png", "b.png"]
     for name in names(tmp_path / "o"):
         assert pixels(tmp_path / "o" / name).shape == (21, 37, 3)
+
+
+def test_ctrl_c_while_the_bar_is_drawn_counts_what_is_being_written(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "abcd":
+        save(tmp_path / "photos" / f"{name}.png")
+    moves, write = [], images.write
+
+    def at(*_: object, **__: object) -> None:
+        moves.append(1)
+        if len(moves) == 2:  # the second picture is computed, and neither is written yet
+            raise KeyboardInterrupt
+
+    def slow(*given: Any) -> None:
+        time.sleep(0.5)
+        write(*given)
+
+    monkeypatch.setattr("lowlight_cli.console.Counter.at", at)
+    monkeypatch.setattr(images, "write", slow)
+    code, talk = run("enhance", "photos", "--out", "o", "--json")
+    done = [json.loads(line)["output"] for line in said(run).splitlines()]
+    assert code == 130 and done == [f"o/{name}" for name in names(tmp_path / "o")] != []
+    assert talk[0].startswith(f"stopped: {len(done)} done: o")
 
 
 def test_watch_enhances_what_arrives(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

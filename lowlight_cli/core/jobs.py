@@ -5,13 +5,11 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
+from ..settings import Maps
 from . import images
 from .errors import PictureError
 from .files import exists
-
-Maps = Literal["png", "png16", "tiff", "npz"]
 
 
 @dataclass(frozen=True)
