@@ -48,6 +48,27 @@ def test_every_option_of_a_command_is_a_setting() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("train --sched", ["--scheduler"]),
+        ("train --scheduler ", ["step", "plateau", "cosine"]),
+        ("enhance --denoise l", ["light"]),
+        ("enhance a.jpg -m retinexnet-j", ["retinexnet-joint", "retinexnet-joint-ignore-enhance"]),
+        ("evaluate --dataset sa", ["samples"]),
+        ("evaluate -b ", ["input", "gamma", "histeq", "clahe", "lime"]),
+    ],
+)
+def test_a_shell_completes_words(typed: str, offered: list[str]) -> None:
+    words = f"lowlight {typed}"
+    variables = {"_LOWLIGHT_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+    code = "from lowlight_cli.app import app; app(prog_name='lowlight')"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | variables, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.split() == offered
+
+
 def test_version(lowlight: Run) -> None:
     assert lowlight("--version") == (0, f"lowlight {__version__}\n", "")
 

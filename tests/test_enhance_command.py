@@ -315,7 +315,11 @@ def test_dry_run_says_what_and_does_nothing(run: Run, tmp_path: Path) -> None:
     save(tmp_path / "photos" / "b.png")
     save(tmp_path / "bright" / "b.png")
     before = names(tmp_path)
-    code, talk = run("enhance", "photos", "missing.png", "--out", "bright", "--dry-run", use="nonesuch")
+    assert "no model nonesuch" in run("enhance", "photos", "--dry-run", use="nonesuch")[1][0]
+    assert "no model nonesuch" in run("decompose", "photos", "--dry-run", use="nonesuch")[1][0]
+    unread = tmp_path.parent / "unread.safetensors"
+    unread.touch()
+    code, talk = run("enhance", "photos", "missing.png", "--out", "bright", "--dry-run", use=unread)
     assert code == 1
     assert said(run).splitlines() == [
         "photos/a.png -> bright/a.png",
@@ -324,7 +328,7 @@ def test_dry_run_says_what_and_does_nothing(run: Run, tmp_path: Path) -> None:
     assert talk == ["error: missing.png: no such file or folder"]
     assert names(tmp_path) == before
     assert run("decompose", "photos/a.png", "--dry-run")[0] == 0
-    run("enhance", "photos", "missing.png", "--out", "bright", "--dry-run", "--json", use="nonesuch")
+    run("enhance", "photos", "missing.png", "--out", "bright", "--dry-run", "--json", use=unread)
     lines = [json.loads(line) for line in said(run).splitlines()]
     assert [(line["output"], line["status"]) for line in lines] == [
         ("bright/a.png", "planned"),

@@ -6,17 +6,20 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 import typer
 
-from ..settings import PictureSettings, Settings
+from ..settings import DATASETS, MODELS, PictureSettings, Settings
 
 if TYPE_CHECKING:
     from ..core.enhancer import Enhancer
     from ..core.jobs import Job
 
+NAMED = {"model": MODELS, "init": MODELS, "dataset": DATASETS}
+"""What fields of any text may be by name, besides files and folders."""
 CONFIG = typer.Option("--config", help="TOML or JSON file of settings; options given here win over it.")
 
 
 def option(settings: type[Settings], field: str, *names: str, panel: str | None = None) -> Any:
-    """A command-line option whose help and default are those of a settings field; ``panel`` is its group in --help."""
+    """A command-line option whose help and default are those of a settings field; ``panel`` is its group in --help.
+    A shell that completes words knows what it may be."""
     info = settings.model_fields[field]
     default = info.default
     shown = ", ".join(map(str, default)) if isinstance(default, tuple) else str(default)
@@ -26,7 +29,19 @@ def option(settings: type[Settings], field: str, *names: str, panel: str | None 
     if not all(word in sentence for word in words):
         sentence += f" One of {', '.join(words)}."
     default = False if quiet else shown
-    return typer.Option(*names, help=sentence, show_default=default, rich_help_panel=panel, readable=False)
+    known = NAMED.get(field, words)
+
+    def completion(begun: str) -> list[str]:
+        return [word for word in known if word.startswith(begun)]
+
+    return typer.Option(
+        *names,
+        help=sentence,
+        show_default=default,
+        rich_help_panel=panel,
+        readable=False,
+        autocompletion=completion if known else None,
+    )
 
 
 def choices(annotation: Any) -> list[str]:

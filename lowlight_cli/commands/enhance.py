@@ -57,10 +57,12 @@ def enhance(
     For instance: lowlight enhance photos/ --out bright/
     """
     settings = EnhanceSettings.load(**locals())
-    from ..core import batch
+    from ..core import batch, checkpoints
     from ..core.images import Encoding
     from ..core.look import Look
 
+    if settings.dry_run:
+        checkpoints.locate(settings.model)
     look = Look(settings.strength, settings.denoise, settings.protect_highlights, settings.shadows)
     encoding = Encoding(settings.quality, settings.subsampling, settings.depth, settings.strip)
     if PIPE in (*settings.inputs, settings.out):

@@ -1,9 +1,7 @@
 """Whether a data set is what it should be: its pairs, their pictures, and that the two of a pair belong together."""
 
 import hashlib
-import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -63,12 +61,11 @@ def inspect(place: Path, parts: Sequence[Part]) -> Iterator[Finding]:
         if len(both) != part.pairs:
             yield Faulty(f"{place / part.folder}: {len(both)} pairs instead of {part.pairs}")
         seen = hashlib.sha256()
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            for number, (finding, digest) in enumerate(pool.map(partial(look, part), both), 1):
-                seen.update(digest)
-                if finding is not None:
-                    yield finding
-                yield Inspecting(before + number, total)
+        for number, (finding, digest) in enumerate(datasets.each_of(both, partial(look, part)), 1):
+            seen.update(digest)
+            if finding is not None:
+                yield finding
+            yield Inspecting(before + number, total)
         if part.pixels is not None and seen.hexdigest() != part.pixels:
             yield Faulty(
                 f"{place / part.folder}: the pixels are not the published ones: a changed copy of the data set"
