@@ -14,13 +14,15 @@ from typing import Any
 from unittest.mock import patch
 
 import torch
-from four_ways import insert, table
+from four_ways import insert
+from held_out import figures as measured
 from held_out import held_out
 from torch import Tensor
 
-from lowlight_cli.core import checkpoints, contextbank, engine, images, losses, metrics, tiling
+from lowlight_cli.core import checkpoints, contextbank, engine, images, losses, tiling
 from lowlight_cli.core.events import Saved
 from lowlight_cli.core.networks import retinex_plus, thumbnail
+from lowlight_cli.core.summary import Table, markdown_table
 from lowlight_cli.settings import TrainSettings
 
 BEGIN, END = "<!-- written by experiments/ablation.py -->", "<!-- end of ablation -->"
@@ -110,9 +112,7 @@ def judged(model: Path, pairs: Any) -> list[float] | None:
     rows = []
     for low, high in ((low[None].float() / 255, high[None].float() / 255) for low, high in pairs):
         ours = images.quantised(tiling.run(net, low).enhanced[0])[None] / 255
-        scaled = metrics.gt_mean(ours, high)
-        rows.append([figure.item() for figure in (metrics.psnr(ours, high), metrics.ssim(ours, high))])
-        rows[-1].append(metrics.psnr(scaled, high).item())
+        rows.append(measured(ours, high))
     return [float(value) for value in torch.tensor(rows, dtype=torch.double).mean(dim=0)]
 
 
@@ -150,7 +150,9 @@ def main() -> None:
     for name, (psnr, ssim, gt_mean) in figures.items():
         away = f"{psnr - base[0]:+.2f} / {ssim - base[1]:+.4f}"
         lines.append([ROWS[name][0], f"{psnr:.2f}", f"{ssim:.4f}", f"{gt_mean:.2f}", away])
-    text = table(["retinex-plus with", "PSNR dB", "SSIM RGB", "PSNR dB, GT mean", "against everything"], lines)
+    text = markdown_table(
+        Table(["retinex-plus with", "PSNR dB", "SSIM RGB", "PSNR dB, GT mean", "against everything"], lines)
+    )
     insert(text, BEGIN, END)
 
 

@@ -24,6 +24,7 @@ from lowlight_cli.core.enhancer import Enhancer
 from lowlight_cli.core.look import Look, cleaned
 from lowlight_cli.core.networks import Decomposition, Retinex
 from lowlight_cli.core.picture import luma
+from lowlight_cli.core.summary import Table, markdown_table
 from lowlight_cli.settings import LossWeights, TrainSettings
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
@@ -79,7 +80,7 @@ def apart(terms: Figures) -> tuple[float, float]:
 
 def eval15(data: Path) -> Pairs:
     """LOL's test pairs."""
-    return list(datasets.decoded(datasets.pairs(datasets.folder("lol", data, "test"))))
+    return list(datasets.each_of(datasets.pairs(datasets.folder("lol", data, "test")), datasets.decode))
 
 
 @torch.inference_mode()
@@ -119,12 +120,6 @@ def grain(x: Tensor, truth: Tensor) -> float:
     gray = luma(truth)
     flat = mean(gray.square()) - mean(gray).square() < FLAT**2
     return ((x - mean(x)).square() * flat).sum().div(flat.sum().clamp(min=1)).sqrt().item()
-
-
-def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Markdown."""
-    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def insert(text: str, begin: str, end: str) -> None:
@@ -175,17 +170,19 @@ def tables(runs: Sequence[Run], found: dict[str, dict[str, Figures]], enhancers:
     return "\n\n".join(
         [
             "Losses, training in the last epoch / held-out scenes; ours are those of the authors' code.",
-            table(["run", "Decom-Net", "student's", "Enhance-Net", "student's"], loss_rows),
+            markdown_table(Table(["run", "Decom-Net", "student's", "Enhance-Net", "student's"], loss_rows)),
             "PSNR / SSIM RGB, mean of I_hat and share of its pixels above 0.95, and |R_low - R_high| (both eval15).",
-            table(
-                ["run", "held-out scenes", "eval15", "I_hat", "white", "R consistency", "parameters", "minutes"],
-                figure_rows,
+            markdown_table(
+                Table(
+                    ["run", "held-out scenes", "eval15", "I_hat", "white", "R consistency", "parameters", "minutes"],
+                    figure_rows,
+                )
             ),
             "Grain where the truth is flat, eval15: root mean square deviation from the local mean, in thousandths, of "
             "R, of I_hat, of the result without denoising and with it, and of the truth.",
-            table(["run", "R", "I_hat", *LEVELS, "truth"], grain_rows),
+            markdown_table(Table(["run", "R", "I_hat", *LEVELS, "truth"], grain_rows)),
             "Denoising R, eval15, PSNR / SSIM RGB.",
-            table(["run", *LEVELS], denoise_rows),
+            markdown_table(Table(["run", *LEVELS], denoise_rows)),
         ]
     )
 

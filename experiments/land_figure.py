@@ -10,18 +10,19 @@ nothing: the picture itself as reflectance, its brightest channel as illuminatio
 import sys
 from pathlib import Path
 
+import mondrians
 import torch
 from PIL import ImageDraw, ImageFont
 from torch import Tensor
 
-from lowlight_cli.core import images, metrics, samples
+from lowlight_cli.core import images, metrics
 from lowlight_cli.core.enhancer import Enhancer
 from lowlight_cli.core.panel import panel
 
 FIGURE = Path(__file__).parent / "figures" / "land.png"
 
 
-def marked(pixels: Tensor, mondrian: samples.Mondrian) -> Tensor:
+def marked(pixels: Tensor, mondrian: mondrians.Mondrian) -> Tensor:
     """The picture with the letters A and B on their patches."""
     picture = images.to_image(images.quantised(pixels.expand(3, -1, -1)))
     draw = ImageDraw.Draw(picture)
@@ -38,14 +39,14 @@ def main() -> None:
     enhancer = Enhancer(model, "cpu")
     print("              A : B in             LMSE of reflectance     LMSE of illumination")
     print("              picture  reflectance  found  for nothing     found  for nothing")
-    for number, mondrian in enumerate(samples.mondrians()):
+    for number, mondrian in enumerate(mondrians.mondrians()):
         low = images.read(mondrian.low).pixels
         found = enhancer.decompose(low)
         truth = mondrian.truth
         brightest = low.amax(dim=0, keepdim=True)
         values = (
-            samples.a_to_b(low, mondrian),
-            samples.a_to_b(found.reflectance, mondrian),
+            mondrians.a_to_b(low, mondrian),
+            mondrians.a_to_b(found.reflectance, mondrian),
             metrics.lmse(found.reflectance, truth.reflectance),
             metrics.lmse(low, truth.reflectance),
             metrics.lmse(found.illumination, truth.illumination),

@@ -13,8 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, get_args
 
-from lowlight_cli.core import checkpoints, evaluation, results, summary
-from lowlight_cli.settings import Baseline, EvaluateSettings
+from lowlight_cli.core import evaluation, results, summary
+from lowlight_cli.settings import MODELS, Baseline, EvaluateSettings
 
 BOARD = Path(__file__).with_name("LEADERBOARD.md")
 
@@ -88,7 +88,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("data"), help="data root that holds lol/")
     parser.add_argument("--model", action="append", default=[], help="a further model, by file")
     arguments = parser.parse_args()
-    common = {"model": (*checkpoints.packaged(), *arguments.model), "baseline": get_args(Baseline)}
+    common = {"model": (*MODELS, *arguments.model), "baseline": get_args(Baseline)}
     lol = measured(EvaluateSettings(dataset="lol", data=arguments.data, **common))
     samples = measured(EvaluateSettings(dataset="samples", **common))
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)

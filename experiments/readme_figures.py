@@ -6,12 +6,11 @@ python experiments/readme_figures.py
 from pathlib import Path
 
 import torch
-from PIL import Image
 from torch import Tensor
 
 from lowlight_cli.core import images
 from lowlight_cli.core.enhancer import Enhancer
-from lowlight_cli.core.panel import panel
+from lowlight_cli.core.panel import panel, stacked
 from lowlight_cli.core.synthesis import darken, draw, unevenly
 
 ROOT = Path(__file__).parents[1]
@@ -67,13 +66,7 @@ def decomposed(net: Enhancer, path: Path) -> Columns:
 
 def stack(rows: list[Columns], name: str, *, width: int) -> None:
     """Write one labelled panel a row."""
-    panels = [panel(columns, width=width) for columns in rows]
-    canvas = Image.new("RGB", (max(row.width for row in panels), sum(row.height for row in panels)), (250, 250, 250))
-    top = 0
-    for row in panels:
-        canvas.paste(row, (0, top))
-        top += row.height
-    images.save(canvas, FIGURES / name)
+    images.save(stacked([panel(columns, width=width) for columns in rows]), FIGURES / name)
     print(FIGURES / name)
 
 

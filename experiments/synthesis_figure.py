@@ -28,7 +28,7 @@ def main() -> None:
     means: dict[str, list[float]] = {kind: [] for kind in COLOURS}
     noises: dict[str, list[torch.Tensor]] = {kind: [] for kind in COLOURS}
     shown = []
-    for number, picture in enumerate(datasets.decoded(found)):
+    for number, picture in enumerate(datasets.each_of(found, datasets.decode)):
         low, high = (side.float() / 255 for side in picture)
         made = synthesis.darken(high[None], synthesis.draw(1, generator), generator)[0]
         for kind, side in (("LOL", low), ("synthesised", made)):

@@ -6,12 +6,12 @@ Always ``events.jsonl`` and picture grids in the run's folder, ``curves.png`` wh
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from . import console
 from .core.errors import TrainingError
@@ -23,11 +23,7 @@ if TYPE_CHECKING:
     from .settings import TrainSettings
 
 
-class Tracker(Protocol):
-    """Takes events as they come, and an end."""
-
-    def __call__(self, event: "Event") -> None: ...
-    def close(self) -> None: ...
+Tracker = Callable[["Event"], None]
 
 
 @contextmanager
@@ -39,12 +35,10 @@ def tracking(settings: "TrainSettings", folder: Path) -> Iterator[list[Tracker]]
     with ExitStack() as stack:
         trackers: list[Tracker] = []
         if settings.wandb != "off":
-            trackers.append(WeightsAndBiases(settings, folder))
-        trackers += [Journal(folder), Album(folder)]
+            trackers.append(stack.enter_context(closing(WeightsAndBiases(settings, folder))))
+        trackers += [stack.enter_context(closing(Journal(folder))), Album(folder)]
         if find_spec("matplotlib") is not None:
             trackers.append(Curves(folder))
-        for tracker in trackers:
-            stack.callback(tracker.close)
         yield trackers
 
 
@@ -85,23 +79,12 @@ class Album:
 
             images.save(grid(event), self._folder / f"{event.phase}-{event.epoch + 1:04}.png")
 
-    def close(self) -> None:
-        pass
-
 
 def grid(event: "Pictured") -> "Image.Image":
     """One row a pair: low, R, I, I_hat, enhanced, high."""
-    from PIL import Image
+    from .core.panel import panel, stacked
 
-    from .core.panel import panel
-
-    rows = [panel(list(maps.items()), width=240) for maps in event.rows.values()]
-    canvas = Image.new("RGB", (max(row.width for row in rows), sum(row.height for row in rows)))
-    top = 0
-    for row in rows:
-        canvas.paste(row, (0, top))
-        top += row.height
-    return canvas
+    return stacked([panel(list(maps.items()), width=240) for maps in event.rows.values()])
 
 
 class Curves:
@@ -119,9 +102,6 @@ class Curves:
             self._current = True
         elif isinstance(event, Step):
             self._current = False
-
-    def close(self) -> None:
-        pass
 
 
 def draw_curves(journal: Path, target: Path) -> None:

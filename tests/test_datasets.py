@@ -111,7 +111,7 @@ def test_pair_of_two_sizes(tmp_path: Path) -> None:
 
 def test_decoded_keeps_the_order(pair_folder: Path) -> None:
     found = datasets.pairs(pair_folder)
-    for pair, picture in zip(found, datasets.decoded(found), strict=True):
+    for pair, picture in zip(found, datasets.each_of(found, datasets.decode), strict=True):
         assert torch.equal(picture.high, images.quantised(images.read(pair.high).pixels))
 
 
@@ -197,9 +197,11 @@ def photos(tmp_path: Path) -> Path:
 def test_photographs_get_a_dark_counterpart_each_the_same_for_the_same_seed(photos: Path) -> None:
     found = datasets.photographs(photos, seed=1)
     assert [photo.name for photo in found] == ["a", "night", "trip_b", "trip_big"]
-    pictures = list(datasets.decoded(found))
+    pictures = list(datasets.each_of(found, datasets.decode))
     assert pictures[3].high.shape == pictures[3].low.shape == (3, 800, 400)
-    assert [torch.equal(a.low, b.low) for a, b in zip(pictures, datasets.decoded(found), strict=True)] == [True] * 4
+    assert [
+        torch.equal(a.low, b.low) for a, b in zip(pictures, datasets.each_of(found, datasets.decode), strict=True)
+    ] == [True] * 4
     (photos / "a.png").unlink()
     others = {photo.name: photo.seed for photo in datasets.photographs(photos, seed=1)}
     assert others.items() < {photo.name: photo.seed for photo in found}.items()
@@ -266,7 +268,7 @@ def test_synthesised_data_set(photos: Path, tmp_path: Path) -> None:
     found = datasets.pairs(datasets.folder("synthetic", tmp_path / "data", "train"))
     assert [pair.name for pair in found] == ["a_1", "a_2", "trip_b_1", "trip_b_2", "trip_big_1", "trip_big_2"]
     by_name = {photo.name: photo for photo in todo}
-    for pair, picture in zip(found, datasets.decoded(found), strict=True):
+    for pair, picture in zip(found, datasets.each_of(found, datasets.decode), strict=True):
         assert torch.equal(picture.low, datasets.decode(by_name[pair.name]).low)
     record = json.loads((out / "synthesis.json").read_text())
     assert record.keys() == {pair.name for pair in found} and len(record["a_1"]["light"]) == 3

@@ -17,7 +17,7 @@ from lowlight_cli.core.evaluation import Measured
 from lowlight_cli.core.networks import RetinexNet, RetinexPlus
 from lowlight_cli.core.picture import luma
 from lowlight_cli.core.testset import Pixels, Sample
-from lowlight_cli.settings import EvaluateSettings, TrainSettings
+from lowlight_cli.settings import MODELS, EvaluateSettings, TrainSettings
 
 
 def measured(place: Path, *systems: evaluation.System) -> list[Measured]:
@@ -337,7 +337,7 @@ def test_a_model_that_may_have_seen_the_scenes_is_named(pair_folder: Path, tmp_p
 
 
 def test_packaged_models_say_what_was_held_out() -> None:
-    held_out = [checkpoints.load(name)[1]["held_out"] for name in checkpoints.packaged()]
+    held_out = [checkpoints.load(name)[1]["held_out"] for name in MODELS]
     assert all(len(names) == 26 for names in held_out)
     assert len({tuple(names) for names in held_out}) == 1
 

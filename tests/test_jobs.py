@@ -243,7 +243,7 @@ def test_where_nobody_may_write_is_a_fault_before_anything_is_done(
     assert one.fault == other.fault == ""  # it is there already: skipped
     (closed / "c_bright.webp").unlink()
     one, other = jobs.enhance_jobs([closed / "c.webp", photos / "a.jpg"], None)
-    assert f"c_bright.webp: you may not write to {closed}: choose another place with --out" in one.fault
+    assert f"c_bright.webp: {closed} is no folder that you may write to: choose another place with --out" in one.fault
     assert other.fault == ""
     assert all(str(closed) in job.fault for job in jobs.enhance_jobs([photos], closed / "new" / "deeper"))
 

@@ -4,21 +4,22 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import mondrians
 import pytest
 import torch
+from mondrians import Mondrian
 
-from lowlight_cli.core import datasets, images, samples
+from lowlight_cli.core import datasets, images
 from lowlight_cli.core.colour import to_linear
-from lowlight_cli.core.samples import Mondrian
 
-MONDRIANS = samples.mondrians()
+MONDRIANS = mondrians.mondrians()
 by_name = pytest.mark.parametrize("mondrian", MONDRIANS, ids=[mondrian.name for mondrian in MONDRIANS])
 
 
 def test_ten_pairs_that_are_fit_for_training() -> None:
     found = datasets.pairs(datasets.folder("samples", Path("data"), "train"))
     assert len(found) == 10
-    for pair, picture in zip(found, datasets.decoded(found), strict=True):
+    for pair, picture in zip(found, datasets.each_of(found, datasets.decode), strict=True):
         assert picture.low.shape == (3, 240, 320)
         assert datasets.fault(pair, picture) is None
 
@@ -50,9 +51,9 @@ def test_mondrian_is_the_product_of_its_maps(mondrian: Mondrian) -> None:
 
 @by_name
 def test_a_is_b_in_truth_and_not_in_the_picture(mondrian: Mondrian) -> None:
-    assert samples.a_to_b(mondrian.truth.reflectance, mondrian) == pytest.approx(1, abs=1e-6)
-    assert samples.a_to_b(images.read(mondrian.low).pixels, mondrian) > 3
-    assert samples.a_to_b(mondrian.truth.illumination, mondrian) > 3
+    assert mondrians.a_to_b(mondrian.truth.reflectance, mondrian) == pytest.approx(1, abs=1e-6)
+    assert mondrians.a_to_b(images.read(mondrian.low).pixels, mondrian) > 3
+    assert mondrians.a_to_b(mondrian.truth.illumination, mondrian) > 3
 
 
 @by_name

@@ -142,7 +142,7 @@ def main() -> None:
     report = {"torch": torch.__version__, "python": platform.python_version(), "device": name, "patch": given.patch}
     with tempfile.TemporaryDirectory() as scratch:
         found = pairs(given.data, Path(scratch))
-        decoded = list(datasets.decoded(found))
+        decoded = list(datasets.each_of(found, datasets.decode))
         epoch = len(decoded) // BATCH * BATCH
         for phase in ("decom", "enhance"):
             slow = speed(plain(found, phase, given.patch, place), BATCH, given.seconds, place)

@@ -139,9 +139,12 @@ def piped(settings: EnhanceSettings, look: "Look", encoding: "Encoding") -> None
         console.note(f"{out} exists, skipped: use --overwrite to replace it")
         return
     picture = images.read(sys.stdin.buffer if source == PIPE else source)
-    wanted = Path(f"x.{settings.format}") if settings.format else out
-    same = picture.origin.kind if picture.origin.kind in images.WRITTEN.values() else "PNG"
-    kind = same if wanted == PIPE else images.kind_of(wanted)
+    if settings.format:
+        kind = images.WRITTEN[f".{settings.format}"]
+    elif out != PIPE:
+        kind = images.kind_of(out)
+    else:
+        kind = picture.origin.kind if picture.origin.kind in images.WRITTEN.values() else "PNG"
     if settings.depth == "16" and jobs.too_narrow(kind):
         raise ConfigError(jobs.too_narrow(kind))
     dtype = encoding.dtype(kind, picture.samples.dtype)

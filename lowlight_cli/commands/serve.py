@@ -7,7 +7,7 @@ from typing import Annotated
 from .. import console
 from ..core.errors import LowlightError
 from ..settings import ServeSettings
-from . import CONFIG, option
+from . import CONFIG, endings, option
 
 LIMITS, MACHINE = "Limits", "Machine"
 
@@ -49,7 +49,7 @@ def serve(
         console.note("finishing what is being computed; Ctrl-C once more to leave at once")
         stop.set()
 
-    before = {name: signal.signal(name, end) for name in (signal.SIGINT, signal.SIGTERM)}
+    before = {name: signal.signal(name, end) for name in (signal.SIGINT, *endings())}
     console.out.print(settings.address(int(listening.effective_port)), highlight=False)
     console.note("Open this address in a browser; Ctrl-C ends the server.")
     if not settings.loopback:

@@ -7,7 +7,7 @@ way is bounded in pixels, so that a folder of huge photographs takes hardly more
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -81,7 +81,7 @@ def enhance(
         return [stored(*each) for each in zip(jobs, pictures, results, strict=True)]
 
     def stored(job: Job, picture: Picture, result: Picture) -> Computed:
-        columns = [("before", preview(picture)), ("after", preview(result))] if len(job.targets) > 1 else []
+        sides = [("before", preview(picture)), ("after", preview(result))] if len(job.targets) > 1 else []
 
         def write() -> None:
             target, *compare = job.targets
@@ -89,7 +89,7 @@ def enhance(
                 images.write(target, result, encoding)
             for path in compare:
                 if overwrite or not exists(path):
-                    images.save(panel(columns, width=PREVIEW), path)
+                    images.save(panel(sides, width=PREVIEW), path)
 
         before, after = (brightness(each.samples) for each in (picture, result))
         return Computed(picture.size, before, after, write)
@@ -111,7 +111,7 @@ def decompose(
         ((job,), (picture,)) = jobs, pictures
         found = yield from enhancer.decomposed(picture, look, dtype=dtype)
         maps = dict(zip(MAPS, found, strict=True))
-        columns = [("low", preview(picture)), *((LABELS[name], preview(Picture(maps[name]))) for name in MAPS)]
+        shown = columns(picture, maps)
 
         def write() -> None:
             *files, sheet = job.targets
@@ -119,7 +119,7 @@ def decompose(
                 if overwrite or not exists(path):
                     write_maps(path, maps if path.suffix == ".npz" else {name: maps[name]})
             if overwrite or not exists(sheet):
-                images.save(panel(columns), sheet)
+                images.save(panel(shown), sheet)
 
         before, after = (brightness(each) for each in (picture.samples, maps["enhanced"]))
         return [Computed(picture.size, before, after, write)]
@@ -135,6 +135,11 @@ LABELS = {
     "relit": "adjusted illumination",
     "enhanced": "enhanced",
 }
+
+
+def columns(picture: Picture, maps: Mapping[str, Tensor]) -> list[tuple[str, Tensor]]:
+    """What a panel shows of a picture and its maps."""
+    return [("low", preview(picture)), *((LABELS[name], preview(Picture(found))) for name, found in maps.items())]
 
 
 def preview(picture: Picture) -> Tensor:
@@ -185,10 +190,12 @@ def flow(jobs: Iterable[Job], compute: Compute, *, overwrite: bool, together: in
                         writing.append((each.pixels, writers.submit(written, each.job, seconds, made)))
                         del each, made  # the pictures, which may be huge
                 while writing and (writing[0][1].done() or not reading):
-                    yield writing.popleft()[1].result()
+                    outcome = writing[0][1].result()  # an interrupt while it waits must not lose it
+                    writing.popleft()
+                    yield outcome
         except KeyboardInterrupt:
-            for _, outcome in writing:
-                yield outcome.result()
+            for _, last in writing:
+                yield last.result()
             raise
         finally:
             for each in reading:

@@ -14,7 +14,7 @@ MARKS = (
     "M0,-5.5L5.5,0L0,5.5L-5.5,0z",
 )
 LEFT, RIGHT, TOP, BOTTOM = 52, 16, 60, 44
-HEIGHT = 340
+WIDTH, HEIGHT = 920, 340
 
 
 class Series(NamedTuple):
@@ -33,15 +33,15 @@ def ticks(low: float, high: float, about: int = 5) -> list[float]:
     return [round(step * place, 10) for place in range(first, max(last, first + 1) + 1)]
 
 
-def dots(title: str, axis: str, names: Sequence[str], series: Sequence[Series], *, width: int = 920) -> str:
+def dots(title: str, axis: str, names: Sequence[str], series: Sequence[Series]) -> str:
     """A mark for each series over each name; x counts the names. Values that are not finite are left out."""
     values = [y for one in series for _, y in one.points if math.isfinite(y)]
     if not values:
         return ""
     marks = ticks(min(values), max(values))
-    plot = Plot(width, (-0.5, len(names) - 0.5), (marks[0], marks[-1]))
+    plot = Plot((-0.5, len(names) - 0.5), (marks[0], marks[-1]))
     parts = plot.frame(title, axis, marks)
-    every = math.ceil(len(names) / (width / 60))
+    every = math.ceil(len(names) / (WIDTH / 60))
     for place, name in enumerate(names):
         seen = [y for one in series for x, y in one.points if x == place and math.isfinite(y)]
         if seen:
@@ -56,12 +56,12 @@ def dots(title: str, axis: str, names: Sequence[str], series: Sequence[Series], 
     return plot.drawn(title, parts, series)
 
 
-def curves(title: str, axes: tuple[str, str], series: Sequence[Series], *, width: int = 920) -> str:
+def curves(title: str, axes: tuple[str, str], series: Sequence[Series]) -> str:
     """A line for each series over levels from 0 to 1, in levels from 0 to 1; the thin line says "unchanged"."""
     marks = [0, 0.2, 0.4, 0.6, 0.8, 1.0]
     across = ticks(0, max((x for one in series for x, _ in one.points), default=1))
     last = min(across[-1], 1.0)
-    plot = Plot(width, (0, last), (0, 1))
+    plot = Plot((0, last), (0, 1))
     parts = plot.frame(title, axes[1], marks)
     parts += [plot.label(plot.x(mark), HEIGHT - BOTTOM + 18, f"{mark:g}") for mark in across if mark <= last]
     parts.append(plot.label(plot.x(last / 2), HEIGHT - 6, axes[0]))
@@ -92,13 +92,12 @@ def mark(series: Series, x: float, y: float, scale: float = 1.0, *, said: str = 
 class Plot(NamedTuple):
     """Where values lie on the drawing."""
 
-    width: int
     across: tuple[float, float]
     up: tuple[float, float]
 
     def x(self, value: float) -> float:
         low, high = self.across
-        return LEFT + (value - low) / (high - low) * (self.width - LEFT - RIGHT)
+        return LEFT + (value - low) / (high - low) * (WIDTH - LEFT - RIGHT)
 
     def y(self, value: float) -> float:
         low, high = self.up
@@ -112,13 +111,13 @@ class Plot(NamedTuple):
         parts = [f'<text class="title" x="4" y="16">{escape(title)}</text>', self.label(4, 40, axis, anchor="start")]
         for mark in marks:
             y = self.y(mark)
-            parts.append(f'<line class="rule" x1="{LEFT}" x2="{self.width - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
+            parts.append(f'<line class="rule" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
             parts.append(self.label(LEFT - 8, y + 4, f"{mark:g}", anchor="end"))
         return parts
 
     def drawn(self, title: str, parts: list[str], series: Sequence[Series]) -> str:
         """The whole drawing, with its legend at the top right."""
-        x = float(self.width - RIGHT)
+        x = float(WIDTH - RIGHT)
         for one in reversed(series):
             parts.append(self.label(x, 40, one.name, anchor="end"))
             x -= 8 * len(one.name) + 8
@@ -127,7 +126,5 @@ class Plot(NamedTuple):
             parts.append(mark(one, x, 36, said=one.name))
             x -= 18
         return (
-            f'<svg viewBox="0 0 {self.width} {HEIGHT}" role="img" aria-label="{escape(title)}">'
-            + "".join(parts)
-            + "</svg>"
+            f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">' + "".join(parts) + "</svg>"
         )

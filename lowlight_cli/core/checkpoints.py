@@ -11,6 +11,7 @@ from typing import Any
 import safetensors.torch
 import torch
 
+from ..settings import MODELS
 from .errors import CheckpointError
 from .files import replacing
 from .networks import Network, RetinexNet, RetinexPlus
@@ -19,17 +20,12 @@ PACKAGED = Path(__file__).parents[1] / "weights"
 ARCHITECTURES: dict[str, type[Network]] = {"RetinexNet": RetinexNet, "RetinexPlus": RetinexPlus}
 
 
-def packaged() -> list[str]:
-    """Names of the models that came with the package."""
-    return sorted(path.stem for path in PACKAGED.glob("*.safetensors"))
-
-
 def locate(model: str) -> Path:
     """The file of a packaged model's name, or of a path."""
-    path = PACKAGED / f"{model}.safetensors" if model in packaged() else Path(model)
+    path = PACKAGED / f"{model}.safetensors" if model in MODELS else Path(model)
     if not path.is_file():
         raise CheckpointError(
-            f"no model {model}: packaged are {', '.join(packaged()) or 'none'}; or give a .safetensors file"
+            f"no model {model}: packaged are {', '.join(MODELS) or 'none'}; or give a .safetensors file"
         )
     return path
 
@@ -78,7 +74,7 @@ def load(model: str) -> tuple[Network, dict[str, Any]]:
     except (safetensors.SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise CheckpointError(
             f"{path}: not a whole lowlight checkpoint ({type(error).__name__}): train one with `lowlight train`, "
-            f"or use a packaged model: {', '.join(packaged())}"
+            f"or use a packaged model: {', '.join(MODELS)}"
         ) from error
     for parameter in net.parameters():
         parameter.data[parameter.data.abs() < 1e-30] = 0.0

@@ -233,11 +233,6 @@ def size_fault(first: Path, size: Sequence[int], second: Path, other: Sequence[i
     return f"{first} is {mine} but {second} is {theirs}" if mine != theirs else ""
 
 
-def decoded(of: Sequence[Pair | Photo]) -> Iterator[PixelPair]:
-    """Every pair, in order, decoded on all cores."""
-    yield from each_of(of, decode)
-
-
 def examined(of: Sequence[Pair | Photo], *, darkened: bool = True) -> Iterator[tuple[PixelPair | None, str | None]]:
     """Every pair, in order, ``decode``d on all cores, and why it is unfit to learn from, None if it is fit.
 

@@ -5,7 +5,7 @@ import contextlib
 import ctypes
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -130,6 +130,16 @@ class Ranks:
             fault = fault or LowlightError(f"process {int(whose) + 1} of {self.count}: {said[0]}")
         if fault is not None:
             raise fault
+
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """Work that each process does for itself, after which all go on, or none: see ``agreed``."""
+        fault = None
+        try:
+            yield
+        except LowlightError as error:
+            fault = error
+        self.agreed(fault)
 
     def any(self, word: bool) -> bool:
         """Whether one of the processes says so."""

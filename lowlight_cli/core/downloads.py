@@ -193,7 +193,7 @@ def fetch(source: Source, data: Path, place: Path) -> Generator[Event, None, str
             yield Refused(mirror.name, str(error))
         else:
             record = {"sha256": found, "bytes": size, "date": date.today().isoformat()}
-            transfer.write_json(data / RECORD, {mirror.url: record} | transfer.stored(data / RECORD))
+            transfer.write_json(data / RECORD, {mirror.url: record} | transfer.read_json(data / RECORD))
             transfer.discard(received)
             return verified
     raise DownloadError(
@@ -231,7 +231,7 @@ def verify(mirror: Mirror, found: str, record: Path) -> str:
         if found != mirror.sha256:
             raise DownloadError(f"SHA-256 is {found}, not the published {mirror.sha256}")
         return "SHA-256 as published"
-    first = transfer.stored(record).get(mirror.url)
+    first = transfer.read_json(record).get(mirror.url)
     if first is None:
         return f"no hash is published, so this SHA-256 is recorded in {record} and later downloads must match it"
     if found != first["sha256"]:

@@ -19,12 +19,12 @@ from torch.optim.swa_utils import AveragedModel
 from ..settings import TrainSettings
 from . import checkpoints, datasets, device, metrics, tiling
 from .contextbank import ContextBank
-from .errors import DatasetError, LowlightError, TrainingError
+from .errors import DatasetError, TrainingError
 from .events import Event, Finished, Phase, Pictured, Reading, Saved, Started, Step, Validated
-from .images import quantised
 from .networks import Network, RetinexNet, RetinexPlus, thumbnail
 from .objective import objective
 from .pairbank import PairBank
+from .picture import quantised
 from .runs import Run, State
 from .synthesis import SynthesisBank
 
@@ -59,24 +59,17 @@ def train(settings: TrainSettings, run_dir: Path) -> Generator[Event]:
         raise
 
     try:
-        fault = None
-        try:
+        with ranks.together():
             if state is None:
                 network(settings)  # what is wrong with --init is to be said before all pictures are read
             data = yield from read(settings)
-        except LowlightError as error:
-            fault = error
-        ranks.agreed(fault)
         ranks.agreed(other_data(data, ranks))
         if state is not None:  # it holds all weights: those that the run began with may be gone
             settings = settings.model_copy(update={"init": None})
-        try:
+        with ranks.together():
             session = Session(settings, data, run, place, ranks)
             if state is not None:
                 session.restore(state)
-        except LowlightError as error:
-            fault = error
-        ranks.agreed(fault)
         train_pairs, validation_pairs, left_out = len(data.train), len(data.validation), data.left_out
         del data  # the session has its own copy on the device
     except BaseException:
@@ -172,13 +165,13 @@ class Session:
             patch = side // step * step
             remedy = f"use --patch {patch}" if patch >= 16 else "a patch has at least 16: take such pictures out"
             raise TrainingError(f"the smallest picture has {side} px a side: {remedy}")
-        self.held_out = PairBank(data.validation, device=place) if data.validation else None
-        if self.held_out is not None and self.held_out.smallest_side < metrics.WINDOW:
+        self.validation = PairBank(data.validation, device=place) if data.validation else None
+        if self.validation is not None and self.validation.smallest_side < metrics.WINDOW:
             raise TrainingError(
-                f"a held-out picture has {self.held_out.smallest_side} px a side, and SSIM needs {metrics.WINDOW}: "
+                f"a held-out picture has {self.validation.smallest_side} px a side, and SSIM needs {metrics.WINDOW}: "
                 "take it out, or use --validation 0"
             )
-        self.held_out_names = data.validation_names
+        self.validation_names = data.validation_names
         self.steps_an_epoch = max(self.bank.an_epoch // settings.batch, 1)
 
         torch.manual_seed(settings.seed)
@@ -284,7 +277,7 @@ class Session:
         if done in settings.restarts:
             self.check()
             self.ranks.told(lambda: self.run.keep(self.result, self.about(done)))
-        if (bank := self.held_out) is not None and (last or done % settings.validate_every == 0):
+        if (bank := self.validation) is not None and (last or done % settings.validate_every == 0):
             # by one process: what all decide by it must not differ in its last digits
             figures = self.ranks.told(lambda: validate(self.result, self.phase, bank, settings))
             if not math.isfinite(figures["loss"]):
@@ -294,7 +287,7 @@ class Session:
             if best:
                 self.ranks.told(lambda: self.run.save_best(self.result, {**self.about(done), "validation": figures}))
             yield Validated(*at, figures, best)
-            shown = self.held_out_names[:SHOWN] if self.ranks.first else []
+            shown = self.validation_names[:SHOWN] if self.ranks.first else []
             yield Pictured(*at, pictured(self.result, bank, shown))
             if self.plateau is not None:
                 self.plateau.step(figures["loss"])

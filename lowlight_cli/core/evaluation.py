@@ -296,8 +296,72 @@ def run(settings: EvaluateSettings) -> Generator[Progress | Finished]:
     A KeyboardInterrupt ends it early, with the pictures of which every system has made something.
     """
     pristine = load_pristine(settings.niqe or OWN_FIT)
+    found, by, notes = yield from prepared(settings)
+    paired = found[0].high is not None
+    lpips = None
+    if settings.lpips and paired:
+        try:
+            lpips = load_lpips(metric_device(settings.device))
+        except LowlightError as error:
+            notes.append(str(error))
+    results: dict[str, Result] = {}
+    gallery, left_out = Gallery(), []
+    total = len(found) * len({"truth" if paired else "input", *(system.name for system in by)})
+    stopped = False
+    try:
+        for done, now in enumerate(measure(found, by, pristine, lpips, settings.device), 1):
+            if isinstance(now, PictureError):
+                left_out.append(str(now))
+                continue
+            name, picture = now.system.name, now.row.name
+            if name not in results:
+                results[name] = result(now.system, now.pixels)
+            results[name].rows.append(now.row)
+            results[name].tones += tones(now)
+            if settings.sheet or settings.report:
+                gallery.add(picture, "input", now.pixels.low)
+                gallery.add(picture, name, now.enhanced)
+            if settings.save and now.system.kind in ("model", "baseline"):
+                outputs.save(settings.save, name, picture, now.enhanced)
+            yield Progress(done, total, name)
+    except KeyboardInterrupt:
+        stopped = True
+        whole = in_all(results, [system.name for system in by])
+        if not whole:
+            raise
+        for each in results.values():
+            each.rows[:] = [row for row in each.rows if row.name in whole]
+        gallery.keep(whole)
+        notes.append(f"stopped after {len(whole)} of {len(found)} pictures")
+    if not results:
+        raise DatasetError(f"{settings.dataset}: no picture in it can be read: {left_out[0]}")
+    if left_out:
+        notes.append(f"{len(left_out)} of {len(found)} pictures left out, which cannot be read")
+    report = Report(
+        dataset=settings.dataset,
+        split=split_name(settings),
+        protocol=settings.protocol if settings.dataset == "lol" or settings.protocol == "scenes" else None,
+        pictures=max(len(each.rows) for each in results.values()),
+        paired=paired,
+        machine=machine(settings.device),
+        niqe_model=pristine.name,
+        results=sorted(results.values(), key=lambda found: found.kind == "reference"),
+        notes=notes,
+        left_out=left_out,
+        stopped=stopped,
+    )
+    report.notes.extend(fewer(report))
+    yield Finished(report, gallery)
+
+
+def prepared(settings: EvaluateSettings) -> Generator[Progress, None, tuple[list[Sample], list[System], list[str]]]:
+    """The pictures, what is to be measured on them, and notes on both. What is wrong with any of it is raised here,
+    before anything is measured."""
     by = systems(
-        *(settings.model, settings.baseline, settings.device, settings.denoise),
+        settings.model,
+        settings.baseline,
+        settings.device,
+        settings.denoise,
         ensemble=settings.ensemble,
         precision=settings.precision,
     )
@@ -314,59 +378,7 @@ def run(settings: EvaluateSettings) -> Generator[Progress | Finished]:
     if found[0].high is not None:
         known = [each for each in by if settings.protocol == "scenes" or "learned_from" in each.about]
         notes += seen_scenes(known, {datasets.known_as(sample.pair) for sample in found})
-    lpips = None
-    if settings.lpips and found[0].high is not None:
-        try:
-            lpips = load_lpips(metric_device(settings.device))
-        except LowlightError as error:
-            notes.append(str(error))
-    results: dict[str, Result] = {}
-    gallery, left_out = Gallery(), []
-    total = len(found) * len({"input" if found[0].high is None else "truth", *(system.name for system in by)})
-    stopped = False
-    try:
-        for done, now in enumerate(measure(found, by, pristine, lpips, settings.device), 1):
-            if isinstance(now, PictureError):
-                left_out.append(str(now))
-                continue
-            if now.system.name not in results:
-                results[now.system.name] = result(now.system, now.pixels)
-            results[now.system.name].rows.append(now.row)
-            results[now.system.name].tones += tones(now)
-            if settings.sheet or settings.report:
-                gallery.add(now.row.name, "input", now.pixels.low)
-                gallery.add(now.row.name, now.system.name, now.enhanced)
-            if settings.save and now.system.kind in ("model", "baseline"):
-                outputs.save(settings.save, now.system.name, now.row.name, now.enhanced)
-            yield Progress(done, total, now.system.name)
-    except KeyboardInterrupt:
-        stopped = True
-        whole = in_all(results, [system.name for system in by])
-        if not whole:
-            raise
-        for each in results.values():
-            each.rows[:] = [row for row in each.rows if row.name in whole]
-        gallery.keep(whole)
-        notes.append(f"stopped after {len(whole)} of {len(found)} pictures")
-    if not results:
-        raise DatasetError(f"{place}: no picture in it can be read: {left_out[0]}")
-    notes += [f"{len(left_out)} of {len(found)} pictures left out, which cannot be read"] if left_out else []
-    pictures = max(len(each.rows) for each in results.values())
-    report = Report(
-        dataset=settings.dataset,
-        split=split_name(settings),
-        protocol=settings.protocol if settings.dataset == "lol" or settings.protocol == "scenes" else None,
-        pictures=pictures,
-        paired=found[0].high is not None,
-        machine=machine(settings.device),
-        niqe_model=pristine.name,
-        results=sorted(results.values(), key=lambda found: found.kind == "reference"),
-        notes=notes,
-        left_out=left_out,
-        stopped=stopped,
-    )
-    report.notes.extend(fewer(report))
-    yield Finished(report, gallery)
+    return found, by, notes
 
 
 def remarks(settings: EvaluateSettings, by: Sequence[System]) -> Iterator[str]:

@@ -5,8 +5,8 @@ import io
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from .images import to_image
 from .panel import INK, PAPER
+from .picture import to_image
 from .results import Report
 from .summary import shown
 

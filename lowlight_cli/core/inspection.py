@@ -55,6 +55,7 @@ def inspect(place: Path, parts: Sequence[Part]) -> Iterator[Finding]:
             found = datasets.sides(place / part.folder)
         except LowlightError as error:
             yield Faulty(str(error))
+            before += part.pairs
             continue
         yield from (Faulty(reason) for reason in datasets.alone(found))
         both = [Pair(name, found["low"][name], found["high"][name]) for name in datasets.common(found)]

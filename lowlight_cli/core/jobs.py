@@ -130,20 +130,21 @@ def enhance_jobs(
     compare: bool = False,
     wide: bool = False,
 ) -> list[Job]:
-    """One job a picture. ``out`` is a file if it has a picture's suffix, else a folder.
+    """One job a picture. ``out`` is a file if it has a picture's suffix, or any suffix and there is one input.
 
     Without ``out``, results go beside the input, named with ``suffix``, ``_bright`` if None. ``kind`` is the suffix of
     another format. ``compare`` adds a picture of before and after, ``NAME_compare.jpg``. ``wide`` results must hold 16
     bits a channel.
     """
     single = len(inputs) == 1 and not is_folder(inputs[0])
-    one_file = (
-        out is not None and not is_folder(out) and (out.suffix.lower() in images.WRITTEN or (single and out.suffix))
-    )
-    if out is not None and one_file:
-        check_kind(out, kind)
+    if suffix is None:
+        suffix = "_bright" if out is None else ""
+    file = None
+    if out is not None and not is_folder(out) and (out.suffix.lower() in images.WRITTEN or (single and out.suffix)):
+        file = out
+        check_kind(file, kind)
         if not single:
-            raise PictureError(f"{out}: several pictures cannot go into one file: give --out a folder")
+            raise PictureError(f"{file}: several pictures cannot go into one file: give --out a folder")
     else:
         check_folder(out)
     found = sources(inputs, out)
@@ -153,16 +154,16 @@ def enhance_jobs(
         if source.fault or real(source.path) in maps:
             jobs.append(Job(source.path, fault=source.fault, skip="" if source.fault else "a map that decompose made"))
             continue
-        if out is not None and one_file:
-            target = out
+        if file is not None:
+            target = file
         else:
-            target = place(source, out, "_bright" if suffix is None and out is None else suffix or "")
+            target = place(source, out, suffix)
             target = target.with_suffix(f".{kind}" if kind else written_as(target.suffix))
         more = (target.with_name(f"{target.stem}_compare.jpg"),) if compare else ()
         narrow = too_narrow(images.kind_of(target)) if wide else ""
         fault = f"{target}: {narrow}" if narrow else ""
         jobs.append(Job(source.path, (target, *more), fault))
-    if suffix or (suffix is None and out is None):
+    if suffix:
         jobs = apart(jobs, lambda job: [job.targets[0].stem, f"{job.targets[0].stem}_compare"])
     return checked(jobs)
 
@@ -282,7 +283,9 @@ def checked(jobs: Sequence[Job]) -> list[Job]:
             elif exists(target) and not is_file(target):
                 job = replace(job, fault=f"{target}: there is something there that is no file: choose another --out")
             elif not exists(target) and (closed := closed_folder(path.parent)):
-                job = replace(job, fault=f"{target}: you may not write to {closed}: choose another place with --out")
+                job = replace(
+                    job, fault=f"{target}: {closed} is no folder that you may write to: choose another place with --out"
+                )
             elif owner.setdefault(path, job.source) != job.source:
                 job = replace(job, fault=f"{target}: wanted by both {owner[path]} and {job.source}: rename one")
         result.append(job)
@@ -290,6 +293,6 @@ def checked(jobs: Sequence[Job]) -> list[Job]:
 
 
 def closed_folder(folder: Path) -> Path | None:
-    """The folder that must let a file or folder be made in it, for one to be made in ``folder``, if it does not."""
+    """What must let a file or folder be made in it, for one to be made in ``folder``, if it does not."""
     place = next(place for place in (folder, *folder.parents) if exists(place))
-    return None if os.access(place, os.W_OK) else place
+    return None if is_folder(place) and os.access(place, os.W_OK) else place

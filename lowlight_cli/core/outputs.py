@@ -1,6 +1,5 @@
 """The files that an evaluation leaves: figures, pictures, and a page that shows both."""
 
-import os
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -14,6 +13,7 @@ from . import images
 from .errors import LowlightError
 from .files import replacing
 from .gallery import Gallery, contact_sheet
+from .jobs import closed_folder
 from .report import page
 from .results import Report, as_csv, as_json
 from .summary import as_markdown
@@ -36,9 +36,8 @@ def check(settings: EvaluateSettings, inputs: set[Path]) -> None:
         if path.resolve() in inputs or path.is_dir():
             raise LowlightError(f"{path}: this is {'a folder' if path.is_dir() else 'an input'}: choose another name")
     for path in files if settings.save is None else [*files, settings.save]:
-        place = next(parent for parent in path.resolve().parents if parent.exists())
-        if not (place.is_dir() and os.access(place, os.W_OK)):
-            raise LowlightError(f"{path}: cannot be written: {place} is no folder that you may write to")
+        if closed := closed_folder(path.resolve().parent):
+            raise LowlightError(f"{path}: cannot be written: {closed} is no folder that you may write to")
     if settings.sheet is not None:
         images.kind_of(settings.sheet)
     if settings.save is not None and settings.save.exists():

@@ -6,7 +6,7 @@ from math import ceil
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from .images import to_image
+from .picture import to_image
 
 INK, PAPER = (32, 32, 32), (250, 250, 250)
 
@@ -29,4 +29,14 @@ def panel(columns: Sequence[tuple[str, Tensor]], *, width: int = 420, gap: int =
         left = gap + column * (room + gap)
         draw.text((left, size // 2), label, INK, font)
         canvas.paste(tile, (left, head))
+    return canvas
+
+
+def stacked(rows: Sequence[Image.Image]) -> Image.Image:
+    """Panels below each other."""
+    canvas = Image.new("RGB", (max(row.width for row in rows), sum(row.height for row in rows)), PAPER)
+    top = 0
+    for row in rows:
+        canvas.paste(row, (0, top))
+        top += row.height
     return canvas

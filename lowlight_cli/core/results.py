@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -161,7 +161,7 @@ class Report:
             if part
         )
 
-    @property
+    @cached_property
     def figures(self) -> dict[str, Figure]:
         """The figures that at least one picture has; NIQE's name says which pristine model it is measured with."""
         keys = {key for result in self.results for row in result.rows for key in row.figures}

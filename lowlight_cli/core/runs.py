@@ -64,7 +64,7 @@ class Run:
             self._held.enter_context(locked(self._lock))
             if self._state.exists():
                 self._check_settings()
-                return self.state()
+                return self._read_state()
             if not self._made:
                 self._clear()
             with replacing(self._record) as partial:
@@ -101,10 +101,8 @@ class Run:
         """Let others have the folder."""
         self._held.close()
 
-    def state(self) -> State | None:
-        """What was saved last, if anything."""
-        if not self._state.exists():
-            return None
+    def _read_state(self) -> State:
+        """What was saved last."""
         try:
             return cast(State, torch.load(self._state, map_location="cpu", weights_only=True))
         except (RuntimeError, EOFError, ValueError, UnpicklingError) as error:

@@ -1,7 +1,7 @@
 """What an evaluation works on: pictures, with their truth and true maps where these are known."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -86,7 +86,7 @@ def stored(folder: Path, found: Sequence[Sample]) -> dict[str, Path]:
     return results
 
 
-def check_sizes(found: Sequence[Sample], results: Iterable[dict[str, Path]] = ()) -> None:
+def check_sizes(found: Sequence[Sample], results: Sequence[dict[str, Path]]) -> None:
     """Raise DatasetError if a truth, a map or a result is of another size than its picture, or if a pair is too small,
     by what the files' headers say: before anything is computed."""
     faults: list[str] = []

@@ -74,7 +74,7 @@ def attempt(url: str, target: Path, link: str | None = None) -> Iterator[Receive
     """
     have = 0
     headers = {"User-Agent": f"lowlight/{__version__}", "Accept-Encoding": "identity"}
-    known = stored(stamp(target))
+    known = read_json(stamp(target))
     if target.exists() and known.get("url") == url and known.get("tag"):
         have = target.stat().st_size
         if have == known.get("bytes"):
@@ -169,7 +169,7 @@ def room_for(folder: Path, needed: int) -> None:
         raise OSError(errno.ENOSPC, f"{needed / 1e6:,.0f} MB are needed, {free / 1e6:,.0f} MB are free", str(folder))
 
 
-def stored(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
     """A JSON record, empty if there is none or it is damaged."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))

@@ -19,7 +19,8 @@ from werkzeug.datastructures import FileStorage
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from .. import __version__
-from ..core import checkpoints, images
+from ..core import images
+from ..core.batch import columns
 from ..core.enhancer import Enhancer
 from ..core.errors import LowlightError, PictureError
 from ..core.images import USUAL
@@ -27,8 +28,8 @@ from ..core.jobs import MAPS
 from ..core.look import Look
 from ..core.metadata import Origin
 from ..core.panel import panel
-from ..core.picture import Picture, brightness, log_average, quantised, to_image
-from ..settings import DEFAULT_MODEL, Denoise, ServeSettings, usual_suffix
+from ..core.picture import Picture, brightness, log_average, to_image
+from ..settings import DEFAULT_MODEL, MODELS, Denoise, ServeSettings, usual_suffix
 from . import uploads
 from .desk import Desk, FullError, GoneError, TooLongError, Turn
 from .parts import MULTIPART, multipart
@@ -194,7 +195,7 @@ def loaded(settings: ServeSettings) -> dict[str, Enhancer]:
     """The models to serve by name, the default first."""
     if settings.threads:
         torch.set_num_threads(settings.threads)
-    names = settings.model or tuple(sorted(checkpoints.packaged(), key=lambda name: name != DEFAULT_MODEL))
+    names = settings.model or tuple(sorted(MODELS, key=lambda name: name != DEFAULT_MODEL))
     enhancers = {Path(name).stem: Enhancer(name, settings.device) for name in names or (DEFAULT_MODEL,)}
     if len(enhancers) < len(names):
         raise LowlightError(f"two models of one name among {', '.join(names)}: rename a file")
@@ -308,13 +309,12 @@ def facts(picture: Picture, form: DecomposeForm) -> dict[str, object]:
 
 def zipped(file: IO[bytes], picture: Picture, maps: dict[str, Tensor]) -> None:
     """Write what ``lowlight decompose`` writes: each map and a panel of them, as PNG, in one zip."""
-    low = quantised(picture.pixels)
     with zipfile.ZipFile(file, "w") as archive:  # stored: PNG does not shrink
         for name, pixels in maps.items():
             with archive.open(f"{name}.png", "w") as entry:
                 to_image(pixels).save(entry, "PNG")
         with archive.open("panel.png", "w") as entry:
-            panel([("low", low), *maps.items()]).save(entry, "PNG")
+            panel(columns(picture, maps)).save(entry, "PNG")
 
 
 def sent(file: IO[bytes], mimetype: str, name: str | None = None) -> Response:

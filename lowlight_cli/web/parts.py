@@ -13,7 +13,8 @@ from werkzeug.datastructures import Headers
 from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartEncoder, Preamble
 
 from ..core import images
-from ..core.images import Encoding, Picture
+from ..core.images import Encoding
+from ..core.picture import Picture
 
 MULTIPART = "multipart/form-data"
 LOOKING = Encoding(quality=95)

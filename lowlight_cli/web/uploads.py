@@ -10,7 +10,7 @@ from werkzeug.datastructures import FileStorage
 
 from ..core import images
 from ..core.errors import PictureError
-from ..core.images import Picture
+from ..core.picture import Picture
 
 KNOWN = ("JPEG", "MPO", "PNG", "WEBP", "TIFF", "BMP", "AVIF", "JPEG2000", "HEIF")
 """Pillow's names of what is read; MPO is how some cameras store JPEG."""

@@ -20,7 +20,7 @@ class Decomposition(NamedTuple):
 
 
 class Retinex(NamedTuple):
-    """Everything RetinexNet says about a picture."""
+    """The maps that a network makes of a picture."""
 
     reflectance: Tensor  # R, (B, 3, H, W) in (0, 1)
     illumination: Tensor  # I, (B, 1, H, W) in (0, 1)

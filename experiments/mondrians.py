@@ -10,14 +10,13 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from . import images
-from .datasets import SAMPLES
-from .networks import Decomposition
-from .tiling import Box
+from lowlight_cli.core import images
+from lowlight_cli.core.datasets import SAMPLES
+from lowlight_cli.core.networks import Decomposition
+from lowlight_cli.core.tiling import Box
 
 MARGIN = 8
 """px at the edge of a patch that are left out when its brightness is measured."""
-ABOUT = "ten small pairs of our own, four with known reflectance"
 
 
 class Mondrian(NamedTuple):
