@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 
-from lowlight_cli.core import charts, evaluation, gallery, images, outputs, page
+from lowlight_cli.core import charts, evaluation, gallery, images, outputs, report
 from lowlight_cli.core.charts import Series
 from lowlight_cli.settings import EvaluateSettings
 
@@ -138,7 +138,7 @@ def test_rare_levels_are_not_drawn() -> None:
     tones = torch.zeros(2, TONES, dtype=torch.float64)
     tones[:, 0] = torch.tensor([20_000.0, 100_000.0])
     tones[:, 9] = torch.tensor([1.0, 1.0])
-    assert page.transfer(Result("a", "model", tones=tones)) == [(0.5 / TONES, 0.2)]
+    assert report.transfer(Result("a", "model", tones=tones)) == [(0.5 / TONES, 0.2)]
 
 
 class Driver:
