@@ -365,7 +365,7 @@ def test_models_have_short_names_that_differ(models: list[str], expected: list[s
 
 
 def test_without_a_network_lpips_is_left_out_and_that_is_said(
-    pair_folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    pair_folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pytest.importorskip("torchmetrics", reason="the extra metrics is not installed")
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "no weights here"))
@@ -379,6 +379,7 @@ def test_without_a_network_lpips_is_left_out_and_that_is_said(
     (note,) = report.notes
     assert "LPIPS left out" in note
     assert "lpips" not in report.figures
+    assert capsys.readouterr() == ("", "")
 
 
 def test_without_the_extra_lpips_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:

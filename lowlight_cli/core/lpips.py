@@ -32,7 +32,8 @@ def load(device: torch.device) -> Lpips:
     patience = socket.getdefaulttimeout()
     try:
         socket.setdefaulttimeout(TIMEOUT)  # a download that gets no answer would wait for ever
-        with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):  # torch.hub tells of itself
+        said = io.StringIO()  # torch.hub tells of itself, where figures may go
+        with warnings.catch_warnings(), contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
             warnings.simplefilter("ignore")
             metric = LearnedPerceptualImagePatchSimilarity(net_type="alex", normalize=True).to(device)
     except Exception as error:  # whatever a download or a damaged cache may raise
