@@ -617,6 +617,23 @@ def test_ctrl_c_while_the_bar_is_drawn_counts_what_is_being_written(
     assert talk[0].startswith(f"stopped: {len(done)} done: o")
 
 
+def test_ctrl_c_while_the_last_picture_is_written_does_not_lose_it(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(tmp_path / "a.png")
+    write = images.write
+
+    def slow(*given: Any) -> None:
+        _thread.interrupt_main()  # which waits for this
+        time.sleep(0.5)
+        write(*given)
+
+    monkeypatch.setattr(images, "write", slow)
+    code, talk = run("enhance", "a.png", "--out", "b.png", "--json")
+    assert code == 130 and talk[0] == "stopped: 1 done: b.png"
+    assert json.loads(said(run))["output"] == "b.png" and names(tmp_path) == ["a.png", "b.png"]
+
+
 def test_watch_enhances_what_arrives(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("watchdog")
     monkeypatch.setattr("lowlight_cli.core.watch.QUIET", 0.1)

@@ -657,7 +657,8 @@ def test_maps_of_a_picture_longer_than_a_jpeg_are_thinned_out() -> None:
     assert sizes == [(35_000, 1), (35_000, 1)]
 
 
-def test_the_command_serves_and_ends_cleanly(models: tuple[str, str]) -> None:
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_the_command_serves_and_ends_cleanly(models: tuple[str, str], name: str) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "lowlight_cli", "serve", "--port", "0", "--model", models[0], "--device", "cpu"],
         stdout=subprocess.PIPE,
@@ -671,7 +672,7 @@ def test_the_command_serves_and_ends_cleanly(models: tuple[str, str]) -> None:
         assert re.fullmatch(r"http://127\.0\.0\.1:\d+", address)
         with urllib.request.urlopen(f"{address}/healthz", timeout=20) as answer:
             assert json.load(answer)["status"] == "ok"
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(getattr(signal, name))
         _, talk = process.communicate(timeout=20)
     finally:
         process.kill()
