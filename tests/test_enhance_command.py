@@ -624,8 +624,9 @@ def test_ctrl_c_while_the_last_picture_is_written_does_not_lose_it(
     write = images.write
 
     def slow(*given: Any) -> None:
-        _thread.interrupt_main()  # which waits for this
-        time.sleep(0.5)
+        time.sleep(1)
+        _thread.interrupt_main()  # which waits for this by now
+        time.sleep(0.2)
         write(*given)
 
     monkeypatch.setattr(images, "write", slow)

@@ -46,8 +46,8 @@ def serve(
         if stop.is_set():
             console.note("stopped")
             os._exit(130)  # the interpreter's own end would wait for the network's threads
+        stop.set()  # first: the next signal may come while this one is being told of
         console.note("finishing what is being computed; Ctrl-C once more to leave at once")
-        stop.set()
 
     before = {name: signal.signal(name, end) for name in (signal.SIGINT, *endings())}
     console.out.print(settings.address(int(listening.effective_port)), highlight=False)
