@@ -659,6 +659,8 @@ def test_maps_of_a_picture_longer_than_a_jpeg_are_thinned_out() -> None:
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
 def test_the_command_serves_and_ends_cleanly(models: tuple[str, str], name: str) -> None:
+    if signal.getsignal(getattr(signal, name)) == signal.SIG_IGN:
+        pytest.skip("whoever runs the tests has it ignored, as nohup does")
     process = subprocess.Popen(
         [sys.executable, "-m", "lowlight_cli", "serve", "--port", "0", "--model", models[0], "--device", "cpu"],
         stdout=subprocess.PIPE,
