@@ -29,10 +29,10 @@ from .device import choose
 from .enhancer import Enhancer
 from .errors import DatasetError, LowlightError, PictureError
 from .gallery import Gallery
-from .lpips import Lpips
+from .lpips import SMALLEST, Lpips
 from .lpips import load as load_lpips
 from .networks import Network, Retinex
-from .niqe import OWN_FIT, Pristine, niqe
+from .niqe import OWN_FIT, PATCH, Pristine, niqe
 from .niqe import load as load_pristine
 from .picture import luma
 from .results import TONES, Report, Result, Row
@@ -144,7 +144,8 @@ def of_results(
 
 def read_result(files: Mapping[str, Path], pixels: Pixels) -> Tensor:
     """The file that stands for a sample, as it was stored."""
-    return like(pixels.low, pixels.sample, files[pixels.sample.name], images.read(files[pixels.sample.name]).srgb)
+    path = files[pixels.sample.name]
+    return like(pixels.low, pixels.sample, path, images.read(path).srgb)
 
 
 def of_model(name: str, enhancer: Enhancer, denoise: Denoise) -> System:
@@ -416,8 +417,8 @@ def in_all(results: Mapping[str, Result], systems: Sequence[str]) -> set[str]:
 def fewer(report: Report) -> Iterator[str]:
     """A sentence for each figure that some pictures do not have, and which they need to be for it."""
     for key, (figure, needs) in {
-        "niqe": ("NIQE", "sides of 96 px"),
-        "lpips": ("LPIPS", "sides of 31 px"),
+        "niqe": ("NIQE", f"sides of {PATCH} px"),
+        "lpips": ("LPIPS", f"sides of {SMALLEST} px"),
         "lmse_reflectance": ("LMSE", "true maps"),
     }.items():
         most = max((len(result.values(key)) for result in report.systems), default=0)

@@ -90,19 +90,15 @@ def check_sizes(found: Sequence[Sample], results: Sequence[dict[str, Path]]) -> 
     """Raise DatasetError if a truth, a map or a result is of another size than its picture, or if a pair is too small,
     by what the files' headers say: before anything is computed."""
     faults: list[str] = []
-    sizes: dict[Path, tuple[int, int] | None] = {}
     for sample in found:
         others = [path for path in sample[2:] if path is not None]
         others += [by_name[sample.name] for by_name in results]
-        if not others or sample.low.suffix.lower() in images.RAW:
+        if not others or sample.low.suffix.lower() in images.RAW or (size := images.size(sample.low)) is None:
             continue
-        for path in (sample.low, *others):
-            sizes[path] = images.size(path)
-        size = sizes[sample.low]
         for path in others:
-            if size is not None and (other := sizes[path]) is not None:
+            if other := images.size(path):
                 faults.append(datasets.size_fault(sample.low, size, path, other))
-        if size is not None and sample.high is not None and min(size) < metrics.WINDOW:
+        if sample.high is not None and min(size) < metrics.WINDOW:
             faults.append(f"{sample.low} is {size[0]}x{size[1]}, and SSIM needs {metrics.WINDOW} px a side")
     faults = [fault for fault in faults if fault]
     if faults:
