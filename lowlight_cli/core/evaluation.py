@@ -5,38 +5,32 @@ truth is used only in the figures named GT-mean. Networks compute in fp32 unless
 hardly depend on the machine; ``lowlight enhance`` computes 8-bit pictures in bf16 where that is fast.
 """
 
-import copy
 import math
 import os
 import platform
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from functools import partial
 from itertools import groupby
-from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
 
-from ..settings import Denoise, EvaluateSettings, Precision, TrainSettings
-from . import datasets, images, metrics, outputs, tiling
-from .baselines import BASELINES
+from ..settings import EvaluateSettings, TrainSettings
+from . import datasets, images, metrics, outputs, systems
 from .device import choose
-from .enhancer import Enhancer
 from .errors import DatasetError, LowlightError, PictureError
 from .gallery import Gallery
 from .lpips import SMALLEST, Lpips
 from .lpips import load as load_lpips
-from .networks import Network, Retinex
+from .networks import Retinex
 from .niqe import OWN_FIT, PATCH, Pristine, niqe
 from .niqe import load as load_pristine
 from .picture import luma
 from .results import TONES, Report, Result, Row
-from .testset import Pixels, Sample, check_sizes, decode_or_fault, like, samples, stored
+from .systems import System
+from .testset import Pixels, Sample, check_sizes, decode_or_fault, samples
 
 BATCH = 8
 """Pictures decoded at once."""
@@ -63,20 +57,6 @@ class Finished(NamedTuple):
     gallery: Gallery
 
 
-@dataclass(frozen=True)
-class System:
-    """Something that makes a picture of a sample, (3, H, W), uint8, uint16 or floats in [0, 1]; models also decompose
-    dark ones."""
-
-    name: str
-    kind: Literal["model", "baseline", "results", "reference"]
-    enhance: Callable[[Pixels], Tensor]
-    decompose: Callable[[Tensor], Retinex] | None = None
-    net: Network | None = None
-    passes: int = 1  # of the network over each picture
-    about: Mapping[str, Any] = field(default_factory=dict)
-
-
 class Measured(NamedTuple):
     """What one system made of one picture, uint8 (3, H, W)."""
 
@@ -84,103 +64,6 @@ class Measured(NamedTuple):
     pixels: Pixels
     enhanced: Tensor
     row: Row
-
-
-def labels(models: Sequence[str]) -> list[str]:
-    """A short name for each model: the stem, or as much of the path before it as tells it from the others."""
-    files = [Path(model).resolve() if model.endswith(".safetensors") else None for model in models]
-    found = []
-    for model, file in zip(models, files, strict=True):
-        taken = {*models, *BASELINES, "truth"} - {model}
-        others = [other.with_suffix("") for other in files if other is not None and other != file]
-        path = Path(model) if file is None else file.with_suffix("")
-        ends = ("/".join(path.parts[-count:]) for count in range(1, len(path.parts)))
-        apart = (
-            end for end in ends if end not in taken and not any(f"/{other}".endswith(f"/{end}") for other in others)
-        )
-        found.append(model if file is None else next(apart, model))
-    return found
-
-
-def systems(
-    models: Sequence[str],
-    baselines: Sequence[str],
-    device_name: str,
-    denoise: Denoise = "off",
-    *,
-    ensemble: bool = False,
-    precision: Precision = "fp32",
-) -> list[System]:
-    """The models by name or file, their reflectance denoised, then the baselines by name; each once."""
-    models = list(
-        {Path(model).resolve() if model.endswith(".safetensors") else model: model for model in models}.values()
-    )
-    found = [
-        of_model(name, Enhancer(model, device_name, ensemble=ensemble, precision=precision), denoise)
-        for name, model in zip(labels(models), models, strict=True)
-    ]
-    return found + [of_baseline(name) for name in dict.fromkeys(baselines)]
-
-
-def of_baseline(name: str) -> System:
-    """A classical method."""
-    return System(name, "baseline", lambda pixels: BASELINES[name](images.scaled(pixels.low)))
-
-
-def of_results(
-    results: Sequence[str], found: Sequence[Sample], others: Sequence[System]
-) -> list[tuple[System, dict[str, Path]]]:
-    """What others have made of the samples: ``NAME=FOLDER``, or a folder by its own name; with the files by sample."""
-    made: list[tuple[System, dict[str, Path]]] = []
-    for each in results:
-        name, _, place = each.partition("=") if "=" in each and not Path(each).exists() else ("", "", each)
-        name = name or Path(place).resolve().name
-        if name in ["truth", "input", *(system.name for system in (*others, *(system for system, _ in made)))]:
-            raise DatasetError(f"results {each}: another system is called {name}: give NAME=FOLDER")
-        files = stored(Path(place), found)
-        made.append((System(name, "results", partial(read_result, files)), files))
-    return made
-
-
-def read_result(files: Mapping[str, Path], pixels: Pixels) -> Tensor:
-    """The file that stands for a sample, as it was stored."""
-    path = files[pixels.sample.name]
-    return like(pixels.low, pixels.sample, path, images.read(path).srgb)
-
-
-def of_model(name: str, enhancer: Enhancer, denoise: Denoise) -> System:
-    """A model, ready to be timed."""
-
-    def enhance(pixels: Pixels) -> Tensor:
-        return enhancer.enhance(pixels.low, denoise=denoise)
-
-    def decompose(low: Tensor) -> Retinex:
-        return enhancer.decompose(low, denoise=denoise)
-
-    low = torch.full((3, 64, 64), 20, dtype=torch.uint8)
-    enhancer.enhance(low, denoise=denoise)  # the first pass pays for preparations that the clock is not to see
-    return System(name, "model", enhance, decompose, enhancer.net, enhancer.passes, enhancer.about)
-
-
-def result(system: System, pixels: Pixels) -> Result:
-    """An empty result for ``system``, its size counted for pictures like ``pixels``."""
-    if system.net is None:
-        return Result(system.name, system.kind)
-    height, width = pixels.low.shape[-2:]
-    return Result(
-        system.name,
-        system.kind,
-        parameters=sum(parameter.numel() for parameter in system.net.parameters()),
-        multiply_adds_per_pixel=round(system.passes * multiply_adds(system.net, height, width) / (height * width)),
-    )
-
-
-def multiply_adds(net: Network, height: int, width: int) -> int:
-    """Multiply-adds of the convolutions and matrix products of one pass over a picture; nothing is computed."""
-    shadow = copy.deepcopy(net).to("meta")
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        tiling.run(shadow, torch.empty(1, 3, height, width, device="meta"), tile=None)
-    return int(counter.get_total_flops()) // 2
 
 
 def machine(device_name: str) -> dict[str, Any]:
@@ -211,7 +94,7 @@ def measure(
                 alike = list(group)
                 at_once = max(PIXELS // alike[0].low[0].numel(), 1)
                 for batch in (alike[first : first + at_once] for first in range(0, len(alike), at_once)):
-                    for system in [*by, *reference(batch, by)]:
+                    for system in [*by, *systems.references(batch, by)]:
                         yield from measured(system, batch, pristine, lpips, place)
 
 
@@ -219,15 +102,6 @@ def metric_device(name: str) -> torch.device:
     """Where to compute figures: where the networks run, unless it lacks double precision, as Apple's MPS does."""
     place = choose(name)
     return torch.device("cpu") if place.type == "mps" else place
-
-
-def reference(batch: Sequence[Pixels], by: Sequence[System]) -> list[System]:
-    """What the systems are to be seen against, unless it is among them."""
-    if batch[0].high is not None:
-        return [System("truth", "reference", lambda pixels: pixels.low if pixels.high is None else pixels.high)]
-    return (
-        [] if "input" in [system.name for system in by] else [System("input", "reference", lambda pixels: pixels.low)]
-    )
 
 
 def measured(
@@ -316,7 +190,7 @@ def run(settings: EvaluateSettings) -> Generator[Progress | Finished]:
                 continue
             name, picture = now.system.name, now.row.name
             if name not in results:
-                results[name] = result(now.system, now.pixels)
+                results[name] = systems.result(now.system, now.pixels)
             results[name].rows.append(now.row)
             results[name].tones += tones(now)
             if settings.sheet or settings.report:
@@ -358,7 +232,7 @@ def run(settings: EvaluateSettings) -> Generator[Progress | Finished]:
 def prepared(settings: EvaluateSettings) -> Generator[Progress, None, tuple[list[Sample], list[System], list[str]]]:
     """The pictures, what is to be measured on them, and notes on both. What is wrong with any of it is raised here,
     before anything is measured."""
-    by = systems(
+    by = systems.chosen(
         settings.model,
         settings.baseline,
         settings.device,
@@ -372,7 +246,7 @@ def prepared(settings: EvaluateSettings) -> Generator[Progress, None, tuple[list
     inputs = {path.resolve() for sample in found for path in sample[1:] if path is not None}
     if settings.protocol == "scenes":
         found = yield from held_out_scenes(found)
-    theirs = of_results(settings.results, found, by)
+    theirs = systems.of_results(settings.results, found, by)
     by += [system for system, _ in theirs]
     outputs.check(settings, inputs | {path.resolve() for _, files in theirs for path in files.values()})
     check_sizes(found, [files for _, files in theirs])
@@ -408,10 +282,9 @@ def held_out_scenes(found: Sequence[Sample]) -> Generator[Progress, None, list[S
     return [sample for sample in found if sample.name in names]
 
 
-def in_all(results: Mapping[str, Result], systems: Sequence[str]) -> set[str]:
+def in_all(results: Mapping[str, Result], names: Sequence[str]) -> set[str]:
     """The pictures of which all systems have made something."""
-    names = [{row.name for row in results[name].rows} if name in results else set() for name in systems]
-    return set.intersection(*names)
+    return set.intersection(*({row.name for row in results[name].rows} if name in results else set() for name in names))
 
 
 def fewer(report: Report) -> Iterator[str]:
