@@ -10,7 +10,7 @@ EXPERIMENTS := separate_resize separate_transposed joint joint_ignore_enhance
 help:  ## Show these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
-# uv unpacks torch's five gigabytes in half of pip's time; where it cannot, as behind an index that only pip knows of, pip does.
+# uv unpacks torch's five gigabytes in half of the time that pip takes; where it cannot, as behind an index that pip alone knows, pip does.
 define pip_install
 	{ $(BIN)/pip install --quiet --disable-pip-version-check 'uv>=0.9,<1' && \
 		$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python $(1); } || \
@@ -41,7 +41,7 @@ test: .venv/.dev  ## Run the test suite
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
 test-browser: .venv/.dev  ## Test the page in headless Chromium, installing that where it can
-	$(call pip_install,'selenium>=4.30,<5')
+	$(call pip_install,'selenium~=4.30')
 	@command -v chromedriver >/dev/null || (apt-get update -qq && apt-get install -y -qq chromium chromium-driver) >/dev/null 2>&1 || \
 		echo "Chromium with ChromeDriver is not here and cannot be installed: install both, then run this again"
 	$(BIN)/python -m pytest tests/test_browser.py -rs
