@@ -17,6 +17,7 @@ def by(
     read: float = 0.0,
     shade: tuple[float, ...] = (0.0,) * 6,
     deepening: float = 0.0,
+    grain: float = 0.0,
 ) -> Darkening:
     return Darkening(
         light=torch.full((1, 3), light),
@@ -26,6 +27,7 @@ def by(
         read=torch.full((1, 3), read),
         shade=torch.tensor([shade]),
         deepening=torch.tensor([deepening]),
+        grain=torch.tensor([grain]),
     )
 
 
@@ -54,6 +56,16 @@ def test_noise_has_the_variance_asked_for() -> None:
     signal = 0.3 * float(to_linear(torch.tensor(0.8)))
     assert abs(float(noisy.mean()) / signal - 1) < 0.01
     assert abs(float(noisy.var()) / (2e-4 * signal + 5e-3**2) - 1) < 0.03
+
+
+@pytest.mark.parametrize(("grain", "shared"), [(0.0, 0.0), (0.5, 0.2095), (1.0, 4 / 6)])
+def test_grain_is_noise_that_neighbours_share(grain: float, shared: float) -> None:
+    generator = torch.Generator().manual_seed(0)
+    white = torch.randn(2, 3, 200, 300, generator=generator)
+    noise = synthesis.grained(white, torch.tensor([grain, 0.0]))
+    assert torch.equal(noise[1], white[1])
+    assert noise[0].var() == pytest.approx(1, abs=0.01)
+    assert float((noise[0, :, :, 1:] * noise[0, :, :, :-1]).mean()) == pytest.approx(shared, abs=0.01)
 
 
 def test_vignette_darkens_corners_only() -> None:

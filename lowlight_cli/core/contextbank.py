@@ -27,8 +27,11 @@ LIGHT = -3.7, -0.05
 """Range of the natural logarithm of the light that the others have left."""
 BALANCE = 0.15
 """Deviation of the same of their red and blue light against the green."""
-NOISE = -1.6, 0.4
-"""Range of the natural logarithm of a factor on their noise."""
+NOISE = -1.6, 2.0
+"""Range of the natural logarithm of a factor on their noise. LOL's is that of a camera at a low sensitivity; at high
+ones shot noise reaches 1e-2 (Brooks et al., CVPR 2019, arXiv:1811.11127)."""
+GRAIN = 0.5
+"""Share of them whose noise neighbouring pixels share."""
 JPEG, QUALITY, BRIGHT = 0.4, (60, 96), 0.08
 """Share of the darkened patches that are JPEG-compressed, the range of the quality, and the light that they must have
 left: a darker one does not survive it."""
@@ -41,7 +44,7 @@ PART = 0.5
 def draw_widely(count: int, generator: torch.Generator | None = None) -> Darkening:
     """Parameters for ``count`` pictures from untouched to very dark."""
     like_lol = draw(count, generator)
-    kind, light, noise = torch.rand(3, count, generator=generator, device=like_lol.light.device)
+    kind, light, noise, grain = torch.rand(4, count, generator=generator, device=like_lol.light.device)
     balance = BALANCE * torch.randn(count, 3, generator=generator, device=light.device)
     balance[:, 1] = 0  # green is the reference
     exposure = (LIGHT[0] + (LIGHT[1] - LIGHT[0]) * light)[:, None]
@@ -50,6 +53,7 @@ def draw_widely(count: int, generator: torch.Generator | None = None) -> Darkeni
         light=(exposure + balance).clamp(DARKEST, 0).exp(),
         shot=like_lol.shot * level.square(),
         read=like_lol.read * level,
+        grain=(1 - (1 - grain) / GRAIN).clamp(min=0),
     )
     partly = wide._replace(light=(UNEVEN_LIGHT * exposure + balance).clamp(DARKEST, 0).exp())
     untouched = Darkening(*(torch.zeros_like(values) for values in like_lol))
@@ -109,7 +113,8 @@ class ContextBank(PairBank):
             by = draw_widely(count + others, generator)
             made = self.made[seen].nonzero().flatten()
             grid = self.grids[seen[made]].float() / 255
-            dark = darken(grid, picked(by, made), generator, self.grid_place(seen[made]))
+            apart = picked(by, made)._replace(grain=by.grain.new_zeros(len(made)))  # a grid's pixels are no neighbours
+            dark = darken(grid, apart, generator, self.grid_place(seen[made]))
             low_thumbnails[made] = thumbnail(dark)
             made, by = self.made[index], picked(by, slice(count))
             low[made] = darken(high[made], picked(by, made), generator, self.place(crops, size)[made])

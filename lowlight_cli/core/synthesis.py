@@ -63,6 +63,7 @@ class Darkening(NamedTuple):
     read: Tensor  # (B, 3) noise deviation in the dark
     shade: Tensor  # (B, 6): depth, sharpness, edge, down, right, and 1 for round: see ``shaded``; 0 for even light
     deepening: Tensor  # (B,) exponent on luminance, in all channels; 0 for even light
+    grain: Tensor  # (B,) how much of its noise a pixel shares with its neighbours, 0 to 1: see ``grained``
 
 
 def draw(count: int, generator: torch.Generator | None = None) -> Darkening:
@@ -84,6 +85,7 @@ def draw(count: int, generator: torch.Generator | None = None) -> Darkening:
         read=factor.new_tensor(READ) * factor,
         shade=factor.new_zeros(count, 6),
         deepening=factor.new_zeros(count),
+        grain=factor.new_zeros(count),
     )
 
 
@@ -117,6 +119,19 @@ def shaded(shade: Tensor, place: Tensor) -> Tensor:
     return (-depth * (sharpness * beyond).sigmoid()).exp()[:, None]
 
 
+def grained(noise: Tensor, grain: Tensor) -> Tensor:
+    """White noise (B, C, H, W) blurred by ``grain`` (B,), as demosaicing, scaling and a camera's own denoising do it.
+    Its variance stays what it was."""
+    share = grain[:, None, None, None]
+    down, right = (noise.new_tensor([1, 2, 1]).view(shape) / 4 for shape in ((3, 1), (1, 3)))
+    kernel = (down * right).expand(noise.shape[1], 1, 3, 3)
+    blurred = F.conv2d(F.pad(noise, (1, 1, 1, 1), mode="circular"), kernel, groups=noise.shape[1])
+    variance = (
+        1 - 0.75 * share
+    ).square() + 0.078125 * share.square()  # the sum of the squares of both kernels' mixture
+    return ((1 - share) * noise + share * blurred) / variance.sqrt()
+
+
 def darken(
     high: Tensor, by: Darkening, generator: torch.Generator | None = None, place: Tensor | None = None
 ) -> Tensor:
@@ -136,7 +151,7 @@ def darken(
     luminance = (scene * scene.new_tensor(LUMINANCE)[:, None, None]).sum(dim=1, keepdim=True)
     uneven = shaded(by.shade, place) * luminance.pow(deepening)
     signal = light * falloff * uneven * scene.pow(contrast)
-    noise = torch.randn(high.shape, generator=generator, device=high.device)
+    noise = grained(torch.randn(high.shape, generator=generator, device=high.device), by.grain)
     captured = signal + (shot * signal + read.square()).sqrt() * noise
     return (to_srgb(captured.clamp(0, 1)) * 255).round() / 255
 
