@@ -2,11 +2,12 @@
 
     python experiments/outside_lol.py PHOTOS MODEL...
 
-PHOTOS must be pictures that training never saw. Each is darkened twice, always alike: to a light drawn evenly in
-logarithms from 1/30 to 1/2, with noise, shifted white balance and vignetting; and partly, as `synthesis.unevenly` does,
-where the rest keeps 1/4 to all of its light. Prints the mean PSNR and SSIM (RGB) of each model's 8-bit result against
-the photograph for both; then how many of the untouched photographs come back bit for bit, the PSNR against the input of
-the others, and the mean PSNR of all of them by the network alone, which spares nothing.
+PHOTOS must be pictures that training never saw. Each is darkened three times, always alike: to a light drawn evenly in
+logarithms from 1/30 to 1/2, with noise, shifted white balance and vignetting; the same with the noise of a camera at a
+high sensitivity, 2 to 6 times LOL's, shared by neighbouring pixels in half of them; and partly, as
+`synthesis.unevenly` does, where the rest keeps 1/4 to all of its light. Prints the mean PSNR and SSIM (RGB) of each
+model's 8-bit result against the photograph for each; then how many of the untouched photographs come back bit for bit,
+the PSNR against the input of the others, and the mean PSNR of all of them by the network alone, which spares nothing.
 """
 
 import sys
@@ -21,16 +22,24 @@ from lowlight_cli.core.synthesis import darken, draw, reduced, unevenly
 
 LIGHT = 1 / 30, 1 / 2
 PARTLY = 1 / 4, 1.0
+NOISY = 0.7, 1.8  # natural logarithm of a factor on LOL's noise
+WAYS = ("even", "noisy", "partly")
 
 
-def darkened(high: torch.Tensor, name: str, *, partly: bool = False) -> torch.Tensor:
+def darkened(high: torch.Tensor, name: str, way: str = "even") -> torch.Tensor:
     """A dark version of (3, H, W), the same for the same name."""
     generator = torch.Generator().manual_seed(zlib.crc32(name.encode()))
     by = draw(1, generator)
-    low, bright = (torch.tensor(light).log() for light in (PARTLY if partly else LIGHT))
+    low, bright = (torch.tensor(light).log() for light in (PARTLY if way == "partly" else LIGHT))
     wanted = low + (bright - low) * torch.rand(1, generator=generator)
     by = by._replace(light=(by.light.log() - by.light[:, 1:2].log() + wanted).exp().clamp(max=1))
-    return darken(high[None], unevenly(by, generator) if partly else by, generator)[0]
+    if way == "partly":
+        by = unevenly(by, generator)
+    if way == "noisy":
+        level, grain = torch.rand(2, 1, generator=generator)
+        factor = (NOISY[0] + (NOISY[1] - NOISY[0]) * level).exp()
+        by = by._replace(shot=by.shot * factor.square(), read=by.read * factor, grain=(2 * grain - 1).clamp(min=0))
+    return darken(high[None], by, generator)[0]
 
 
 def main() -> None:
@@ -40,21 +49,23 @@ def main() -> None:
     found: dict[str, list[tuple[float, ...]]] = {model: [] for model in ["input", *models]}
     for path in paths:
         high = images.quantised(reduced(images.read(path).pixels)).float() / 255
-        dark = [darkened(high, path.stem, partly=partly) for partly in (False, True)]
-        found["input"].append((*against(dark[0], high), *against(dark[1], high), torch.inf, torch.inf))
+        dark = [darkened(high, path.stem, way) for way in WAYS]
+        found["input"].append((*(figure for low in dark for figure in against(low, high)), torch.inf, torch.inf))
         for model, enhancer in enhancers.items():
             again = against(enhancer.enhance(high), high)[0]
             alone = against(enhancer.decompose(high).enhanced, high)[0]
-            even, partly = (against(enhancer.enhance(low), high) for low in dark)
-            found[model].append((*even, *partly, again, alone))
-    print(f"{len(paths)} photographs: model, PSNR dB, SSIM RGB; partly dark, the same; untouched: unchanged, mean and")
+            restored = (figure for low in dark for figure in against(enhancer.enhance(low), high))
+            found[model].append((*restored, again, alone))
+    print(f"{len(paths)} photographs: model; PSNR dB, SSIM RGB where {', '.join(WAYS)}; untouched: unchanged, mean and")
     print("worst dB of the others; network alone")
     for model, rows in found.items():
-        psnr, ssim, psnr_partly, ssim_partly, untouched, by_net = torch.tensor(rows, dtype=torch.double).unbind(1)
+        *restored, untouched, by_net = torch.tensor(rows, dtype=torch.double).unbind(1)
+        means = (
+            f"{psnr.mean():.2f}  {ssim.mean():.4f}" for psnr, ssim in zip(restored[::2], restored[1::2], strict=True)
+        )
         changed = untouched[untouched.isfinite()]
         ours = f"{len(rows) - len(changed)}, {changed.mean():.2f}, {changed.amin():.2f}" if len(changed) else len(rows)
-        partly = f"{psnr_partly.mean():.2f}  {ssim_partly.mean():.4f}"
-        print(f"{model}  {psnr.mean():.2f}  {ssim.mean():.4f}; {partly}; {ours}; {by_net.mean():.2f}")
+        print(f"{model}; {'; '.join(means)}; {ours}; {by_net.mean():.2f}")
 
 
 def against(result: torch.Tensor, truth: torch.Tensor) -> tuple[float, float]:
