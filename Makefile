@@ -62,7 +62,7 @@ experiments: .venv/.dev  ## Train RetinexNet in four ways and compare them, DATA
 	done
 	$(BIN)/python experiments/four_ways.py --data $(DATA) $(addprefix runs/,$(EXPERIMENTS))
 
-retinex-plus: .venv/.dev  ## Train the default model from nothing, DATA=data PHOTOS=data/photos PROCESSES=1; goes on where it stopped
+retinex-plus: .venv/.dev  ## Train the default model from nothing, DATA=data, PHOTOS=data/photos with bsds500/ and imagenet/, PROCESSES=1; goes on where it stopped
 	$(BIN)/torchrun --nproc-per-node $(PROCESSES) -m lowlight_cli train --config experiments/retinex_plus.toml --data $(DATA) --photos $(PHOTOS)/bsds500 --run-dir runs/retinex-plus
 	$(BIN)/torchrun --nproc-per-node $(PROCESSES) -m lowlight_cli train --config experiments/retinex_plus_photographs.toml --data $(DATA) --photos $(PHOTOS) --run-dir runs/retinex-plus-photographs
 	$(BIN)/python experiments/average.py runs/retinex-plus.safetensors \

@@ -1,6 +1,6 @@
 """What each part of retinex-plus buys: short runs without it, judged on held-out scenes of LOL.
 
-    python experiments/ablation.py --data data --photos data/photos [--epochs 15] [ROW...]
+    python experiments/ablation.py --data data --photos data/photos/bsds500 [--epochs 15] [ROW...]
 
 Every row is a run of its own in runs/ablation/ROW that goes on where it stopped; the table of all finished rows
 is written into RESULTS.md, between its two marks. All runs share seed, data and number of steps; "full" comes first.
@@ -120,7 +120,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("rows", nargs="*", default=list(ROWS))
     parser.add_argument("--data", type=Path, default=Path("data"))
-    parser.add_argument("--photos", type=Path, default=Path("data/photos"))
+    parser.add_argument("--photos", type=Path, default=Path("data/photos/bsds500"))
     parser.add_argument("--runs", type=Path, default=Path("runs/ablation"))
     parser.add_argument("--epochs", type=int, default=15)
     given = parser.parse_args()

@@ -219,7 +219,7 @@ class DownloadSettings(Settings):
     names: Annotated[tuple[Literal["lol", "synthetic"], ...], BeforeValidator(comma_separated), Field(min_length=1)] = (
         described(("lol",), "The data sets: lol, synthetic.")
     )
-    data: Path = described(Path("data"), "Data root; the pictures go to its folder of that name.")
+    data: Path = described(Path("data"), "Data root; the pictures go into its folder lol or synthetic.")
     archive: Path | None = described(None, "Unpack this zip, fetched by hand, instead of downloading.")
     check: bool = described(False, "Look at every picture of what is there, and download nothing.")
 
@@ -377,7 +377,7 @@ class EvaluateSettings(Settings):
     data: Path = described(Path("data"), "Data root that holds lol/, or the unpacked data set itself.")
     protocol: Literal["official", "scenes"] = described(
         "official",
-        "official: LOL's own test set, of whose scenes 14 in 15 are in the training set too. scenes: the scenes that "
+        "official: LOL's own test set, 14 of whose 15 scenes are in the training set too. scenes: the scenes that "
         "lowlight train holds out by default.",
     )
     model: Annotated[tuple[str, ...], BeforeValidator(comma_separated)] = described(

@@ -1,6 +1,6 @@
 """Training speed of the engine against a plain loop, in one run: patches a second, and the ratio.
 
-    python experiments/bench/training.py [--data data] [--patch 48] [--seconds 30]
+    python experiments/bench/training.py [--data data] [--patch 48] [--seconds 20]
 
 The plain loop is what the widely read implementations do: open both PNG files for every patch, crop and turn in NumPy,
 NCHW tensors in fp32, two forward passes, Adam. The engine is `lowlight train` as it stands, whatever it chooses for the
