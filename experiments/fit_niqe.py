@@ -40,6 +40,8 @@ PHOTOGRAPHS = (
     *(PLASMA.format(name) for name in ("FallenLeaf", "Path", "Grey", "OneStandsOut", "EveningGlow", "BytheWater")),
 )
 INCLUDED = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg", "motorcycle_left.png")  # CC0, public domain
+SHARP = 0.75
+"""Patches count if their sharpness exceeds this share of the sharpest patch's."""
 SHORT_SIDES = (480, 720)
 """Photographs are shrunk to these, which hides what their cameras and compression did to single pixels."""
 
@@ -57,7 +59,7 @@ def sharp_features(path: Path) -> list[torch.Tensor]:
         pixels = np.array(photograph.resize(size, Image.Resampling.LANCZOS))
         gray = luma(torch.from_numpy(pixels).permute(2, 0, 1)[None].double() / 255)
         features, sharpness = (x[0] for x in niqe.features(gray))
-        found.append(features[sharpness > niqe.SHARP * sharpness.max()])
+        found.append(features[sharpness > SHARP * sharpness.max()])
     return found
 
 

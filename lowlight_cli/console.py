@@ -110,7 +110,6 @@ def follow(doing: str, count: int, events: "Generator[batch.Event]", report: "Re
                 counter.at(ended + event.share if event.share < 1 else ended, what=event.job.source.name)
                 return
             counts[event.status] += 1
-            counter.at(ended + 1)
             if report:
                 report(event)
             if event.status == "failed":
@@ -119,6 +118,7 @@ def follow(doing: str, count: int, events: "Generator[batch.Event]", report: "Re
                 passed.append(event)
             else:
                 places.update(event.job.targets)
+            counter.at(ended + 1)  # last, as it draws, where Ctrl-C may strike
 
         try:
             for event in events:
@@ -292,7 +292,7 @@ class DownloadView:
 
 def sources_table(data: "Path") -> Table:
     """What can be downloaded, and what is there."""
-    from .core import downloads
+    from .core import datasets, downloads
 
     table = Table(title="Data sets", caption=f"under {data}")
     for column in ("name", "what", "size", "licence", "from", "here"):
@@ -300,7 +300,7 @@ def sources_table(data: "Path") -> Table:
     for source in downloads.SOURCES.values():
         size = "unknown" if source.size is None else f"{source.size / 1e6:.0f} MB"
         mirrors = "\n".join(mirror.name for mirror in source.mirrors)
-        place = downloads.root(source, data)
+        place = datasets.root(source.name, data)
         here = "no"
         if downloads.complete(source, place):
             here = "yes"

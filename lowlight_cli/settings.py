@@ -65,10 +65,13 @@ def tile_side(value: object) -> object:
     return value
 
 
-Names = Annotated[tuple[str, ...], BeforeValidator(comma_separated), Field(min_length=1)]
+Listed = Annotated[tuple[str, ...], BeforeValidator(comma_separated)]
+Names = Annotated[Listed, Field(min_length=1)]
 Epochs = Annotated[tuple[NonNegativeInt, ...], BeforeValidator(comma_separated)]
 Tile = Annotated[Literal["auto", "off"] | int, BeforeValidator(tile_side)]
 Denoise = Literal["off", "light", "strong"]
+Depth = Literal["keep", "8", "16"]
+Subsampling = Literal["keep", "444", "422", "420"]
 Maps = Literal["png", "png16", "tiff", "npz"]
 Format = Literal["jpg", "png", "webp", "tif", "bmp", "avif", "jp2", "heic"]
 Device = Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")]
@@ -380,7 +383,7 @@ class EvaluateSettings(Settings):
         "official: LOL's own test set, 14 of whose 15 scenes are in the training set too. scenes: the scenes that "
         "lowlight train holds out by default.",
     )
-    model: Annotated[tuple[str, ...], BeforeValidator(comma_separated)] = described(
+    model: Listed = described(
         (),
         f"Packaged model or .safetensors file; may be given several times. Default: {DEFAULT_MODEL}, or none if there "
         "is a --baseline or --results.",
@@ -388,7 +391,7 @@ class EvaluateSettings(Settings):
     baseline: Annotated[tuple[Baseline, ...], BeforeValidator(comma_separated)] = described(
         (), "A classical method: input, gamma, histeq, clahe, lime; may be given several times."
     )
-    results: Annotated[tuple[str, ...], BeforeValidator(comma_separated)] = described(
+    results: Listed = described(
         (),
         "What another method has made, NAME=FOLDER, of pictures named like the dark or the true ones; may be given "
         "several times.",
@@ -420,6 +423,12 @@ class EvaluateSettings(Settings):
         if isinstance(given, dict) and not any(given.get(name) for name in ("model", "baseline", "results")):
             return {**given, "model": (DEFAULT_MODEL,)}
         return given
+
+    @model_validator(mode="after")
+    def something_is_saved(self) -> Self:
+        if self.save is not None and not (self.model or self.baseline):
+            raise ValueError("save writes what models and baselines make: name one, or leave it out")
+        return self
 
 
 class PictureSettings(Settings):
@@ -475,15 +484,11 @@ class EnhanceSettings(PictureSettings):
     format: Annotated[Format | None, BeforeValidator(usual_suffix)] = described(
         None, "Format of the results. Default: that of the input."
     )
-    depth: Annotated[Literal["keep", "8", "16"], BeforeValidator(in_words)] = described(
-        "keep", "Bits a channel; PNG and TIFF hold 16."
-    )
+    depth: Annotated[Depth, BeforeValidator(in_words)] = described("keep", "Bits a channel; PNG and TIFF hold 16.")
     quality: Annotated[int, Field(ge=1, le=100)] | None = described(
         None, "Of JPEG, WebP, AVIF and HEIC. Default: that of the input if both are JPEG, else 95."
     )
-    subsampling: Annotated[Literal["keep", "444", "422", "420"], BeforeValidator(in_words)] = described(
-        "keep", "Colour resolution of JPEG."
-    )
+    subsampling: Annotated[Subsampling, BeforeValidator(in_words)] = described("keep", "Colour resolution of JPEG.")
     strip: bool = described(False, "Leave out EXIF, where GPS is, XMP, IPTC, comments and texts.")
     strength: Annotated[float, Field(ge=0, le=1.5)] = described(
         1.0, "0 is the picture as it was, 1 the network's answer, 1.5 the most."
@@ -513,10 +518,12 @@ class ServeSettings(Settings):
     public: Annotated[str, BeforeValidator(as_browsers_say), Field(pattern=r"^https?://[^/\s?#@]+$")] | None = (
         described(None, "The address behind which a proxy hands requests on, such as https://photos.example.org.")
     )
-    model: Annotated[tuple[str, ...], BeforeValidator(comma_separated)] = described(
+    model: Listed = described(
         (), "Packaged model or .safetensors file; may be given several times. Default: all packaged ones."
     )
-    max_megapixels: PositiveFloat = described(50.0, "Larger pictures are refused, before they are decoded.")
+    max_megapixels: Annotated[float, Field(gt=0, le=178)] = described(
+        50.0, "Larger pictures are refused, before they are decoded; at most 178, what Pillow reads."
+    )
     max_megabytes: PositiveInt = described(100, "Larger uploads are refused.")
     workers: PositiveInt = described(2, "Pictures worked on at once; a network computes one at a time.")
     queue: NonNegativeInt = described(8, "Pictures that may wait; further ones are asked to come again.")

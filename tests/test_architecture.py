@@ -12,6 +12,7 @@ TALKERS = {"typer", "rich", "flask", "wandb"}
 OUTER = {
     "lowlight_cli.commands",
     "lowlight_cli.console",
+    "lowlight_cli.tables",
     "lowlight_cli.tracking",
     "lowlight_cli.app",
     "lowlight_cli.web",
@@ -19,12 +20,12 @@ OUTER = {
 FORBIDDEN = {
     "core": TALKERS | OUTER,
     "settings.py": {"torch", "torchvision", "numpy", "PIL", "lowlight_cli.core"} | TALKERS | OUTER,
-    "core/networks": {"lowlight_cli.settings"},
-    "web": {"typer", "rich", "wandb", "lowlight_cli.commands", "lowlight_cli.console", "lowlight_cli.app"},
+    "web": TALKERS - {"flask"} | OUTER - {"lowlight_cli.web"},
 }
-NUMERIC = ("networks", "losses", "tiling", "pairbank", "metrics", "checkpoints", "images", "files")
-DRIVING = ("engine", "evaluation", "enhancer")
-FORBIDDEN |= {f"core/{module}.py": {f"lowlight_cli.core.{outer}" for outer in DRIVING} for module in NUMERIC[1:]}
+DRIVING = {f"lowlight_cli.core.{module}" for module in ("engine", "evaluation", "systems", "enhancer", "batch")}
+FORBIDDEN["core/networks"] = {"lowlight_cli.settings"} | DRIVING
+for module in ("losses", "tiling", "pairbank", "metrics", "checkpoints", "images", "files"):
+    FORBIDDEN[f"core/{module}.py"] = DRIVING
 
 
 def imports(path: Path) -> set[str]:

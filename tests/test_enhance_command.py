@@ -434,8 +434,7 @@ def test_pipes(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bytes_
             ["enhance", "-" if bytes_in else "a.jpg", "--out", "-" if bytes_out else "b.jpg", "--model", str(run.model)]
         )  # type: ignore[attr-defined]
     found = received.getvalue() if bytes_out else (tmp_path / "b.jpg").read_bytes()
-    if bytes_in or bytes_out:
-        assert found == (tmp_path / "expected.jpg").read_bytes()
+    assert found == (tmp_path / "expected.jpg").read_bytes()
 
 
 class Pipe(io.BytesIO):

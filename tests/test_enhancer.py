@@ -314,8 +314,8 @@ def test_a_device_that_is_not_there_is_refused() -> None:
 
 
 def test_a_model_may_be_given_as_a_path(tiny_model: Path) -> None:
-    assert Enhancer(tiny_model, "cpu").name == Enhancer(str(tiny_model), "cpu").name
-    assert Enhancer(Path("retinexnet"), "cpu").name == "retinexnet"
+    assert Enhancer(tiny_model, "cpu").about == Enhancer(str(tiny_model), "cpu").about
+    assert Enhancer(Path("retinexnet"), "cpu").about == Enhancer("retinexnet", "cpu").about
 
 
 def test_arrays_and_tensors_of_any_make(enhancer: Enhancer) -> None:

@@ -21,6 +21,10 @@ from lowlight_cli.core.testset import Pixels, Sample
 from lowlight_cli.settings import MODELS, EvaluateSettings, TrainSettings
 
 
+def chosen(**how: object) -> list[System]:
+    return systems.chosen(EvaluateSettings(device="cpu", **how))
+
+
 def measured(place: Path, *by: System) -> list[Measured]:
     return list(evaluation.measure(testset.samples(place), by, niqe.load(), None, "cpu"))
 
@@ -32,7 +36,7 @@ def put(path: Path, height: int, width: int, seed: int = 0) -> torch.Tensor:
 
 
 def test_what_is_measured_is_the_file_that_would_be_saved(pair_folder: Path, tiny_model: Path, tmp_path: Path) -> None:
-    (system,) = systems.chosen([str(tiny_model)], [], "cpu")
+    (system,) = chosen(model=(str(tiny_model),))
     of_system = [now for now in measured(pair_folder, system) if now.system is system]
     assert [now.row.name for now in of_system] == [*map(str, range(8))]
     pair = datasets.pairs(pair_folder)[3]
@@ -61,7 +65,7 @@ def test_networks_compute_in_fp32_unless_told_otherwise(tiny_model: Path, monkey
     whole, rough = (Enhancer(str(tiny_model), "cpu", precision=how).enhance(low) for how in ("fp32", "bf16"))
     assert not torch.equal(whole, rough)
     for how, wanted in ({}, whole), ({"precision": "auto"}, rough), ({"precision": "bf16"}, rough):
-        (system,) = systems.chosen([str(tiny_model)], [], "cpu", **how)
+        (system,) = chosen(model=(str(tiny_model),), **how)
         assert torch.equal(system.enhance(Pixels(Sample("a", Path("a.png")), low, None, {})), wanted)
 
 
@@ -69,12 +73,12 @@ def test_the_first_pass_of_a_model_is_before_the_clock(tiny_model: Path, monkeyp
     passes = []
     forward = RetinexNet.forward
     monkeypatch.setattr(RetinexNet, "forward", lambda *given: passes.append(1) or forward(*given))
-    systems.chosen([str(tiny_model)], [], "cpu")
+    chosen(model=(str(tiny_model),))
     assert passes
 
 
 def test_gt_mean_stands_in_columns_of_its_own(pair_folder: Path) -> None:
-    (system,) = systems.chosen([], ["input"], "cpu")
+    (system,) = chosen(baseline=("input",))
     row = measured(pair_folder, system)[0].row
     pair = datasets.decode(datasets.pairs(pair_folder)[0])
     low, high = (side[None].double() / 255 for side in pair)
@@ -88,7 +92,7 @@ def test_pictures_of_several_sizes_are_measured_in_order(tmp_path: Path) -> None
     for number, size in enumerate(sizes):
         for side in ("low", "high"):
             put(tmp_path / side / f"{number}.png", *size, seed=number + 10 * (side == "high"))
-    (system,) = systems.chosen([], ["gamma"], "cpu")
+    (system,) = chosen(baseline=("gamma",))
     found = [now for now in measured(tmp_path, system) if now.system is system]
     assert [now.row.name for now in found] == ["0", "1", "2", "3", "4"]
     assert [tuple(now.enhanced.shape[1:]) for now in found] == sizes
@@ -105,7 +109,7 @@ def test_pictures_of_several_sizes_are_measured_in_order(tmp_path: Path) -> None
 def test_the_truth_is_measured_as_reference_without_time_or_likeness(tmp_path: Path) -> None:
     for side in ("low", "high"):
         put(tmp_path / side / "a.png", 100, 120, seed=len(side))
-    last = measured(tmp_path, *systems.chosen([], ["clahe"], "cpu"))[-1]
+    last = measured(tmp_path, *chosen(baseline=("clahe",)))[-1]
     assert (last.system.name, last.system.kind) == ("truth", "reference")
     assert last.row.figures.keys() == {"niqe", "brightness"}
     high = luma(datasets.decode(datasets.pairs(tmp_path)[0]).high[None].double() / 255)
@@ -119,7 +123,7 @@ def test_a_folder_without_truth_has_niqe_and_brightness(tmp_path: Path) -> None:
     put(tmp_path / "tiny.png", 30, 30)
     samples = testset.samples(tmp_path)
     assert [sample.name for sample in samples] == ["more/night", "night", "tiny"]
-    found = measured(tmp_path, *systems.chosen([], ["gamma"], "cpu"))
+    found = measured(tmp_path, *chosen(baseline=("gamma",)))
     of_gamma = {now.row.name: now.row.figures for now in found if now.system.name == "gamma"}
     assert of_gamma["night"].keys() == {"niqe", "brightness", "ms", "megapixels_per_second"}
     assert "niqe" not in of_gamma["tiny"]
@@ -181,14 +185,11 @@ def test_what_others_have_made_is_measured_like_a_saved_result(
     with pytest.raises(DatasetError, match=r"no result for low 7 \(1 of 8 such\)"):
         list(evaluation.run(EvaluateSettings(**how, results=(str(folder),))))
     (folder / "high 7.png").rename(folder / "low 7.png")
-    *_, (report, _) = evaluation.run(
-        EvaluateSettings(**how, results=(f"theirs={folder}", str(folder)), save=tmp_path / "again")
-    )
+    *_, (report, _) = evaluation.run(EvaluateSettings(**how, results=(f"theirs={folder}", str(folder))))
     assert [(result.name, result.kind) for result in report.systems] == [("theirs", "results"), ("tiny", "results")]
     for ours, theirs in zip(first.systems[0].rows, report.systems[0].rows, strict=True):
         same = ours.figures.keys() - {"ms", "megapixels_per_second", "reflectance_consistency"}
         assert theirs.figures == {key: ours.figures[key] for key in same}
-    assert not (tmp_path / "again").exists()
     with pytest.raises(DatasetError, match="another system is called gamma"):
         list(evaluation.run(EvaluateSettings(**how, baseline=("gamma",), results=(f"gamma={folder}",))))
     put(folder / "3.png", 47, 64)
@@ -222,7 +223,7 @@ def test_a_mean_over_fewer_pictures_is_said(tmp_path: Path) -> None:
 
 
 def test_reflectances_of_low_and_high_are_compared(pair_folder: Path, tiny_model: Path) -> None:
-    (system,) = systems.chosen([str(tiny_model)], [], "cpu")
+    (system,) = chosen(model=(str(tiny_model),))
     row = measured(pair_folder, system)[0].row
     low, high = (side.float() / 255 for side in datasets.decode(datasets.pairs(pair_folder)[0]))
     enhancer = Enhancer(str(tiny_model), "cpu")
@@ -257,7 +258,7 @@ def test_known_maps_are_scored(tmp_path: Path, tiny_model: Path) -> None:
         for kind, pixels in (("reflectance", maps.reflectance), ("illumination", maps.illumination)):
             true = pixels if name == "own" else torch.rand_like(pixels)
             images.save(images.to_image(true), tmp_path / "truth" / f"{name}_{kind}.png")
-    (system,) = systems.chosen([str(tiny_model)], [], "cpu")
+    (system,) = chosen(model=(str(tiny_model),))
     own, other = (now.row.figures for now in sorted(measured(tmp_path, system)[:2], key=lambda now: now.row.name)[::-1])
     for key in ("lmse_reflectance", "lmse_illumination"):
         assert own[key] < 1e-3
@@ -268,7 +269,7 @@ def test_a_map_of_another_size_is_said(tmp_path: Path) -> None:
     for side, height in (("low/a", 40), ("high/a", 40), ("truth/a_reflectance", 41)):
         put(tmp_path / f"{side}.png", height, 48)
     with pytest.raises(DatasetError, match="one size"):
-        measured(tmp_path, *systems.chosen([], ["input"], "cpu"))
+        measured(tmp_path, *chosen(baseline=("input",)))
 
 
 def test_multiply_adds_are_those_of_the_layers() -> None:
@@ -419,7 +420,7 @@ def test_dark_pictures_of_sixteen_bit_keep_their_depth(tmp_path: Path) -> None:
     images.write(tmp_path / "low" / "a.png", images.Picture(low))
     images.write(tmp_path / "high" / "a.png", images.Picture(high))
     assert len(images.read(tmp_path / "low" / "a.png").samples.to(torch.int32).unique()) > 256
-    (system,) = systems.chosen([], ["gamma"], "cpu")
+    (system,) = chosen(baseline=("gamma",))
     bright = measured(tmp_path, system)[0].enhanced
     assert bright.equal(images.quantised((low.float() / 65535) ** (1 / 2.2)))
 
@@ -436,7 +437,7 @@ def test_the_input_is_measured_once_though_it_is_system_and_reference(tmp_path: 
 def test_large_pictures_are_measured_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(3):
         put(tmp_path / f"{number}.png", 40, 50, seed=number)
-    (system,) = systems.chosen([], ["gamma"], "cpu")
+    (system,) = chosen(baseline=("gamma",))
     together = [now.row.figures["brightness"] for now in measured(tmp_path, system) if now.system is system]
     monkeypatch.setattr(evaluation, "PIXELS", 1)
     alone = [now for now in measured(tmp_path, system) if now.system is system]

@@ -23,6 +23,7 @@ from PIL import Image
 from lowlight_cli.core import datasets, device, engine, losses
 from lowlight_cli.core.errors import DatasetError
 from lowlight_cli.core.networks import RetinexNet
+from lowlight_cli.core.ranks import Ranks
 from lowlight_cli.core.runs import Run
 from lowlight_cli.settings import LossWeights, TrainSettings
 
@@ -102,7 +103,7 @@ def settings(phase: str, patch: int) -> TrainSettings:
 def ours(decoded: list[datasets.PixelPair], how: TrainSettings, place: torch.device) -> Callable[[], None]:
     """One epoch of the engine."""
     data = datasets.TrainingSet(train=decoded, made=[False] * len(decoded), validation=[], held_out=[], left_out=[])
-    session = engine.Session(how, data, Run(Path(), how), place, device.Ranks(0, 1, place))
+    session = engine.Session(how, data, Run(Path(), how), place, Ranks(0, 1, place))
 
     def epoch() -> None:
         session.step_in_epoch = 0

@@ -70,8 +70,9 @@ def train(
             console.note(f"{resume}: nothing was saved there yet: it begins anew")
     settings = TrainSettings.load(**given | {"config": config, "run_dir": run_dir})
     from ..core import engine
-    from ..core.device import Ranks, choose
+    from ..core.device import choose
     from ..core.events import Reading
+    from ..core.ranks import Ranks
 
     ranks = Ranks.here(choose(settings.device))
     folder = settings.run_dir or own_folder(settings)

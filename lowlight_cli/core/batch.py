@@ -7,9 +7,9 @@ way is bounded in pixels, so that a folder of huge photographs takes hardly more
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -22,10 +22,10 @@ from .enhancer import Enhancer, Steps
 from .errors import LowlightError
 from .files import exists
 from .images import USUAL, Encoding
-from .jobs import MAPS, Job
+from .jobs import Job
 from .look import PLAIN, Look
-from .panel import panel
-from .picture import Picture, brightness, quantised
+from .panel import PREVIEW, columns, panel, preview
+from .picture import Picture, brightness
 
 PIXELS = 50_000_000
 """Pictures under way hold at most about this many pixels together, unless one of them alone has more."""
@@ -109,8 +109,7 @@ def decompose(
 
     def compute(jobs: Sequence[Job], pictures: Sequence[Picture]) -> Steps[list[Computed]]:
         ((job,), (picture,)) = jobs, pictures
-        found = yield from enhancer.decomposed(picture, look, dtype=dtype)
-        maps = dict(zip(MAPS, found, strict=True))
+        maps = yield from enhancer.decomposed(picture, look, dtype=dtype)
         shown = columns(picture, maps)
 
         def write() -> None:
@@ -125,27 +124,6 @@ def decompose(
         return [Computed(picture.size, before, after, write)]
 
     return flow(jobs, compute, overwrite=overwrite)
-
-
-PREVIEW = 1200
-"""Width in px of each half of a comparison."""
-LABELS = {
-    "reflectance": "reflectance R",
-    "illumination": "illumination I",
-    "relit": "adjusted illumination",
-    "enhanced": "enhanced",
-}
-
-
-def columns(picture: Picture, maps: Mapping[str, Tensor]) -> list[tuple[str, Tensor]]:
-    """What a panel shows of a picture and its maps."""
-    return [("low", preview(picture)), *((LABELS[name], preview(Picture(found))) for name, found in maps.items())]
-
-
-def preview(picture: Picture) -> Tensor:
-    """A picture thinned out to what a panel can show, (3, H, W), in sRGB of 8 bit."""
-    step = max(picture.size[1] // (2 * PREVIEW), 1)
-    return quantised(replace(picture, samples=picture.samples[:, ::step, ::step]).pixels)
 
 
 def write_maps(path: Path, maps: dict[str, Tensor]) -> None:

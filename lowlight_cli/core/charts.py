@@ -27,25 +27,28 @@ class Series(NamedTuple):
 
 def ticks(low: float, high: float, about: int = 5) -> list[float]:
     """Round numbers that cover low to high."""
-    step = 10 ** math.floor(math.log10(max(high - low, 1e-9) / about))
-    step *= next(factor for factor in (1, 2, 5, 10) if (high - low) / (step * factor) <= about)
+    span = (high - low) or 1.0
+    step = 10 ** math.floor(math.log10(span / about))
+    step *= next(factor for factor in (1, 2, 5, 10) if span / (step * factor) <= about)
     first, last = math.floor(low / step), math.ceil(high / step)
     return [round(step * place, 10) for place in range(first, max(last, first + 1) + 1)]
 
 
 def dots(title: str, axis: str, names: Sequence[str], series: Sequence[Series]) -> str:
     """A mark for each series over each name; x counts the names. Values that are not finite are left out."""
-    values = [y for one in series for _, y in one.points if math.isfinite(y)]
-    if not values:
+    seen: dict[float, list[float]] = {}
+    for x, y in (point for one in series for point in one.points):
+        if math.isfinite(y):
+            seen.setdefault(x, []).append(y)
+    if not seen:
         return ""
-    marks = ticks(min(values), max(values))
+    marks = ticks(min(map(min, seen.values())), max(map(max, seen.values())))
     plot = Plot((-0.5, len(names) - 0.5), (marks[0], marks[-1]))
     parts = plot.frame(title, axis, marks)
     every = math.ceil(len(names) / (WIDTH / 60))
     for place, name in enumerate(names):
-        seen = [y for one in series for x, y in one.points if x == place and math.isfinite(y)]
-        if seen:
-            x, low, high = plot.x(place), plot.y(min(seen)), plot.y(max(seen))
+        if place in seen:
+            x, low, high = plot.x(place), plot.y(min(seen[place])), plot.y(max(seen[place]))
             parts.append(f'<line class="rule" x1="{x:.1f}" x2="{x:.1f}" y1="{low:.1f}" y2="{high:.1f}"/>')
         if place % every == 0:
             parts.append(plot.label(plot.x(place), HEIGHT - BOTTOM + 18, name[:12]))

@@ -109,7 +109,7 @@ class ContextBank(PairBank):
         others_way = torch.randint(8, (others,), generator=generator, device=self.device)
         seen, way = torch.cat([index, others_index]), torch.cat([crops.way, others_way])
         low_thumbnails, high_thumbnails = self.low_thumbnails[seen], self.high_thumbnails[seen]
-        if self.any_made:
+        if self.photographs:
             by = draw_widely(count + others, generator)
             made = self.made[seen].nonzero().flatten()
             grid = self.grids[seen[made]].float() / 255

@@ -63,7 +63,7 @@ def folder(dataset: str, data: Path, split: Split) -> Path:
     if dataset == "samples":
         return SAMPLES
     if dataset == "synthetic":
-        place = data if (data / "low").is_dir() else data / "synthetic"
+        place = root(dataset, data)
         if not place.is_dir():
             raise DatasetError(
                 f"no synthetic pairs in {place}: get the paper's with `lowlight download synthetic --data {data}`, or "
@@ -72,13 +72,19 @@ def folder(dataset: str, data: Path, split: Split) -> Path:
         return place
     if dataset != "lol":
         return Path(dataset)
-    root = data if any((data / part).is_dir() for part in LOL_FOLDERS.values()) else data / "lol"
-    place = root / LOL_FOLDERS[split]
+    home = root(dataset, data)
+    place = home / LOL_FOLDERS[split]
     if not place.is_dir():
         raise DatasetError(
-            f"LOL is not in {root}: get it with `lowlight download lol --data {data}`, or say where it is with --data"
+            f"LOL is not in {home}: get it with `lowlight download lol --data {data}`, or say where it is with --data"
         )
     return place
+
+
+def root(dataset: str, data: Path) -> Path:
+    """The folder of lol or synthetic: ``data/NAME``, or ``data`` itself if it is the data set."""
+    parts = LOL_FOLDERS.values() if dataset == "lol" else ("low",)
+    return data if any((data / part).is_dir() for part in parts) else data / dataset
 
 
 def to_train_on(datasets: Sequence[str], data: Path, photos: Path | None, seed: int) -> list[Pair | Photo]:
@@ -295,7 +301,7 @@ def held_out(scene_of: Sequence[int], fraction: float) -> set[int]:
 def known_as(pair: Pair | Photo) -> str:
     """What a model's file calls a pair: the data set's folder and the name."""
     if isinstance(pair, Photo):
-        return f"photographs/{pair.name}"
+        return f"synthetic/{pair.name}"
     return f"{Path(os.path.abspath(pair.high)).parent.parent.name}/{pair.name}"  # noqa: PTH100  (leaves links)
 
 

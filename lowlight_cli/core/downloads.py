@@ -117,7 +117,7 @@ def obtain(source: Source, data: Path, archive: Path | None = None) -> Iterator[
     A complete data set that is there already is left alone. Raises DownloadError with the remedy; whatever was there
     before is then still there, and an unfinished transfer is kept for the next attempt.
     """
-    place = root(source, data)
+    place = datasets.root(source.name, data)
     if complete(source, place):
         yield Finished(place, source.pairs, "counted by name (--check looks at them)", present=True)
         return
@@ -146,7 +146,7 @@ def obtain(source: Source, data: Path, archive: Path | None = None) -> Iterator[
 
 def check(source: Source, data: Path) -> Iterator[Event]:
     """Inspect a data set that is there already. Raises DatasetError at the end if anything is wrong with it."""
-    place = root(source, data)
+    place = datasets.root(source.name, data)
     if not place.is_dir():
         raise DatasetError(f"{place}: no {source.name} to check: get it with `lowlight download {source.name}`")
     faults = 0
@@ -158,12 +158,6 @@ def check(source: Source, data: Path) -> Iterator[Event]:
             f"{place}: {faults} faults: move it away and get it again with `lowlight download {source.name}`"
         )
     yield Finished(place, source.pairs, looked_at(source), present=True)
-
-
-def root(source: Source, data: Path) -> Path:
-    """The folder of a data set: ``data/NAME``, or ``data`` itself if it is the data set."""
-    signs = [data / part.folder / "low" for part in source.parts]
-    return data if any(sign.is_dir() for sign in signs) else data / source.name
 
 
 def complete(source: Source, place: Path) -> bool:

@@ -25,6 +25,7 @@ from .networks import Network, RetinexNet, RetinexPlus, thumbnail
 from .objective import objective
 from .pairbank import PairBank
 from .picture import quantised
+from .ranks import Ranks
 from .runs import Run, State
 from .synthesis import SynthesisBank
 
@@ -47,7 +48,7 @@ def train(settings: TrainSettings, run_dir: Path) -> Generator[Event]:
     """
     began = time.monotonic()
     place = device.choose(settings.device)
-    ranks = device.Ranks.here(place)
+    ranks = Ranks.here(place)
     if settings.batch % ranks.count:
         unequal = f"a batch of {settings.batch} cannot be shared by {ranks.count} processes: change --batch"
         ranks.agreed(TrainingError(unequal))
@@ -119,7 +120,7 @@ def read(settings: TrainSettings) -> Generator[Event, None, datasets.TrainingSet
     return data
 
 
-def other_data(data: datasets.TrainingSet, ranks: device.Ranks) -> DatasetError | None:
+def other_data(data: datasets.TrainingSet, ranks: Ranks) -> DatasetError | None:
     """What to say if this process has read other pairs than the first one, on another machine perhaps."""
     here = [tuple(high.shape) for _, high in data.train], data.validation_names
     first = ranks.told(lambda: here)
@@ -152,7 +153,7 @@ class Session:
     """The moving parts of a run: networks, optimiser, random generator, and how far they have come."""
 
     def __init__(
-        self, settings: TrainSettings, data: datasets.TrainingSet, run: Run, place: torch.device, ranks: device.Ranks
+        self, settings: TrainSettings, data: datasets.TrainingSet, run: Run, place: torch.device, ranks: Ranks
     ) -> None:
         self.settings, self.run, self.place, self.ranks = settings, run, place, ranks
         self.phases: tuple[Phase, ...] = ("plus",) if settings.network == "retinex-plus" else PHASES[settings.stage]
@@ -178,7 +179,7 @@ class Session:
         net, before = network(settings)
         self.net = net.to(place).to(memory_format=torch.channels_last)
         self.learned_from = sorted({*before.get("learned_from", ()), *settings.dataset_names})
-        self.unseen = unseen(data.held_out, settings, before)
+        self.unseen = unseen(data.held_out, before)
         self.generator = torch.Generator(place).manual_seed(settings.seed)
         self.number = self.epoch = self.step = 0  # of the phase, of the epoch in it, of all steps
         self.best = -math.inf
@@ -398,14 +399,11 @@ def network(settings: TrainSettings) -> tuple[Network, dict[str, Any]]:
     return fresh, about
 
 
-def unseen(names: list[str], settings: TrainSettings, before: dict[str, Any]) -> list[str]:
+def unseen(names: list[str], before: dict[str, Any]) -> list[str]:
     """Those of the held-out pairs that the weights to start from, of which ``before`` tells, have not learned from
     either."""
-    both = settings.dataset_names, before.get("learned_from", ())
-    ours, theirs = map(datasets.folders, both)
-    if not ours & theirs:
-        return names
-    return [name for name in names if name in before["held_out"]]
+    learned = datasets.folders(before.get("learned_from", ()))
+    return [name for name in names if name.partition("/")[0] not in learned or name in before["held_out"]]
 
 
 def fall(settings: TrainSettings, epoch: int) -> float:

@@ -34,6 +34,8 @@ HUGE = 20_000_000
 """Pixels of a picture from which on memory is given back after each tile, which takes time."""
 AROUND = 110
 """Bytes of a tile's pixel besides the network's activations: the picture, its maps and the result, in floats."""
+MAPS = {"reflectance": 3, "illumination": 1, "relit": 1, "enhanced": 3}
+"""What a picture is taken apart into, and the channels of each."""
 TURNS = 8
 """The ways to lay a rectangle on its own grid: four quarter turns, each also mirrored."""
 
@@ -84,7 +86,6 @@ class Enhancer:
         self.device = device.choose(device_name)
         net, self.about = checkpoints.load(str(model))
         self.net = net.to(self.device).to(memory_format=torch.channels_last)
-        self.name = Path(model).stem
         self.precision = precision
         self.tile = tile
         self.passes = TURNS if ensemble else 1
@@ -144,7 +145,8 @@ class Enhancer:
     def decompose(self, image: Image.Image | np.ndarray | Tensor | Path | str, *, denoise: Denoise = "off") -> Retinex:
         """The maps of a picture in any form that ``enhance`` takes: each (3 or 1, H, W), float32, on the CPU."""
         picture, _ = images.taken(image)
-        return Retinex(*finish(self.decomposed(picture, Look(denoise=denoise), dtype=torch.float32))[:3])
+        maps = finish(self.decomposed(picture, Look(denoise=denoise), dtype=torch.float32))
+        return Retinex(*(maps[name] for name in Retinex._fields))
 
     def enhanced(
         self, pictures: Sequence[Picture], look: Look = PLAIN, *, dtype: torch.dtype | None = None
@@ -167,16 +169,16 @@ class Enhancer:
             yield tile.share
         return [replace(picture, samples=result) for picture, result in zip(pictures, results, strict=True)]
 
-    def decomposed(self, picture: Picture, look: Look = PLAIN, *, dtype: torch.dtype) -> Steps[tuple[Tensor, ...]]:
-        """Reflectance, illumination, adjusted illumination and enhanced picture: (3 or 1, H, W) of ``dtype``."""
-        results = tuple(torch.empty(channels, *picture.size, dtype=dtype) for channels in (3, 1, 1, 3))
+    def decomposed(self, picture: Picture, look: Look = PLAIN, *, dtype: torch.dtype) -> Steps[dict[str, Tensor]]:
+        """The ``MAPS`` of a picture by name: (3 or 1, H, W) of ``dtype``."""
+        results = {name: torch.empty(channels, *picture.size, dtype=dtype) for name, channels in MAPS.items()}
         profile, gray = Profile.of(picture.origin.icc), picture.gray
         for tile in self._tiles([picture.samples], [profile], look.halo, bf16=self._rough(dtype)):
             maps = cleaned(tile.maps, look)
             reflectance, *lights = maps
             coloured = (reflectance, rendered(tile.low, maps, look).clamp(0, 1))
             reflectance, enhanced = map(luma, coloured) if gray else coloured
-            for found, result in zip((reflectance, *lights, enhanced), results, strict=True):
+            for found, result in zip((reflectance, *lights, enhanced), results.values(), strict=True):
                 tile.keep(found[0], result)
             yield tile.share
         return results

@@ -108,13 +108,13 @@ def measured(
     system: System, batch: Sequence[Pixels], pristine: Pristine, lpips: Lpips | None, place: torch.device
 ) -> Iterator[Measured]:
     """One system on pictures of one size."""
-    outputs, seconds = [], []
+    made, seconds = [], []
     for pixels in batch:
         began = time.perf_counter()
         enhanced = system.enhance(pixels)
         seconds.append(time.perf_counter() - began)
-        outputs.append(images.quantised(images.scaled(enhanced)))
-    stacked = torch.stack(outputs).to(place).double() / 255
+        made.append(images.quantised(images.scaled(enhanced)))
+    stacked = torch.stack(made).to(place).double() / 255
     gray = luma(stacked)
     columns = {"niqe": niqe(gray, pristine), "brightness": gray.mean(dim=(1, 2, 3))}
     if batch[0].high is not None and system.kind != "reference":
@@ -128,7 +128,7 @@ def measured(
             figures["megapixels_per_second"] = pixels.low[0].numel() / 1e6 / seconds[index]
         if system.decompose is not None and pixels.high is not None:
             figures |= decomposition(system.decompose, pixels)
-        yield Measured(system, pixels, outputs[index], Row(pixels.sample.name, figures))
+        yield Measured(system, pixels, made[index], Row(pixels.sample.name, figures))
 
 
 def against(prediction: Tensor, truth: Tensor) -> dict[str, Tensor]:
@@ -157,9 +157,9 @@ def decomposition(decompose: Callable[[Tensor], Retinex], pixels: Pixels) -> dic
     return figures
 
 
-def tones(measured: Measured) -> Tensor:
+def tones(now: Measured) -> Tensor:
     """For each level of the input's gray, (2, TONES): the sum of the output's gray, and the number of pixels."""
-    pictures = (images.scaled(picture)[None].double() for picture in (measured.pixels.low, measured.enhanced))
+    pictures = (images.scaled(picture)[None].double() for picture in (now.pixels.low, now.enhanced))
     before, after = (luma(picture).flatten() for picture in pictures)
     level = (before * TONES).long().clamp(max=TONES - 1)
     return torch.stack([level.bincount(after, TONES), level.bincount(minlength=TONES).double()])
@@ -181,16 +181,18 @@ def run(settings: EvaluateSettings) -> Generator[Progress | Finished]:
             notes.append(str(error))
     results: dict[str, Result] = {}
     gallery, left_out = Gallery(), []
-    total = len(found) * len({"truth" if paired else "input", *(system.name for system in by)})
+    versions = len({"truth" if paired else "input", *(system.name for system in by)})
+    total = len(found) * versions
     stopped = False
     try:
         for done, now in enumerate(measure(found, by, pristine, lpips, settings.device), 1):
             if isinstance(now, PictureError):
                 left_out.append(str(now))
+                total -= versions - 1
                 continue
             name, picture = now.system.name, now.row.name
             if name not in results:
-                results[name] = systems.result(now.system, now.pixels)
+                results[name] = systems.empty_result(now.system, now.pixels)
             results[name].rows.append(now.row)
             results[name].tones += tones(now)
             if settings.sheet or settings.report:
@@ -204,8 +206,8 @@ def run(settings: EvaluateSettings) -> Generator[Progress | Finished]:
         whole = in_all(results, [system.name for system in by])
         if not whole:
             raise
-        for each in results.values():
-            each.rows[:] = [row for row in each.rows if row.name in whole]
+        for result in results.values():
+            result.rows[:] = [row for row in result.rows if row.name in whole]
         gallery.keep(whole)
         notes.append(f"stopped after {len(whole)} of {len(found)} pictures")
     if not results:
@@ -232,14 +234,7 @@ def run(settings: EvaluateSettings) -> Generator[Progress | Finished]:
 def prepared(settings: EvaluateSettings) -> Generator[Progress, None, tuple[list[Sample], list[System], list[str]]]:
     """The pictures, what is to be measured on them, and notes on both. What is wrong with any of it is raised here,
     before anything is measured."""
-    by = systems.chosen(
-        settings.model,
-        settings.baseline,
-        settings.device,
-        settings.denoise,
-        ensemble=settings.ensemble,
-        precision=settings.precision,
-    )
+    by = systems.chosen(settings)
     notes = list(remarks(settings, by))
     place = datasets.folder(settings.dataset, settings.data, "test" if settings.protocol == "official" else "train")
     found = samples(place, settings.save)

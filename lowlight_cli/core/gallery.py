@@ -5,7 +5,7 @@ import io
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from .panel import INK, PAPER
+from .panel import INK, PAPER, narrowed
 from .picture import to_image
 from .results import Report
 from .summary import shown
@@ -62,7 +62,7 @@ def contact_sheet(report: Report, gallery: Gallery, *, width: int = 300, gap: in
     font, small = ImageFont.load_default(16), ImageFont.load_default(13)
     line = 24
     tiles = {
-        name: {version: scaled(copy, width) for version, copy in copies.items()}
+        name: {version: narrowed(Image.open(io.BytesIO(copy)), width) for version, copy in copies.items()}
         for name, copies in gallery.pictures.items()
     }
     heights = {name: max(tile.height for tile in row.values()) for name, row in tiles.items()}
@@ -87,12 +87,3 @@ def contact_sheet(report: Report, gallery: Gallery, *, width: int = 300, gap: in
             draw.text((left, top + line + heights[name] + 2), caption(report, version, name), INK, small)
         top += heights[name] + 2 * line + gap
     return sheet
-
-
-def scaled(copy: bytes, width: int) -> Image.Image:
-    """A copy, decoded, ``width`` px wide or narrower."""
-    image = Image.open(io.BytesIO(copy))
-    if image.width > width:
-        return image.resize((width, max(round(image.height * width / image.width), 1)), Image.Resampling.LANCZOS)
-    image.load()
-    return image

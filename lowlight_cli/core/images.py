@@ -10,13 +10,14 @@ import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any
 
 import numpy as np
 import torch
 from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
+from ..settings import Depth, Subsampling
 from . import colour, sixteen
 from .errors import PictureError
 from .files import replacing
@@ -59,9 +60,6 @@ SEGMENT = 65_000
 """Bytes of EXIF, or of XMP, that a JPEG holds."""
 WITHOUT_PROFILE = frozenset({"BMP", "JPEG2000"})
 """Formats whose files, as Pillow writes them, hold no colour profile: what goes into them becomes sRGB."""
-
-Depth = Literal["keep", "8", "16"]
-Subsampling = Literal["keep", "444", "422", "420"]
 
 
 def read(source: Path | IO[bytes], formats: list[str] | None = None) -> Picture:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..settings import Maps
 from . import images
+from .enhancer import MAPS
 from .errors import PictureError
 from .files import exists
 
@@ -233,9 +234,6 @@ def written_as(suffix: str) -> str:
     """The suffix of a result whose input has this one: the same if that can be written."""
     lower = suffix.lower()
     return suffix if lower in images.WRITTEN else ".tif" if lower in images.RAW else ".png"
-
-
-MAPS = ("reflectance", "illumination", "relit", "enhanced")
 
 
 def map_files(maps: Maps) -> list[str]:

@@ -23,8 +23,6 @@ from .metrics import blurred
 
 PATCH = 96
 """Side of a patch in px at full scale; half as much at half scale."""
-SHARP = 0.75
-"""Patches of pristine photographs count if their sharpness exceeds this share of the sharpest patch's."""
 WINDOW, SIGMA = 7, 7 / 6
 
 

@@ -44,7 +44,6 @@ class PairBank:
         lengths = torch.where(self.made, 0, lengths)
         self.low = torch.where(self.made, self.high, len(self.pixels) - lengths.sum() + lengths.cumsum(0) - lengths)
         self.photographs = int(self.made.sum())
-        self.any_made = self.photographs > 0
         self.shown = min(self.photographs, len(captured) or self.photographs)
         """How many of the photographs an epoch shows: no more than there are captured pairs, if there are any."""
 

@@ -1,23 +1,30 @@
 """Labelled pictures side by side, for people."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from math import ceil
 
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from .picture import to_image
+from .picture import Picture, quantised, to_image
 
 INK, PAPER = (32, 32, 32), (250, 250, 250)
+PREVIEW = 1200
+"""Width in px of each half of a comparison."""
+LABELS = {
+    "reflectance": "reflectance R",
+    "illumination": "illumination I",
+    "relit": "adjusted illumination",
+    "enhanced": "enhanced",
+}
 
 
 def panel(columns: Sequence[tuple[str, Tensor]], *, width: int = 420, gap: int = 8) -> Image.Image:
     """Pictures (1 or 3, H, W) in one row, each under its label and at most ``width`` px wide."""
     tiles = []
     for label, pixels in columns:
-        tile = to_image(pixels.expand(3, -1, -1))
-        height = max(round(tile.height * width / tile.width), 1)
-        tiles.append((label, tile.resize((width, height), Image.Resampling.LANCZOS) if tile.width > width else tile))
+        tiles.append((label, narrowed(to_image(pixels.expand(3, -1, -1)), width)))
     size = max(max(tile.width for _, tile in tiles) // 20, 12)
     font = ImageFont.load_default(size)
     head = 2 * size
@@ -40,3 +47,21 @@ def stacked(rows: Sequence[Image.Image]) -> Image.Image:
         canvas.paste(row, (0, top))
         top += row.height
     return canvas
+
+
+def narrowed(image: Image.Image, width: int) -> Image.Image:
+    """An image ``width`` px wide or narrower."""
+    if image.width <= width:
+        return image
+    return image.resize((width, max(round(image.height * width / image.width), 1)), Image.Resampling.LANCZOS)
+
+
+def columns(picture: Picture, maps: Mapping[str, Tensor]) -> list[tuple[str, Tensor]]:
+    """What a panel shows of a picture and its maps."""
+    return [("low", preview(picture)), *((LABELS[name], preview(Picture(found))) for name, found in maps.items())]
+
+
+def preview(picture: Picture) -> Tensor:
+    """A picture thinned out to what a panel can show, (3, H, W), in sRGB of 8 bit."""
+    step = max(picture.size[1] // (2 * PREVIEW), 1)
+    return quantised(replace(picture, samples=picture.samples[:, ::step, ::step]).pixels)

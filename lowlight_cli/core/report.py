@@ -57,10 +57,11 @@ def per_picture(report: Report) -> str:
     key, figure = next(iter(report.figures.items()))
     measured = [result for result in report.results if result.values(key)]
     names = list(dict.fromkeys(row.name for result in measured for row in result.rows))
+    places = {name: place for place, name in enumerate(names)}
     series = [
         Series(
             result.name,
-            [(names.index(row.name), row.figures[key]) for row in result.rows if key in row.figures],
+            [(places[row.name], row.figures[key]) for row in result.rows if key in row.figures],
             number(report, result),
         )
         for result in measured

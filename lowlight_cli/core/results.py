@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -66,12 +66,16 @@ class Row:
     figures: dict[str, float]
 
 
+Kind: TypeAlias = Literal["model", "baseline", "results", "reference"]
+"""What a system is; "results" are pictures that something else has made."""
+
+
 @dataclass
 class Result:
     """What one system achieved."""
 
     name: str
-    kind: Literal["model", "baseline", "results", "reference"]
+    kind: Kind
     parameters: int = 0
     multiply_adds_per_pixel: int = 0
     rows: list[Row] = field(default_factory=list)

@@ -197,7 +197,7 @@ class SynthesisBank(PairBank):
     def patches(self, index: Tensor, size: int, generator: torch.Generator | None = None) -> tuple[Tensor, ...]:
         """As those of a PairBank; the low ones of photographs with parameters and noise of their own."""
         low, high = super().patches(index, size, generator)
-        if self.any_made:
+        if self.photographs:
             chance = torch.rand(2, len(index), generator=generator, device=self.device)
             top, left = (where * max(side - size, 0) for where, side in zip(chance, self.FRAME, strict=True))
             place = places(size, size, top, left, frame=self.FRAME)

@@ -2,22 +2,22 @@
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from ..settings import Denoise, Precision
+from ..settings import Denoise, EvaluateSettings
 from . import images, tiling
 from .baselines import BASELINES
 from .enhancer import Enhancer
 from .errors import DatasetError
 from .networks import Network, Retinex
-from .results import Result
+from .results import Kind, Result
 from .testset import Pixels, Sample, like, stored
 
 
@@ -27,17 +27,25 @@ class System:
     dark ones."""
 
     name: str
-    kind: Literal["model", "baseline", "results", "reference"]
+    kind: Kind
     enhance: Callable[[Pixels], Tensor]
     decompose: Callable[[Tensor], Retinex] | None = None
-    net: Network | None = None
-    passes: int = 1  # of the network over each picture
-    about: Mapping[str, Any] = field(default_factory=dict)
+    enhancer: Enhancer | None = None  # of a model
+
+    @property
+    def about(self) -> Mapping[str, Any]:
+        """What a model's file says of it."""
+        return {} if self.enhancer is None else self.enhancer.about
+
+
+def file_of(model: str) -> Path | None:
+    """The checkpoint that is meant, unless it is a packaged model's name."""
+    return Path(model).resolve() if model.endswith(".safetensors") else None
 
 
 def labels(models: Sequence[str]) -> list[str]:
     """A short name for each model: the stem, or as much of the path before it as tells it from the others."""
-    files = [Path(model).resolve() if model.endswith(".safetensors") else None for model in models]
+    files = list(map(file_of, models))
     found = []
     for model, file in zip(models, files, strict=True):
         taken = {*models, *BASELINES, "truth"} - {model}
@@ -51,24 +59,17 @@ def labels(models: Sequence[str]) -> list[str]:
     return found
 
 
-def chosen(
-    models: Sequence[str],
-    baselines: Sequence[str],
-    device_name: str,
-    denoise: Denoise = "off",
-    *,
-    ensemble: bool = False,
-    precision: Precision = "fp32",
-) -> list[System]:
-    """The models by name or file, their reflectance denoised, then the baselines by name; each once."""
-    models = list(
-        {Path(model).resolve() if model.endswith(".safetensors") else model: model for model in models}.values()
-    )
+def chosen(settings: EvaluateSettings) -> list[System]:
+    """The models, with their reflectance denoised as asked for, then the baselines; each once."""
+    models = list({file_of(model) or model: model for model in settings.model}.values())
+
+    def enhancer(model: str) -> Enhancer:
+        return Enhancer(model, settings.device, ensemble=settings.ensemble, precision=settings.precision)
+
     found = [
-        of_model(name, Enhancer(model, device_name, ensemble=ensemble, precision=precision), denoise)
-        for name, model in zip(labels(models), models, strict=True)
+        of_model(name, enhancer(model), settings.denoise) for name, model in zip(labels(models), models, strict=True)
     ]
-    return found + [of_baseline(name) for name in dict.fromkeys(baselines)]
+    return found + [of_baseline(name) for name in dict.fromkeys(settings.baseline)]
 
 
 def of_baseline(name: str) -> System:
@@ -108,29 +109,27 @@ def of_model(name: str, enhancer: Enhancer, denoise: Denoise) -> System:
 
     low = torch.full((3, 64, 64), 20, dtype=torch.uint8)
     enhancer.enhance(low, denoise=denoise)  # the first pass pays for preparations that the clock is not to see
-    return System(name, "model", enhance, decompose, enhancer.net, enhancer.passes, enhancer.about)
+    return System(name, "model", enhance, decompose, enhancer)
 
 
 def references(batch: Sequence[Pixels], by: Sequence[System]) -> list[System]:
     """What the systems are to be seen against, unless it is among them."""
     if batch[0].high is not None:
-        return [System("truth", "reference", lambda pixels: pixels.low if pixels.high is None else pixels.high)]
+        return [System("truth", "reference", lambda pixels: cast(Tensor, pixels.high))]
     return (
         [] if "input" in [system.name for system in by] else [System("input", "reference", lambda pixels: pixels.low)]
     )
 
 
-def result(system: System, pixels: Pixels) -> Result:
-    """An empty result for ``system``, its size counted for pictures like ``pixels``."""
-    if system.net is None:
-        return Result(system.name, system.kind)
-    height, width = pixels.low.shape[-2:]
-    return Result(
-        system.name,
-        system.kind,
-        parameters=sum(parameter.numel() for parameter in system.net.parameters()),
-        multiply_adds_per_pixel=round(system.passes * multiply_adds(system.net, height, width) / (height * width)),
-    )
+def empty_result(system: System, pixels: Pixels) -> Result:
+    """A result without rows for ``system``, whose work is counted for pictures like ``pixels``."""
+    result = Result(system.name, system.kind)
+    if (enhancer := system.enhancer) is not None:
+        height, width = pixels.low.shape[-2:]
+        result.parameters = enhancer.parameters
+        work = enhancer.passes * multiply_adds(enhancer.net, height, width)
+        result.multiply_adds_per_pixel = round(work / (height * width))
+    return result
 
 
 def multiply_adds(net: Network, height: int, width: int) -> int:

@@ -10,7 +10,7 @@ from torch import Tensor
 from . import datasets, images, metrics
 from .errors import DatasetError, PictureError
 
-MAPS = ("reflectance", "illumination")
+TRUTHS = ("reflectance", "illumination")
 
 
 class Sample(NamedTuple):
@@ -46,7 +46,7 @@ def samples(place: Path, apart: Path | None = None) -> list[Sample]:
     would be taken for pictures to enhance."""
     if len(datasets.side_folders(place)) == 2 or (place / "low").is_dir() or (place / "high").is_dir():
         known = {path.stem: path for path in (place / "truth").glob("*.png")}
-        return [Sample(*pair, *(known.get(f"{pair.name}_{name}") for name in MAPS)) for pair in datasets.pairs(place)]
+        return [Sample(*pair, *(known.get(f"{pair.name}_{name}") for name in TRUTHS)) for pair in datasets.pairs(place)]
     if not place.exists():
         raise DatasetError(f"{place}: no such data set or folder: use lol, samples, synthetic or a folder of pictures")
     found = datasets.pictures(place, apart)
@@ -122,7 +122,7 @@ def decode(sample: Sample) -> Pixels:
         return Pixels(sample, low, None, {})
     high = like(low, sample, sample.high, images.quantised(images.read(sample.high).pixels))
     maps = {}
-    for name, path in zip(MAPS, (sample.reflectance, sample.illumination), strict=True):
+    for name, path in zip(TRUTHS, (sample.reflectance, sample.illumination), strict=True):
         if path is not None:
             pixels = like(low, sample, path, images.read(path).pixels)
             maps[name] = pixels if name == "reflectance" else pixels.mean(dim=0, keepdim=True)

@@ -20,18 +20,16 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from .. import __version__
 from ..core import images
-from ..core.batch import columns
 from ..core.enhancer import Enhancer
 from ..core.errors import LowlightError, PictureError
 from ..core.images import USUAL
-from ..core.jobs import MAPS
 from ..core.look import Look
 from ..core.metadata import Origin
-from ..core.panel import panel
+from ..core.panel import columns, panel
 from ..core.picture import Picture, brightness, log_average, to_image
 from ..settings import DEFAULT_MODEL, MODELS, Denoise, ServeSettings, usual_suffix
 from . import uploads
-from .desk import Desk, FullError, GoneError, TooLongError, Turn
+from .desk import Desk, FullError, GoneError, TooLongError
 from .parts import MULTIPART, multipart
 
 SAMPLES = Path(__file__).parents[1] / "samples" / "photos"
@@ -105,7 +103,6 @@ def create_app(settings: ServeSettings) -> Flask:
                 "megabytes": settings.max_megabytes,
                 "seconds": settings.time_limit,
             },
-            formats=uploads.FORMATS,
             samples=list(samples),
         )
 
@@ -137,7 +134,7 @@ def create_app(settings: ServeSettings) -> Flask:
         form, upload, enhancer = received(DecomposeForm)
         with desk.turn(request_name(), client_gone()) as turn:
             picture = uploads.read(upload.stream, settings.max_megapixels)
-            maps = maps_of(enhancer, picture, form, turn)
+            maps = turn.follow(enhancer.decomposed(picture, Look(denoise=form.denoise), dtype=torch.uint8))
             with to_send() as file:
                 if request.accept_mimetypes.best_match(["application/zip", MULTIPART]) == MULTIPART:
                     mimetype = multipart(file, facts(picture, form), {"low": seen(picture), **maps})
@@ -196,7 +193,7 @@ def loaded(settings: ServeSettings) -> dict[str, Enhancer]:
     if settings.threads:
         torch.set_num_threads(settings.threads)
     names = settings.model or tuple(sorted(MODELS, key=lambda name: name != DEFAULT_MODEL))
-    enhancers = {Path(name).stem: Enhancer(name, settings.device) for name in names or (DEFAULT_MODEL,)}
+    enhancers = {Path(name).stem: Enhancer(name, settings.device) for name in names}
     if len(enhancers) < len(names):
         raise LowlightError(f"two models of one name among {', '.join(names)}: rename a file")
     return enhancers
@@ -281,12 +278,6 @@ def client_gone() -> Callable[[], bool]:
     """Tells, from any thread, whether this request's connection has been closed at the other end."""
     hung_up: Callable[[], bool] | None = request.environ.get("waitress.client_disconnected")
     return hung_up or (lambda: False)
-
-
-def maps_of(enhancer: Enhancer, picture: Picture, form: DecomposeForm, turn: Turn) -> dict[str, Tensor]:
-    """The maps of a picture by name, uint8."""
-    found = turn.follow(enhancer.decomposed(picture, Look(denoise=form.denoise), dtype=torch.uint8))
-    return dict(zip(MAPS, found, strict=True))
 
 
 def seen(picture: Picture) -> Picture:

@@ -267,11 +267,13 @@ async function update() {
 
 /** Show a picture as it is, for as long as nothing has been computed. */
 async function original(picture) {
-  shown = `${picture.key} as it is`;
+  const wanted = `${picture.key} as it is`;
+  if (shown === wanted) return;
+  shown = wanted;
   viewer.clear();
   $("facts").textContent = "";
   const image = await createImageBitmap(picture.file).catch(() => null); // TIFF and HEIC are unknown to most browsers
-  if (!image || shown !== `${picture.key} as it is`) return;
+  if (!image || shown !== wanted) return;
   viewer.show([{ label: "before", image }], { slider: false, size: image });
 }
 
@@ -340,9 +342,9 @@ async function thumbnail(result, map) {
 
 // ----------------------------------------------------------------------------------------------------------- download
 
-/** Let the current picture be downloaded if there is a result of it, and it is not on its way already. */
+/** Let the current picture be downloaded if its own result, not a first look's, is there, and it is not on its way already. */
 function allow() {
-  $("download").disabled = !current?.results.has(keyOf($("model").value)) || Boolean(current.saving);
+  $("download").disabled = !current?.results.get(keyOf($("model").value))?.whole || Boolean(current.saving);
 }
 
 async function download() {
