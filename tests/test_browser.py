@@ -435,6 +435,18 @@ def test_a_download_is_of_its_picture_and_once(page: Page, place: Path) -> None:
     assert not page.find("#download-note").text, "the other picture's"
 
 
+def test_a_first_look_is_not_what_is_downloaded(page: Page, place: Path) -> None:
+    Image.new("RGB", (2000, 1600), (20, 16, 24)).save(place / "large.png")
+    page.find("#files").send_keys(str(place / "large.png"))
+    both = "return [document.getElementById('facts').textContent, document.getElementById('download').disabled]"
+    page.until(lambda: "first look" in (found := page.run(both))[0] and found[1], "the first look")
+    page.settled()
+    page.find("#download").click()
+    page.until((place / "downloads" / "large_bright.png").exists, "the download")
+    with Image.open(place / "downloads" / "large_bright.png") as image:
+        assert (image.format, image.size) == ("PNG", (2000, 1600))
+
+
 def test_the_keyboard_keeps_its_place(page: Page, place: Path) -> None:
     focus = "return document.activeElement.id || document.activeElement.closest('li')?.querySelector('img').alt"
     page.find("#samples button").send_keys(Keys.ENTER)

@@ -616,6 +616,21 @@ def test_ctrl_c_while_the_bar_is_drawn_counts_what_is_being_written(
     assert talk[0].startswith(f"stopped: {len(done)} done: o")
 
 
+def test_ctrl_c_while_the_bar_counts_a_picture_loses_no_line(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(tmp_path / "a.png")
+
+    def at(_: object, done: float, what: str | None = None) -> None:
+        if what is None and done == 1:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("lowlight_cli.console.Counter.at", at)
+    code, talk = run("enhance", "a.png", "--out", "b.png", "--json")
+    assert code == 130 and talk[0] == "stopped: 1 done: b.png"
+    assert json.loads(said(run))["output"] == "b.png"
+
+
 def test_ctrl_c_while_the_last_picture_is_written_does_not_lose_it(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -214,6 +214,15 @@ def test_an_interrupted_evaluation_gives_what_all_have_made(pair_folder: Path, m
         events.throw(KeyboardInterrupt())
 
 
+def test_the_bar_is_full_at_the_end_though_a_picture_is_left_out(tmp_path: Path) -> None:
+    for name in "abc":
+        put(tmp_path / f"{name}.png", 100, 100)
+    (tmp_path / "b.png").write_bytes(b"none")
+    *_, last, (report, _) = evaluation.run(EvaluateSettings(dataset=str(tmp_path), baseline=("gamma",), lpips=False))
+    assert len(report.left_out) == 1
+    assert isinstance(last, evaluation.Progress) and last.done == last.total == 5
+
+
 def test_a_mean_over_fewer_pictures_is_said(tmp_path: Path) -> None:
     for name, side in (("a", 100), ("b", 60)):
         for folder in ("low", "high"):

@@ -95,7 +95,13 @@ def test_charts_show_every_value_and_are_well_formed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "expected"), [(0, 1, [0, 0.2, 0.4, 0.6, 0.8, 1]), (7.2, 21, [5, 10, 15, 20, 25]), (3, 3, [3])]
+    ("low", "high", "expected"),
+    [
+        (0, 1, [0, 0.2, 0.4, 0.6, 0.8, 1]),
+        (7.2, 21, [5, 10, 15, 20, 25]),
+        (3, 3, [3]),
+        (13.2034567, 13.2034567, [13.2, 13.4]),
+    ],
 )
 def test_ticks_are_round_and_cover(low: float, high: float, expected: list[float]) -> None:
     found = charts.ticks(low, high)

@@ -169,6 +169,16 @@ def test_no_number_is_said_to_be_none(tmp_path: Path) -> None:
         TrainSettings.load(recipe(tmp_path, "weights.ssim = inf"))
 
 
+def test_no_more_megapixels_than_can_be_read() -> None:
+    with pytest.raises(ConfigError, match="max_megapixels 250"):
+        ServeSettings.load(max_megapixels=250)
+
+
+def test_others_results_are_not_saved_again() -> None:
+    with pytest.raises(ConfigError, match="save writes what models and baselines make"):
+        EvaluateSettings.load(results=("theirs/",), save=Path("out"))
+
+
 def test_numbers_stand_plain_in_a_file(tmp_path: Path) -> None:
     found = EnhanceSettings.load(recipe(tmp_path, "depth = 16\nsubsampling = 420"))
     assert (found.depth, found.subsampling) == ("16", "420")
