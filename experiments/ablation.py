@@ -19,9 +19,10 @@ from held_out import figures as measured
 from held_out import held_out
 from torch import Tensor
 
-from lowlight_cli.core import checkpoints, contextbank, engine, images, losses, tiling
+from lowlight_cli.core import checkpoints, contextbank, engine, losses, tiling
 from lowlight_cli.core.events import Saved
 from lowlight_cli.core.networks import retinex_plus, thumbnail
+from lowlight_cli.core.picture import quantised
 from lowlight_cli.core.summary import Table, markdown_table
 from lowlight_cli.settings import TrainSettings
 
@@ -111,7 +112,7 @@ def judged(model: Path, pairs: Any) -> list[float] | None:
         return None
     rows = []
     for low, high in ((low[None].float() / 255, high[None].float() / 255) for low, high in pairs):
-        ours = images.quantised(tiling.run(net, low).enhanced[0])[None] / 255
+        ours = quantised(tiling.run(net, low).enhanced[0])[None] / 255
         rows.append(measured(ours, high))
     return [float(value) for value in torch.tensor(rows, dtype=torch.double).mean(dim=0)]
 

@@ -23,7 +23,7 @@ from lowlight_cli.core import datasets, images, losses, metrics
 from lowlight_cli.core.enhancer import Enhancer
 from lowlight_cli.core.look import Look, cleaned
 from lowlight_cli.core.networks import Decomposition, Retinex
-from lowlight_cli.core.picture import luma
+from lowlight_cli.core.picture import luma, quantised
 from lowlight_cli.core.summary import Table, markdown_table
 from lowlight_cli.settings import LossWeights, TrainSettings
 
@@ -95,7 +95,7 @@ def measured(enhancer: Enhancer, pairs: Pairs, weights: LossWeights) -> Figures:
         terms |= losses.relighting(truth, dark.reflectance, dark.relit, weights)
         row = {name: value.item() for name, value in terms.items()}
         for level in LEVELS:
-            enhanced = images.quantised(cleaned(dark, Look(denoise=level)).enhanced[0])[None] / 255
+            enhanced = quantised(cleaned(dark, Look(denoise=level)).enhanced[0])[None] / 255
             row |= {f"psnr {level}": metrics.psnr(enhanced, truth).item()}
             row |= {f"ssim {level}": metrics.ssim(enhanced, truth).item()}
             row |= {f"grain {level}": grain(luma(enhanced), truth)}

@@ -12,8 +12,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from lowlight_cli.core import datasets, images, metrics
+from lowlight_cli.core import datasets, metrics
 from lowlight_cli.core.enhancer import Enhancer
+from lowlight_cli.core.picture import quantised
 from lowlight_cli.settings import TrainSettings
 
 
@@ -39,7 +40,7 @@ def main() -> None:
         enhancer = Enhancer(model)
         rows = []
         for low, high in split.validation:
-            enhanced = images.quantised(enhancer.enhance(low.float() / 255))[None] / 255
+            enhanced = quantised(enhancer.enhance(low.float() / 255))[None] / 255
             rows.append(figures(enhanced, high[None] / 255))
         psnr, ssim, gt_mean = torch.tensor(rows, dtype=torch.double).mean(dim=0).tolist()
         worst = min(zip(rows, split.validation_names, strict=True))

@@ -18,13 +18,14 @@ from torch import Tensor
 from lowlight_cli.core import images, metrics
 from lowlight_cli.core.enhancer import Enhancer
 from lowlight_cli.core.panel import panel
+from lowlight_cli.core.picture import quantised, to_image
 
 FIGURE = Path(__file__).parent / "figures" / "land.png"
 
 
 def marked(pixels: Tensor, mondrian: mondrians.Mondrian) -> Tensor:
     """The picture with the letters A and B on their patches."""
-    picture = images.to_image(images.quantised(pixels.expand(3, -1, -1)))
+    picture = to_image(quantised(pixels.expand(3, -1, -1)))
     draw = ImageDraw.Draw(picture)
     font = ImageFont.load_default(20)
     for letter, box in (("A", mondrian.a), ("B", mondrian.b)):

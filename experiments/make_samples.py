@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lowlight_cli.core import images, synthesis
+from lowlight_cli.core.picture import Picture, quantised
 
 SAMPLES = Path(__file__).parents[1] / "lowlight_cli" / "samples"
 SIZE = 240, 320
@@ -43,7 +44,7 @@ def demo() -> None:
     for seed, (name, light) in enumerate(DEMO.items()):
         high = images.from_array(getattr(skimage.data, name)()).pixels
         low = darkened(high, light, torch.Generator().manual_seed(seed))
-        images.write(SAMPLES / "photos" / f"{name}.jpg", images.Picture(low))
+        images.write(SAMPLES / "photos" / f"{name}.jpg", Picture(low))
 
 
 def highs(originals: Path) -> None:
@@ -59,7 +60,7 @@ def highs(originals: Path) -> None:
         top, left = ((side - wanted) // 2 for wanted, side in zip(SIZE, size, strict=True))
         top //= 4 if name in UPPER else 1
         cut = small[:, top : top + SIZE[0], left : left + SIZE[1]]
-        images.write(SAMPLES / "high" / f"{name}.jpg", images.Picture(cut), images.Encoding(quality=92))
+        images.write(SAMPLES / "high" / f"{name}.jpg", Picture(cut), images.Encoding(quality=92))
 
 
 def pairs() -> None:
@@ -67,7 +68,7 @@ def pairs() -> None:
     for seed, (name, light) in enumerate(PAIRS.items(), 100):
         high = images.read(SAMPLES / "high" / f"{name}.jpg").pixels
         low = darkened(high, light, torch.Generator().manual_seed(seed))
-        images.write(SAMPLES / "low" / f"{name}.png", images.Picture(low))
+        images.write(SAMPLES / "low" / f"{name}.png", Picture(low))
 
 
 def mondrians() -> None:
@@ -94,12 +95,12 @@ def mondrians() -> None:
         by = synthesis.draw(1, generator)
         neutral = {"light": torch.ones(1, 3), "contrast": torch.ones(1), "vignette": torch.zeros(1)}
         low = synthesis.darken(synthesis.to_srgb(reflectance * light)[None], by._replace(**neutral), generator)[0]
-        images.write(SAMPLES / "low" / f"{name}.png", images.Picture(low))
-        images.write(SAMPLES / "high" / f"{name}.png", images.Picture(synthesis.to_srgb(0.85 * reflectance)))
+        images.write(SAMPLES / "low" / f"{name}.png", Picture(low))
+        images.write(SAMPLES / "high" / f"{name}.png", Picture(synthesis.to_srgb(0.85 * reflectance)))
         truth = SAMPLES / "truth"
-        images.write(truth / f"{name}_reflectance.png", images.Picture(synthesis.to_srgb(reflectance)))
-        stored = images.quantised(synthesis.to_srgb(light)[None], torch.uint16)
-        images.write(truth / f"{name}_illumination.png", images.Picture(stored))
+        images.write(truth / f"{name}_reflectance.png", Picture(synthesis.to_srgb(reflectance)))
+        stored = quantised(synthesis.to_srgb(light)[None], torch.uint16)
+        images.write(truth / f"{name}_illumination.png", Picture(stored))
     (SAMPLES / "truth" / "patches.json").write_text(json.dumps(boxes, indent=2) + "\n")
 
 

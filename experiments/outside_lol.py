@@ -18,6 +18,7 @@ import torch
 
 from lowlight_cli.core import images, metrics
 from lowlight_cli.core.enhancer import Enhancer
+from lowlight_cli.core.picture import quantised
 from lowlight_cli.core.synthesis import darken, draw, reduced, unevenly
 
 LIGHT = 1 / 30, 1 / 2
@@ -26,7 +27,7 @@ NOISY = 0.7, 1.8  # natural logarithm of a factor on LOL's noise
 WAYS = ("even", "noisy", "partly")
 
 
-def darkened(high: torch.Tensor, name: str, way: str = "even") -> torch.Tensor:
+def darkened(high: torch.Tensor, name: str, way: str) -> torch.Tensor:
     """A dark version of (3, H, W), the same for the same name."""
     generator = torch.Generator().manual_seed(zlib.crc32(name.encode()))
     by = draw(1, generator)
@@ -48,7 +49,7 @@ def main() -> None:
     enhancers = {model: Enhancer(model) for model in models}
     found: dict[str, list[tuple[float, ...]]] = {model: [] for model in ["input", *models]}
     for path in paths:
-        high = images.quantised(reduced(images.read(path).pixels)).float() / 255
+        high = quantised(reduced(images.read(path).pixels)).float() / 255
         dark = [darkened(high, path.stem, way) for way in WAYS]
         found["input"].append((*(figure for low in dark for figure in against(low, high)), torch.inf, torch.inf))
         for model, enhancer in enhancers.items():
@@ -70,7 +71,7 @@ def main() -> None:
 
 def against(result: torch.Tensor, truth: torch.Tensor) -> tuple[float, float]:
     """PSNR and SSIM of what would be saved."""
-    saved = images.quantised(result)[None] / 255
+    saved = quantised(result)[None] / 255
     return metrics.psnr(saved, truth[None]).item(), metrics.ssim(saved, truth[None]).item()
 
 

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import torch
 
-from lowlight_cli.core import images, likeness, metrics, testset
+from lowlight_cli.core import likeness, metrics, testset
 from lowlight_cli.core.enhancer import Enhancer
-from lowlight_cli.core.picture import luma
+from lowlight_cli.core.picture import luma, quantised
 from lowlight_cli.core.summary import Table, markdown_table
 
 ALIKE = 1.05
@@ -67,7 +67,7 @@ def main() -> None:
             ours = float(luma(result).mean()) * 255
             wanted = average(high[a] for a in those)
             means = (ours, wanted, high[test])
-            scaled = [images.quantised((result * (goal / ours)).clamp(0, 1)) / 255 for goal in means]
+            scaled = [quantised((result * (goal / ours)).clamp(0, 1)) / 255 for goal in means]
             rows.append(
                 [*(goal / 255 for goal in means), *(metrics.psnr(picture, target).item() for picture in scaled)]
             )

@@ -20,6 +20,7 @@ from lowlight_cli.core import images
 from lowlight_cli.core.colour import to_linear, to_srgb
 from lowlight_cli.core.contextbank import compressed
 from lowlight_cli.core.enhancer import Enhancer
+from lowlight_cli.core.picture import quantised
 from lowlight_cli.core.synthesis import reduced
 
 
@@ -107,9 +108,9 @@ def main() -> None:
     for way in WAYS:
         found: dict[str, list[tuple[float, ...]]] = {model: [] for model in ["input", *models]}
         for path in paths:
-            high = images.quantised(reduced(images.read(path).pixels)).float() / 255
+            high = quantised(reduced(images.read(path).pixels)).float() / 255
             generator = torch.Generator().manual_seed(zlib.crc32(f"{path.stem} {way.__name__}".encode()))
-            low = images.quantised(way(high, generator).clamp(0, 1)).float() / 255
+            low = quantised(way(high, generator).clamp(0, 1)).float() / 255
             for model, rows in found.items():
                 result = enhancers[model].enhance(low) if model in enhancers else low
                 rows.append((*against(result, high), (result.mean() / high.mean()).log2().item()))

@@ -1,4 +1,5 @@
-"""lowlight: bright pictures from dark ones. RetinexNet (Wei et al., BMVC 2018) in PyTorch, as a command and a library.
+"""lowlight: bright pictures from dark ones, with retinex-plus and RetinexNet (Wei et al., BMVC 2018), as a command and
+a library.
 
 Importing the package costs nothing; torch loads with the first name that needs it.
 """

@@ -69,6 +69,8 @@ Listed = Annotated[tuple[str, ...], BeforeValidator(comma_separated)]
 Names = Annotated[Listed, Field(min_length=1)]
 Epochs = Annotated[tuple[NonNegativeInt, ...], BeforeValidator(comma_separated)]
 Tile = Annotated[Literal["auto", "off"] | int, BeforeValidator(tile_side)]
+PIPE = Path("-")
+"""Standard input or output in place of a file."""
 Denoise = Literal["off", "light", "strong"]
 Depth = Literal["keep", "8", "16"]
 Subsampling = Literal["keep", "444", "422", "420"]

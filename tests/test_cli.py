@@ -18,10 +18,9 @@ import torch
 import typer
 
 from lowlight_cli import __main__ as loader
-from lowlight_cli import __version__, console
+from lowlight_cli import __version__, console, settings
 from lowlight_cli.app import app
 from lowlight_cli.core import checkpoints, datasets, evaluation, events, images
-from lowlight_cli.settings import TrainSettings
 
 Run = Callable[..., tuple[int, str, str]]
 COMMANDS = ["enhance", "decompose", "serve", "evaluate", "train", "download", "synthesise"]
@@ -40,12 +39,12 @@ def test_every_option_has_help() -> None:
             assert getattr(parameter, "help", None), f"{name} {parameter.name}"
 
 
-def test_every_option_of_a_command_is_a_setting() -> None:
-    """No option is parsed and then lost: each is a field of the command's settings, save for --config."""
-    command = typer.main.get_command(app).commands["train"]  # type: ignore[attr-defined]
-    assert {parameter.name for parameter in command.params} - {"config", "resume", "help"} <= set(
-        TrainSettings.model_fields
-    )
+@pytest.mark.parametrize("name", typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+def test_every_option_of_a_command_is_a_setting(name: str) -> None:
+    """No option is parsed and then lost: each is a field of the command's settings, save for those that have none."""
+    command = typer.main.get_command(app).commands[name]  # type: ignore[attr-defined]
+    fields = getattr(settings, f"{name.title()}Settings").model_fields
+    assert {parameter.name for parameter in command.params} - {"config", "resume", "show_list", "help"} <= set(fields)
 
 
 @pytest.mark.parametrize(

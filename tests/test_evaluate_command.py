@@ -359,16 +359,6 @@ def test_an_unreadable_niqe_model_is_one_line(lowlight: Lowlight, pair_folder: P
     assert "absent.npz" in one_line(err)
 
 
-def test_every_option_is_a_setting() -> None:
-    import typer
-
-    from lowlight_cli.app import app
-    from lowlight_cli.settings import EvaluateSettings
-
-    command = typer.main.get_command(app).commands["evaluate"]  # type: ignore[attr-defined]
-    assert {parameter.name for parameter in command.params} - {"config", "help"} == set(EvaluateSettings.model_fields)
-
-
 def test_saved_pictures_do_not_replace_what_is_measured(lowlight: Lowlight, pair_folder: Path, tmp_path: Path) -> None:
     inner = tmp_path / "res" / "low"
     shutil.copytree(pair_folder / "low", inner)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .. import console
-from ..settings import ConfigError, EnhanceSettings
+from ..settings import PIPE, ConfigError, EnhanceSettings
 from . import CONFIG, option, own_share, started
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from ..core.jobs import Job
     from ..core.look import Look
 
-PIPE = Path("-")
 LOOK, FILES, MACHINE = "Look", "Files", "Machine"
 
 

@@ -2,7 +2,7 @@ from pathlib import Path
 from typing import Annotated
 
 from .. import console, tables
-from ..settings import EvaluateSettings
+from ..settings import PIPE, EvaluateSettings
 from . import CONFIG, option
 
 S = EvaluateSettings
@@ -47,7 +47,7 @@ def evaluate(
             except KeyboardInterrupt as interrupt:  # outside of it
                 event = events.throw(interrupt)
         found, gallery = event
-    piped = outputs.PIPE in (settings.json_file, settings.csv, settings.markdown, settings.report)
+    piped = PIPE in (settings.json_file, settings.csv, settings.markdown, settings.report)
     tables.show(found, console.talk if piped else console.out)
     for reason in found.left_out:
         console.error(reason)
@@ -55,7 +55,7 @@ def evaluate(
         console.note(f"written: {settings.save}")
     well = not found.left_out
     for path in outputs.write(settings, found, gallery):
-        if path == outputs.PIPE:
+        if path == PIPE:
             continue
         if isinstance(path, Path):
             console.note(f"written: {path}")

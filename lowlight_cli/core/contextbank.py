@@ -12,6 +12,7 @@ from . import images
 from .networks import thumbnail
 from .networks.retinex_plus import THUMBNAIL, sampled
 from .pairbank import Crops, PairBank, symmetries
+from .picture import to_image
 from .synthesis import DARKEST, Darkening, darken, draw, unevenly
 
 GRID = 128
@@ -72,7 +73,7 @@ def picked(by: Darkening, which: Tensor | slice) -> Darkening:
 def compressed(patch: Tensor, quality: int) -> Tensor:
     """(3, H, W) in [0, 1] after a JPEG of that quality."""
     file = io.BytesIO()
-    images.to_image(patch).save(file, "jpeg", quality=quality)
+    to_image(patch).save(file, "jpeg", quality=quality)
     with Image.open(file) as image:
         return images.from_image(image).pixels.to(patch.device)
 

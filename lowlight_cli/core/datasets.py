@@ -16,6 +16,7 @@ from torch import Tensor
 from . import images, jobs, likeness, synthesis
 from .errors import DatasetError, PictureError
 from .files import replacing_folder
+from .picture import Picture, quantised
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -146,7 +147,7 @@ def synthesise(photos: Sequence[Photo], out: Path, jpeg: int | None) -> Iterator
         with replacing_folder(out) as staging:
             for photo, (picture, reason) in zip(photos, examined(photos), strict=True):
                 if picture is not None and reason is None:
-                    low, high = (images.Picture(side) for side in picture)
+                    low, high = (Picture(side) for side in picture)
                     images.write(staging / "low" / f"{photo.name}{suffix}", low, images.Encoding(quality=jpeg))
                     images.write(staging / "high" / f"{photo.name}.png", high)
                     record[photo.name] = {"seed": photo.seed, **synthesis.parameters(photo.seed)}
@@ -224,9 +225,9 @@ def decode(pair: Pair | Photo, *, darkened: bool = True) -> PixelPair:
     """Both pictures as uint8. They must have one size; a photograph's dark counterpart is made here, or, unless
     ``darkened``, it stands for that itself."""
     if isinstance(pair, Photo):
-        high = images.quantised(synthesis.reduced(images.read(pair.high).pixels))
+        high = quantised(synthesis.reduced(images.read(pair.high).pixels))
         return PixelPair(synthesis.counterpart(high, pair.seed) if darkened else high, high)
-    low, high = (images.quantised(images.read(path).pixels) for path in (pair.low, pair.high))
+    low, high = (quantised(images.read(path).pixels) for path in (pair.low, pair.high))
     unequal = size_fault(pair.low, low.shape[1:], pair.high, high.shape[1:])
     if unequal:
         raise DatasetError(f"{unequal}: a pair has one size")

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from ..settings import EvaluateSettings, TrainSettings
-from . import datasets, images, metrics, outputs, systems
+from . import datasets, metrics, outputs, systems
 from .device import choose
 from .errors import DatasetError, LowlightError, PictureError
 from .gallery import Gallery
@@ -27,7 +27,7 @@ from .lpips import load as load_lpips
 from .networks import Retinex
 from .niqe import OWN_FIT, PATCH, Pristine, niqe
 from .niqe import load as load_pristine
-from .picture import luma
+from .picture import luma, quantised, scaled
 from .results import TONES, Report, Result, Row
 from .systems import System
 from .testset import Pixels, Sample, check_sizes, decode_or_fault, samples
@@ -113,7 +113,7 @@ def measured(
         began = time.perf_counter()
         enhanced = system.enhance(pixels)
         seconds.append(time.perf_counter() - began)
-        made.append(images.quantised(images.scaled(enhanced)))
+        made.append(quantised(scaled(enhanced)))
     stacked = torch.stack(made).to(place).double() / 255
     gray = luma(stacked)
     columns = {"niqe": niqe(gray, pristine), "brightness": gray.mean(dim=(1, 2, 3))}
@@ -147,19 +147,19 @@ def decomposition(decompose: Callable[[Tensor], Retinex], pixels: Pixels) -> dic
     height, width = (min(side, CONSISTENCY) for side in pixels.low.shape[-2:])
     top, left = ((side - part) // 2 for side, part in zip(pixels.low.shape[-2:], (height, width), strict=True))
     low, high = (
-        decompose(images.scaled(side[:, top : top + height, left : left + width])).reflectance
+        decompose(scaled(side[:, top : top + height, left : left + width])).reflectance
         for side in (pixels.low, pixels.high)
     )
     figures = {"reflectance_consistency": float((low - high).abs().mean())}
     if pixels.maps and min(pixels.low.shape[-2:]) >= metrics.LMSE_WINDOW:
-        found = decompose(images.scaled(pixels.low))._asdict()
+        found = decompose(scaled(pixels.low))._asdict()
         figures |= {f"lmse_{name}": metrics.lmse(found[name], truth) for name, truth in pixels.maps.items()}
     return figures
 
 
 def tones(now: Measured) -> Tensor:
     """For each level of the input's gray, (2, TONES): the sum of the output's gray, and the number of pixels."""
-    pictures = (images.scaled(picture)[None].double() for picture in (now.pixels.low, now.enhanced))
+    pictures = (scaled(picture)[None].double() for picture in (now.pixels.low, now.enhanced))
     before, after = (luma(picture).flatten() for picture in pictures)
     level = (before * TONES).long().clamp(max=TONES - 1)
     return torch.stack([level.bincount(after, TONES), level.bincount(minlength=TONES).double()])

@@ -22,11 +22,17 @@ from . import colour, sixteen
 from .errors import PictureError
 from .files import replacing
 from .metadata import Origin, captioned, exif_of, origin_of, png_texts, shortened, tiff_tags
-from .picture import Picture as Picture
-from .picture import check_range, converted, from_array, from_channels, to_channels
-from .picture import quantised as quantised
-from .picture import scaled as scaled
-from .picture import to_image as to_image
+from .picture import (
+    Picture,
+    check_range,
+    converted,
+    from_array,
+    from_channels,
+    quantised,
+    scaled,
+    to_channels,
+    to_image,
+)
 
 WRITTEN = {
     ".jpg": "JPEG",

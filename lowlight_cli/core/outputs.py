@@ -8,18 +8,16 @@ from pathlib import Path
 
 from torch import Tensor
 
-from ..settings import EvaluateSettings
+from ..settings import PIPE, EvaluateSettings
 from . import images
 from .errors import LowlightError
 from .files import replacing
 from .gallery import Gallery, contact_sheet
 from .jobs import closed_folder
+from .picture import Picture
 from .report import page
 from .results import Report, as_csv, as_json
 from .summary import as_markdown
-
-PIPE = Path("-")
-"""Standard output."""
 
 
 def check(settings: EvaluateSettings, inputs: set[Path]) -> None:
@@ -52,7 +50,7 @@ def check(settings: EvaluateSettings, inputs: set[Path]) -> None:
 def save(folder: Path, system: str, picture: str, enhanced: Tensor) -> None:
     """Write one enhanced picture, uint8 (3, H, W), to ``folder/system/picture.png``."""
     path = folder / re.sub(r"[/\\]", "_", system).lstrip("._") / f"{picture}.png"
-    images.write(path, images.Picture(enhanced))
+    images.write(path, Picture(enhanced))
 
 
 def write(settings: EvaluateSettings, report: Report, gallery: Gallery) -> Iterator[Path | LowlightError]:

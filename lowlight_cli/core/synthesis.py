@@ -12,9 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from . import images
 from .colour import to_linear, to_srgb
 from .pairbank import PairBank
+from .picture import quantised
 
 SIDE = 800
 """Photographs are reduced to this many px at most: that averages their own noise away, and leaves LOL's scale."""
@@ -177,7 +177,7 @@ def reduced(photograph: Tensor) -> Tensor:
 def counterpart(high: Tensor, seed: int) -> Tensor:
     """One low-light picture of a well-lit one, both (3, H, W) uint8."""
     generator = torch.Generator().manual_seed(seed)
-    return images.quantised(darken(high[None].float() / 255, draw(1, generator), generator)[0])
+    return quantised(darken(high[None].float() / 255, draw(1, generator), generator)[0])
 
 
 def parameters(seed: int) -> dict[str, list[float] | float]:

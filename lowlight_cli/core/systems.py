@@ -17,6 +17,7 @@ from .baselines import BASELINES
 from .enhancer import Enhancer
 from .errors import DatasetError
 from .networks import Network, Retinex
+from .picture import scaled
 from .results import Kind, Result
 from .testset import Pixels, Sample, like, stored
 
@@ -74,7 +75,7 @@ def chosen(settings: EvaluateSettings) -> list[System]:
 
 def of_baseline(name: str) -> System:
     """A classical method."""
-    return System(name, "baseline", lambda pixels: BASELINES[name](images.scaled(pixels.low)))
+    return System(name, "baseline", lambda pixels: BASELINES[name](scaled(pixels.low)))
 
 
 def of_results(

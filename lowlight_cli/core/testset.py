@@ -9,6 +9,7 @@ from torch import Tensor
 
 from . import datasets, images, metrics
 from .errors import DatasetError, PictureError
+from .picture import quantised
 
 TRUTHS = ("reflectance", "illumination")
 
@@ -120,7 +121,7 @@ def decode(sample: Sample) -> Pixels:
     low = images.read(sample.low).srgb
     if sample.high is None:
         return Pixels(sample, low, None, {})
-    high = like(low, sample, sample.high, images.quantised(images.read(sample.high).pixels))
+    high = like(low, sample, sample.high, quantised(images.read(sample.high).pixels))
     maps = {}
     for name, path in zip(TRUTHS, (sample.reflectance, sample.illumination), strict=True):
         if path is not None:

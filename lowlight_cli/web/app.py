@@ -20,6 +20,7 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from .. import __version__
 from ..core import images
+from ..core.datasets import SAMPLES
 from ..core.enhancer import Enhancer
 from ..core.errors import LowlightError, PictureError
 from ..core.images import USUAL
@@ -32,7 +33,6 @@ from . import uploads
 from .desk import Desk, FullError, GoneError, TooLongError
 from .parts import MULTIPART, multipart
 
-SAMPLES = Path(__file__).parents[1] / "samples" / "photos"
 SUFFIX = {kind: suffix for suffix, kind in reversed(images.WRITTEN.items())}
 HEADERS = {
     "Content-Security-Policy": (
@@ -84,7 +84,7 @@ def create_app(settings: ServeSettings) -> Flask:
         own.add(without_port(settings.public.partition("://")[2]))
     enhancers = loaded(settings)
     desk = Desk(settings.workers, settings.queue, settings.time_limit)
-    samples = {path.name: path for path in sorted(SAMPLES.glob("*")) if path.suffix in images.WRITTEN}
+    samples = {path.name: path for path in sorted((SAMPLES / "photos").glob("*")) if path.suffix in images.WRITTEN}
 
     @app.get("/")
     def page() -> str:
