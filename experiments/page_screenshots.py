@@ -17,9 +17,9 @@ from PIL import Image
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 
+from lowlight_cli.core.datasets import SAMPLES
 from lowlight_cli.settings import ServeSettings
 from lowlight_cli.web import create_app, server
-from lowlight_cli.web.app import SAMPLES
 
 SCREENS = {
     "page": {"width": 1280, "height": 760, "deviceScaleFactor": 1, "mobile": False},
@@ -38,7 +38,7 @@ def main() -> None:
     thread = threading.Thread(target=server.run, args=(listening, stop, 60))
     thread.start()
     try:
-        photographed(f"http://127.0.0.1:{listening.effective_port}/", SAMPLES / options.sample, options.out)
+        photographed(f"http://127.0.0.1:{listening.effective_port}/", SAMPLES / "photos" / options.sample, options.out)
     finally:
         stop.set()
         thread.join()
