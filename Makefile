@@ -65,8 +65,11 @@ experiments: .venv/.dev  ## Train RetinexNet in four ways and compare them, DATA
 retinex-plus: .venv/.dev  ## Train the default model from nothing, DATA=data, PHOTOS=data/photos with bsds500/ and imagenet/, PROCESSES=1; goes on where it stopped
 	$(BIN)/torchrun --nproc-per-node $(PROCESSES) -m lowlight_cli train --config experiments/retinex_plus.toml --data $(DATA) --photos $(PHOTOS)/bsds500 --run-dir runs/retinex-plus
 	$(BIN)/torchrun --nproc-per-node $(PROCESSES) -m lowlight_cli train --config experiments/retinex_plus_photographs.toml --data $(DATA) --photos $(PHOTOS) --run-dir runs/retinex-plus-photographs
-	$(BIN)/python experiments/average.py runs/retinex-plus.safetensors \
+	$(BIN)/python experiments/average.py runs/retinex-plus-mean.safetensors \
 		runs/retinex-plus-photographs/last.safetensors runs/retinex-plus-photographs/last.safetensors runs/retinex-plus/last.safetensors
+	$(BIN)/torchrun --nproc-per-node $(PROCESSES) -m lowlight_cli train --config experiments/retinex_plus_photographs.toml --epochs 20 --data $(DATA) --photos $(PHOTOS) --init runs/retinex-plus-mean.safetensors --run-dir runs/retinex-plus-noise
+	$(BIN)/python experiments/average.py runs/retinex-plus.safetensors \
+		runs/retinex-plus-noise/last.safetensors runs/retinex-plus-mean.safetensors runs/retinex-plus-mean.safetensors
 
 golden: .venv/.dev  ## Rewrite tests/golden from the TensorFlow reference, REFERENCE=file.npz
 	PYTHONPATH=tests $(BIN)/python experiments/golden.py $(REFERENCE)
