@@ -23,9 +23,9 @@ def main() -> None:
         {name: torch.stack([state[name].double() for state in states]).mean(dim=0) for name in states[0]}
     )
     epochs = [about.get("epoch") for _, about in loaded]
-    unseen = set.intersection(*(set(about["held_out"]) for _, about in loaded))
+    unseen = [name for name in header["held_out"] if all(name in about["held_out"] for _, about in loaded)]
     learned = set().union(*(about["learned_from"] for _, about in loaded))
-    about = {"epoch": epochs, "held_out": sorted(unseen), "learned_from": sorted(learned)}
+    about = {"epoch": epochs, "held_out": unseen, "learned_from": sorted(learned)}
     checkpoints.save(net, Path(out), header | about)
     print(out)
 
