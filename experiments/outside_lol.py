@@ -19,7 +19,7 @@ import torch
 from lowlight_cli.core import images, metrics
 from lowlight_cli.core.enhancer import Enhancer
 from lowlight_cli.core.picture import quantised
-from lowlight_cli.core.synthesis import darken, draw, reduced, unevenly
+from lowlight_cli.core.synthesis import darken, draw, noisier, reduced, unevenly
 
 LIGHT = 1 / 30, 1 / 2
 PARTLY = 1 / 4, 1.0
@@ -39,7 +39,7 @@ def darkened(high: torch.Tensor, name: str, way: str) -> torch.Tensor:
     if way == "noisy":
         level, grain = torch.rand(2, 1, generator=generator)
         factor = (NOISY[0] + (NOISY[1] - NOISY[0]) * level).exp()
-        by = by._replace(shot=by.shot * factor.square(), read=by.read * factor, grain=(2 * grain - 1).clamp(min=0))
+        by = noisier(by, factor, (2 * grain - 1).clamp(min=0))
     return darken(high[None], by, generator)[0]
 
 

@@ -13,7 +13,7 @@ from .networks import thumbnail
 from .networks.retinex_plus import THUMBNAIL, sampled
 from .pairbank import Crops, PairBank, symmetries
 from .picture import to_image
-from .synthesis import DARKEST, Darkening, darken, draw, unevenly
+from .synthesis import DARKEST, Darkening, darken, draw, noisier, unevenly
 
 GRID = 128
 """Side of the grid of single pixels that stands for a whole photograph while it is darkened."""
@@ -49,13 +49,9 @@ def draw_widely(count: int, generator: torch.Generator | None = None) -> Darkeni
     balance = BALANCE * torch.randn(count, 3, generator=generator, device=light.device)
     balance[:, 1] = 0  # green is the reference
     exposure = (LIGHT[0] + (LIGHT[1] - LIGHT[0]) * light)[:, None]
-    level = (NOISE[0] + (NOISE[1] - NOISE[0]) * noise[:, None]).exp()
-    wide = like_lol._replace(
-        light=(exposure + balance).clamp(DARKEST, 0).exp(),
-        shot=like_lol.shot * level.square(),
-        read=like_lol.read * level,
-        grain=(1 - (1 - grain) / GRAIN).clamp(min=0),
-    )
+    level = (NOISE[0] + (NOISE[1] - NOISE[0]) * noise).exp()
+    wide = noisier(like_lol, level, (1 - (1 - grain) / GRAIN).clamp(min=0))
+    wide = wide._replace(light=(exposure + balance).clamp(DARKEST, 0).exp())
     partly = wide._replace(light=(UNEVEN_LIGHT * exposure + balance).clamp(DARKEST, 0).exp())
     untouched = Darkening(*(torch.zeros_like(values) for values in like_lol))
     untouched = untouched._replace(light=torch.ones_like(like_lol.light), contrast=torch.ones_like(like_lol.contrast))

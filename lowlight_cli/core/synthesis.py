@@ -106,6 +106,12 @@ def unevenly(by: Darkening, generator: torch.Generator | None = None) -> Darkeni
     return by._replace(shade=torch.stack(shade, dim=1), deepening=deeper)
 
 
+def noisier(by: Darkening, factor: Tensor, grain: Tensor) -> Darkening:
+    """The same pictures with ``factor`` times the noise, (B,), of that grain, (B,)."""
+    deviation = factor[:, None]
+    return by._replace(shot=by.shot * deviation.square(), read=by.read * deviation, grain=grain)
+
+
 def shaded(shade: Tensor, place: Tensor) -> Tensor:
     """The share of the light, (B, 1, H, W), that the shade (B, 6) leaves at each place, (B, 2, H, W) as of ``places``.
 
@@ -126,9 +132,8 @@ def grained(noise: Tensor, grain: Tensor) -> Tensor:
     down, right = (noise.new_tensor([1, 2, 1]).view(shape) / 4 for shape in ((3, 1), (1, 3)))
     kernel = (down * right).expand(noise.shape[1], 1, 3, 3)
     blurred = F.conv2d(F.pad(noise, (1, 1, 1, 1), mode="circular"), kernel, groups=noise.shape[1])
-    variance = (
-        1 - 0.75 * share
-    ).square() + 0.078125 * share.square()  # the sum of the squares of both kernels' mixture
+    # the sum of the squares of what each pixel gets of itself and of its eight neighbours
+    variance = (1 - 0.75 * share).square() + 0.078125 * share.square()
     return ((1 - share) * noise + share * blurred) / variance.sqrt()
 
 
