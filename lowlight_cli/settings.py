@@ -266,6 +266,9 @@ class TrainSettings(Settings):
     keep_flagged: bool = described(False, "Train on pairs that are misaligned or not darker, too.")
     run_dir: Path | None = described(None, "Folder of the run's files. Default: a new one in runs/.")
     init: str | None = described(None, "Start from this model, by name or file; stage enhance needs it.")
+    keep_context: bool = described(
+        False, "retinex-plus only: what reads the thumbnail stays as --init has it, the local network alone learns."
+    )
     width: PositiveInt = described(64, "Channels of both nets; 64 is the paper's.")
     upsampling: Literal["resize", "transposed"] = described("resize", "How Enhance-Net goes back up to full size.")
     ignore_enhance_net: bool = described(False, "Stage joint only: no Enhance-Net, I_hat is 1.")
@@ -321,6 +324,8 @@ class TrainSettings(Settings):
             raise ValueError(f"retinex-plus needs a patch of a multiple of 16 px, not {self.patch}")
         if self.network == "retinex-plus" and self.stage != "separate":
             raise ValueError(f"stage {self.stage} is RetinexNet's: retinex-plus is one net, leave stage out")
+        if self.keep_context and (self.network != "retinex-plus" or self.init is None):
+            raise ValueError("keep_context needs --network retinex-plus and a trained one, --init NAME or FILE")
         for name in ("width", "upsampling", "light_scale", "decom_lr", "enhance_lr"):
             if self.network == "retinex-plus" and getattr(self, name) != type(self).model_fields[name].default:
                 raise ValueError(f"{name} is RetinexNet's: retinex-plus is one net, leave it out")

@@ -26,6 +26,9 @@ def train(
     ] = None,
     run_dir: Annotated[Path | None, option(TrainSettings, "run_dir")] = None,
     init: Annotated[str | None, option(TrainSettings, "init")] = None,
+    keep_context: Annotated[
+        bool | None, option(TrainSettings, "keep_context", "--keep-context/--learn-context")
+    ] = None,
     upsampling: Annotated[str | None, option(TrainSettings, "upsampling")] = None,
     ignore_enhance_net: Annotated[
         bool | None, option(TrainSettings, "ignore_enhance_net", "--ignore-enhance-net/--with-enhance-net")

@@ -379,6 +379,9 @@ def network(settings: TrainSettings) -> tuple[Network, dict[str, Any]]:
             if not isinstance(given, RetinexPlus) or given.config != plus.config:
                 raise TrainingError(f"{settings.init} is no retinex-plus of {plus.config}")
             plus.load_state_dict(given.state_dict())
+        if settings.keep_context:
+            plus.globals.requires_grad_(False)
+            plus.scenes.requires_grad_(False)
         return plus, about
     fresh = RetinexNet(
         settings.width,
