@@ -332,8 +332,9 @@ class TrainSettings(Settings):
         for name, field in LossWeights.model_fields.items():
             if name not in self.terms and getattr(self.weights, name) != field.default:
                 raise ValueError(f"weights.{name} is of a loss term that these settings do not have: leave it out")
-        if self.light_scale > 1 and self.ignore_enhance_net:
-            raise ValueError("light_scale is Enhance-Net's: leave out ignore_enhance_net")
+        for name in ("light_scale", "upsampling", "enhance_lr"):
+            if self.ignore_enhance_net and getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(f"{name} is Enhance-Net's: leave out ignore_enhance_net")
         if self.restarts and self.scheduler != "cosine":
             raise ValueError(f"restarts are the cosine's: use scheduler cosine, not {self.scheduler}")
         for name, users in (("decay_epochs", ["step"]), ("decay", ["step", "plateau"]), ("patience", ["plateau"])):
@@ -342,8 +343,6 @@ class TrainSettings(Settings):
         for name, idle in (("decom_lr", self.stage == "enhance"), ("enhance_lr", self.stage == "decom")):
             if idle and getattr(self, name) is not None:
                 raise ValueError(f"{name} is of a net that stage {self.stage} does not train: leave it out")
-        if self.enhance_lr is not None and self.ignore_enhance_net:
-            raise ValueError("enhance_lr is Enhance-Net's: leave out ignore_enhance_net")
         if self.scheduler == "plateau" and not self.validation:
             raise ValueError("scheduler plateau watches the validation loss: use --validation above 0")
         return self
@@ -435,6 +434,9 @@ class EvaluateSettings(Settings):
     def something_is_saved(self) -> Self:
         if self.save is not None and not (self.model or self.baseline):
             raise ValueError("save writes what models and baselines make: name one, or leave it out")
+        for name in ("denoise", "ensemble", "precision"):
+            if not self.model and getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(f"{name} is for models: name one with --model, or leave it out")
         return self
 
 

@@ -46,9 +46,9 @@ def run(model: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypa
     """Runs a command in an empty folder: exit code and the lines on stderr."""
     monkeypatch.chdir(tmp_path)
 
-    def command(*arguments: object, use: object = model) -> tuple[int, list[str]]:
+    def command(name: str, *arguments: object, use: object = model) -> tuple[int, list[str]]:
         with pytest.raises(SystemExit) as left:
-            main([*map(str, arguments), "--model", str(use), "--device", "cpu"])
+            main([name, "--model", str(use), "--device", "cpu", *map(str, arguments)])
         said = capfd.readouterr()
         command.said = said.out  # type: ignore[attr-defined]
         return int(left.value.code or 0), said.err.splitlines()
@@ -317,6 +317,8 @@ def test_dry_run_says_what_and_does_nothing(run: Run, tmp_path: Path) -> None:
     before = names(tmp_path)
     assert "no model nonesuch" in run("enhance", "photos", "--dry-run", use="nonesuch")[1][0]
     assert "no model nonesuch" in run("decompose", "photos", "--dry-run", use="nonesuch")[1][0]
+    for command in ("enhance", "decompose"):
+        assert "cuda:7" in run(command, "photos", "--dry-run", "--device", "cuda:7")[1][0]
     unread = tmp_path.parent / "unread.safetensors"
     unread.touch()
     code, talk = run("enhance", "photos", "missing.png", "--out", "bright", "--dry-run", use=unread)

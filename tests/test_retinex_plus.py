@@ -384,6 +384,23 @@ def test_an_interrupted_run_ends_with_the_same_weights(pair_folder: Path, tmp_pa
     assert not torch.equal(next(RetinexPlus().globals.parameters()), next(nets[0].globals.parameters()))
 
 
+def test_the_local_network_alone_learns_when_the_context_is_kept(pair_folder: Path, tmp_path: Path) -> None:
+    torch.manual_seed(5)
+    first = RetinexPlus()
+    checkpoints.save(first, tmp_path / "first.safetensors")
+    how = recipe(pair_folder, init=str(tmp_path / "first.safetensors"), keep_context=True)
+    stream = engine.train(how, tmp_path / "run")
+    next(event for event in stream if isinstance(event, Saved))
+    stream.close()
+    for _ in engine.train(how, tmp_path / "run"):  # a continued run keeps it as well
+        pass
+    net, _ = checkpoints.load(str(tmp_path / "run" / "last.safetensors"))
+    before = first.state_dict()
+    kept = {name for name, weights in net.state_dict().items() if torch.equal(weights, before[name])}
+    assert {name for name in before if not name.startswith("locals.")} <= kept
+    assert {"locals.stem.weight", "locals.head.weight", "locals.told.weight"}.isdisjoint(kept)
+
+
 def test_it_starts_from_its_own_kind_only(pair_folder: Path, tmp_path: Path) -> None:
     checkpoints.save(RetinexNet(width=4), tmp_path / "other.safetensors")
     with pytest.raises(TrainingError, match="retinex-plus"):

@@ -79,8 +79,11 @@ def test_json_settings_of_a_run_can_be_replayed(tmp_path: Path) -> None:
         ('stage = "decom"\nenhance_lr = 1e-4', "enhance_lr is of a net that stage decom does not train"),
         ('stage = "enhance"\ninit = "retinexnet"\ndecom_lr = 1e-4', "decom_lr is of a net that stage enhance"),
         ('stage = "joint"\nignore_enhance_net = true\nenhance_lr = 1e-4', "enhance_lr is Enhance-Net's"),
+        ('stage = "joint"\nignore_enhance_net = true\nupsampling = "transposed"', "upsampling is Enhance-Net's"),
         ('network = "retinex-plus"\npatch = 64\nupsampling = "transposed"', "upsampling is RetinexNet's"),
         ('network = "retinex-plus"\npatch = 64\ndecom_lr = 1e-4', "decom_lr is RetinexNet's"),
+        ('keep_context = true\ninit = "retinexnet"', "keep_context needs --network retinex-plus"),
+        ('network = "retinex-plus"\npatch = 64\nkeep_context = true', "keep_context needs .*--init"),
         ("dataset = []", "at least 1"),
     ],
 )
@@ -177,6 +180,14 @@ def test_no_more_megapixels_than_can_be_read() -> None:
 def test_others_results_are_not_saved_again() -> None:
     with pytest.raises(ConfigError, match="save writes what models and baselines make"):
         EvaluateSettings.load(results=("theirs/",), save=Path("out"))
+
+
+@pytest.mark.parametrize("options", [{"denoise": "light"}, {"ensemble": True}, {"precision": "bf16"}])
+def test_what_is_for_models_alone_is_refused_without_one(options: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match=f"{next(iter(options))} is for models: name one with --model"):
+        EvaluateSettings.load(baseline=("clahe",), **options)
+    assert EvaluateSettings.load(baseline=("clahe",), model=("retinexnet",), **options).baseline == ("clahe",)
+    assert EvaluateSettings.load(**options).model
 
 
 def test_numbers_stand_plain_in_a_file(tmp_path: Path) -> None:

@@ -71,6 +71,14 @@ def started(settings: PictureSettings) -> "Enhancer":
     )
 
 
+def startable(settings: PictureSettings) -> None:
+    """Raise what ``started`` would of a model or device that is not there, without loading anything."""
+    from ..core import checkpoints, device
+
+    checkpoints.locate(settings.model)
+    device.choose(settings.device)
+
+
 def own_share(todo: "list[Job]", settings: PictureSettings) -> "list[Job]":
     """The jobs of this process: all, or one shard, or under ``torchrun`` one of as many shards as processes."""
     number, count = settings.share

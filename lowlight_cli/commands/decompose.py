@@ -6,7 +6,7 @@ import typer
 
 from .. import console
 from ..settings import DecomposeSettings
-from . import CONFIG, option, own_share, started
+from . import CONFIG, option, own_share, startable, started
 
 
 def decompose(
@@ -36,13 +36,13 @@ def decompose(
     settings = DecomposeSettings.load(**locals())
     import torch
 
-    from ..core import batch, checkpoints, jobs
+    from ..core import batch, jobs
     from ..core.look import Look
 
     todo = own_share(jobs.decompose_jobs(settings.inputs, settings.out, settings.maps), settings)
     report = partial(console.json_line, model=Path(settings.model).stem) if settings.json_lines else None
     if settings.dry_run:
-        checkpoints.locate(settings.model)
+        startable(settings)
         raise SystemExit(not console.plan(todo, report, overwrite=settings.overwrite))
     enhancer = started(settings)
     dtype = {"png": torch.uint8, "png16": torch.uint16, "tiff": torch.float32, "npz": torch.float32}[settings.maps]

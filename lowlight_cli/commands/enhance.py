@@ -10,7 +10,7 @@ import typer
 
 from .. import console
 from ..settings import PIPE, ConfigError, EnhanceSettings
-from . import CONFIG, option, own_share, started
+from . import CONFIG, option, own_share, startable, started
 
 if TYPE_CHECKING:
     from ..core.images import Encoding
@@ -56,12 +56,12 @@ def enhance(
     For instance: lowlight enhance photos/ --out bright/
     """
     settings = EnhanceSettings.load(**locals())
-    from ..core import batch, checkpoints
+    from ..core import batch
     from ..core.images import Encoding
     from ..core.look import Look
 
     if settings.dry_run:
-        checkpoints.locate(settings.model)
+        startable(settings)
     look = Look(settings.strength, settings.denoise, settings.protect_highlights, settings.shadows)
     encoding = Encoding(settings.quality, settings.subsampling, settings.depth, settings.strip)
     if PIPE in (*settings.inputs, settings.out):

@@ -143,8 +143,9 @@ def moving_average(decay: float) -> Callable[[Tensors, Tensors, Tensor | int], N
     @torch.no_grad()
     def update(averages: Tensors, current: Tensors, seen: Tensor | int) -> None:
         kept = torch.as_tensor((1 + seen) / (10 + seen)).clamp(max=decay)  # a tensor: reading it would make a GPU wait
-        torch._foreach_mul_(averages, kept)
-        torch._foreach_add_(averages, torch._foreach_mul(current, 1 - kept))
+        change = torch._foreach_sub(current, averages)  # none, to the last bit, of weights that do not learn
+        torch._foreach_mul_(change, 1 - kept)
+        torch._foreach_add_(averages, change)
 
     return update
 
