@@ -74,15 +74,21 @@ def train(
     settings = TrainSettings.load(**given | {"config": config, "run_dir": run_dir})
     from ..core import engine
     from ..core.device import choose
-    from ..core.events import Reading
+    from ..core.events import Event, Reading
     from ..core.ranks import Ranks
 
     ranks = Ranks.here(choose(settings.device))
     folder = settings.run_dir or own_folder(settings)
+
+    def all_leave(event: Event, interrupted: list[bool]) -> bool:
+        """Whether every process leaves after this event. Of those of reading, one may have more than another."""
+        uneven = ranks.count > 1 and isinstance(event, Reading)
+        return not uneven and ranks.any(bool(interrupted))
+
     if not ranks.first:  # one of several processes that torchrun started: only the first speaks
         with interruptible() as interrupted:
             for event in engine.train(settings, folder):
-                if not isinstance(event, Reading) and ranks.any(bool(interrupted)):
+                if all_leave(event, interrupted):
                     raise SystemExit(130)
         return
     with (
@@ -97,9 +103,7 @@ def train(
             for tracker in trackers:
                 tracker(event)
             show(event)
-            if isinstance(event, Reading) and ranks.count > 1:
-                continue  # of which another process may have more, or fewer
-            stopped = ranks.any(bool(interrupted))  # all processes leave after the same step
+            stopped = all_leave(event, interrupted)
             if stopped:
                 events.close()  # which saves, while no further signal interrupts
                 break
