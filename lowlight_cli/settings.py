@@ -125,6 +125,10 @@ class Settings(BaseModel):
             ]
             raise ConfigError("; ".join(faults)) from error
 
+    def changed(self, name: str) -> bool:
+        """Whether a setting has another value than its default."""
+        return bool(getattr(self, name) != type(self).model_fields[name].default)
+
     @classmethod
     def field(cls, name: str) -> str:
         """The field that a key of a settings file means: options may stand there as they are typed."""
@@ -327,18 +331,18 @@ class TrainSettings(Settings):
         if self.keep_context and (self.network != "retinex-plus" or self.init is None):
             raise ValueError("keep_context needs --network retinex-plus and a trained one, --init NAME or FILE")
         for name in ("width", "upsampling", "light_scale", "decom_lr", "enhance_lr"):
-            if self.network == "retinex-plus" and getattr(self, name) != type(self).model_fields[name].default:
+            if self.network == "retinex-plus" and self.changed(name):
                 raise ValueError(f"{name} is RetinexNet's: retinex-plus is one net, leave it out")
         for name, field in LossWeights.model_fields.items():
             if name not in self.terms and getattr(self.weights, name) != field.default:
                 raise ValueError(f"weights.{name} is of a loss term that these settings do not have: leave it out")
         for name in ("light_scale", "upsampling", "enhance_lr"):
-            if self.ignore_enhance_net and getattr(self, name) != type(self).model_fields[name].default:
+            if self.ignore_enhance_net and self.changed(name):
                 raise ValueError(f"{name} is Enhance-Net's: leave out ignore_enhance_net")
         if self.restarts and self.scheduler != "cosine":
             raise ValueError(f"restarts are the cosine's: use scheduler cosine, not {self.scheduler}")
         for name, users in (("decay_epochs", ["step"]), ("decay", ["step", "plateau"]), ("patience", ["plateau"])):
-            if self.scheduler not in users and getattr(self, name) != type(self).model_fields[name].default:
+            if self.scheduler not in users and self.changed(name):
                 raise ValueError(f"{name} means nothing to scheduler {self.scheduler}: use {' or '.join(users)}")
         for name, idle in (("decom_lr", self.stage == "enhance"), ("enhance_lr", self.stage == "decom")):
             if idle and getattr(self, name) is not None:
@@ -435,7 +439,7 @@ class EvaluateSettings(Settings):
         if self.save is not None and not (self.model or self.baseline):
             raise ValueError("save writes what models and baselines make: name one, or leave it out")
         for name in ("denoise", "ensemble", "precision"):
-            if not self.model and getattr(self, name) != type(self).model_fields[name].default:
+            if not self.model and self.changed(name):
                 raise ValueError(f"{name} is for models: name one with --model, or leave it out")
         return self
 
