@@ -345,7 +345,7 @@ class TrainSettings(Settings):
             if self.scheduler not in users and self.changed(name):
                 raise ValueError(f"{name} means nothing to scheduler {self.scheduler}: use {' or '.join(users)}")
         for name, idle in (("decom_lr", self.stage == "enhance"), ("enhance_lr", self.stage == "decom")):
-            if idle and getattr(self, name) is not None:
+            if idle and self.changed(name):
                 raise ValueError(f"{name} is of a net that stage {self.stage} does not train: leave it out")
         if self.scheduler == "plateau" and not self.validation:
             raise ValueError("scheduler plateau watches the validation loss: use --validation above 0")
