@@ -20,9 +20,9 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
 from lowlight_cli.core import checkpoints, device, losses, metrics, tiling
-from lowlight_cli.core.engine import moving_average
 from lowlight_cli.core.networks import Decomposition, RetinexNet
 from lowlight_cli.core.picture import quantised
+from lowlight_cli.core.schedule import moving_average
 from lowlight_cli.settings import TrainSettings
 
 BATCH, RATE, CLIP, DECAY = 8, 1e-3, 1.0, 0.995

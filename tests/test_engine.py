@@ -98,7 +98,7 @@ def test_the_best_model_is_that_of_the_highest_ssim(
     def validate(*_: object) -> dict[str, float]:
         return {"loss": 0.0, **dict(zip(("psnr", "ssim"), next(figures), strict=True))}
 
-    monkeypatch.setattr(engine, "validate", validate)
+    monkeypatch.setattr(engine.validation, "figures", validate)
     how = settings(pair_folder, stage="joint", epochs=4, validate_every=1)
     stream = engine.train(how, tmp_path / "run")
     seen = list(itertools.takewhile(lambda event: not (isinstance(event, Saved) and event.epoch == 2), stream))
@@ -539,7 +539,7 @@ def test_ruined_weights_are_not_saved(
         optimizer.param_groups[0]["params"][0].data[:] = torch.inf
 
     if validation:
-        monkeypatch.setattr(engine, "validate", lambda *_: {"loss": torch.nan})
+        monkeypatch.setattr(engine.validation, "figures", lambda *_: {"loss": torch.nan})
     else:
         monkeypatch.setattr(torch.optim.Adam, "step", ruin)
     with pytest.raises(TrainingError, match="became"):
@@ -590,18 +590,6 @@ def test_a_picture_that_cannot_be_read_is_named(pair_folder: Path, tmp_path: Pat
     broken.write_bytes(broken.read_bytes()[:200])
     with pytest.raises(LowlightError, match=re.escape(str(broken))):
         events(engine.train(settings(pair_folder), tmp_path / "run"))
-
-
-def test_rates() -> None:
-    step = TrainSettings(epochs=50, decay_epochs=(20, 40))
-    assert [engine.fall(step, epoch) for epoch in (0, 19, 20, 39, 40)] == pytest.approx([1, 1, 0.1, 0.1, 0.01])
-    cosine = TrainSettings(epochs=50, scheduler="cosine")
-    assert [engine.fall(cosine, epoch) for epoch in (0, 25)] == pytest.approx([1, 0.5])
-    assert engine.fall(cosine, 49) < 0.01
-    twice = TrainSettings(epochs=80, scheduler="cosine", restarts=(50, 100))
-    assert [engine.fall(twice, epoch) for epoch in (0, 25, 50, 65)] == pytest.approx([1, 0.5, 1, 0.5])
-    assert engine.fall(twice, 49) == engine.fall(cosine, 49)
-    assert engine.fall(twice, 79) < 0.01  # a restart after the end does not stretch the last cosine
 
 
 def test_the_model_of_each_cosine_is_kept(pair_folder: Path, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ share of each batch; gradients are averaged, so that the result is that of one p
 
 import math
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,14 +17,13 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.optim.swa_utils import AveragedModel
 
 from ..settings import TrainSettings
-from . import checkpoints, datasets, device, metrics, tiling
+from . import checkpoints, datasets, device, metrics, schedule, validation
 from .contextbank import ContextBank
 from .errors import DatasetError, TrainingError
 from .events import Event, Finished, Phase, Pictured, Reading, Saved, Started, Step, Validated
-from .networks import Network, RetinexNet, RetinexPlus, thumbnail
+from .networks import Network, RetinexNet, RetinexPlus
 from .objective import objective
 from .pairbank import PairBank
-from .picture import quantised
 from .ranks import Ranks
 from .runs import Run, State
 from .synthesis import SynthesisBank
@@ -37,7 +36,6 @@ PHASES: dict[str, tuple[Phase, ...]] = {
 }
 REPORT_EVERY = 10  # steps; reading a loss makes a GPU wait, so read rarely
 SHOWN = 3  # held-out pairs in the picture grids
-Tensors = tuple[Tensor, ...] | list[Tensor]
 
 
 def train(settings: TrainSettings, run_dir: Path) -> Generator[Event]:
@@ -133,23 +131,6 @@ def other_data(data: datasets.TrainingSet, ranks: Ranks) -> DatasetError | None:
     )
 
 
-def moving_average(decay: float) -> Callable[[Tensors, Tensors, Tensor | int], None]:
-    """The update of an exponential moving average of weights that has seen n steps before this one.
-
-    The decay grows as (1 + n) / (10 + n) up to ``decay``, so that a short run is not held to its first weights
-    (https://www.tensorflow.org/api_docs/python/tf/train/ExponentialMovingAverage, ``num_updates``).
-    """
-
-    @torch.no_grad()
-    def update(averages: Tensors, current: Tensors, seen: Tensor | int) -> None:
-        kept = torch.as_tensor((1 + seen) / (10 + seen)).clamp(max=decay)  # a tensor: reading it would make a GPU wait
-        change = torch._foreach_sub(current, averages)  # none, to the last bit, of weights that do not learn
-        torch._foreach_mul_(change, 1 - kept)
-        torch._foreach_add_(averages, change)
-
-    return update
-
-
 class Session:
     """The moving parts of a run: networks, optimiser, random generator, and how far they have come."""
 
@@ -209,7 +190,9 @@ class Session:
             if settings.scheduler == "plateau"
             else None
         )
-        self.average = AveragedModel(self.net, multi_avg_fn=moving_average(settings.ema)) if settings.ema else None
+        self.average = (
+            AveragedModel(self.net, multi_avg_fn=schedule.moving_average(settings.ema)) if settings.ema else None
+        )
         self.epoch_start = self.generator.get_state()
         self.step_in_epoch = 0
 
@@ -242,7 +225,7 @@ class Session:
         since, clock = 0, time.monotonic()
         if self.plateau is None:
             for group in self.optimizer.param_groups:
-                group["lr"] = group["initial_lr"] * fall(settings, self.epoch)
+                group["lr"] = group["initial_lr"] * schedule.fall(settings, self.epoch)
         learning = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
         for number, batch in enumerate(self.bank.epoch(settings.batch, settings.patch, self.generator)):
             if number < self.step_in_epoch:
@@ -281,7 +264,7 @@ class Session:
             self.ranks.told(lambda: self.run.keep(self.result, self.about(done)))
         if (bank := self.validation) is not None and (last or done % settings.validate_every == 0):
             # by one process: what all decide by it must not differ in its last digits
-            figures = self.ranks.told(lambda: validate(self.result, self.phase, bank, settings))
+            figures = self.ranks.told(lambda: validation.figures(self.result, self.phase, bank, settings.weights))
             if not math.isfinite(figures["loss"]):
                 raise self.diverged(f"the validation loss became {figures['loss']}")
             # by SSIM, as PSNR is most of all brightness, which a dark picture leaves to chance (experiments/RESULTS.md)
@@ -290,7 +273,7 @@ class Session:
                 self.ranks.told(lambda: self.run.save_best(self.result, {**self.about(done), "validation": figures}))
             yield Validated(*at, figures, best)
             shown = self.validation_names[:SHOWN] if self.ranks.first else []
-            yield Pictured(*at, pictured(self.result, bank, shown))
+            yield Pictured(*at, validation.pictures(self.result, bank, shown))
             if self.plateau is not None:
                 self.plateau.step(figures["loss"])
             if best:
@@ -408,50 +391,3 @@ def unseen(names: list[str], before: dict[str, Any]) -> list[str]:
     either."""
     learned = datasets.folders(before.get("learned_from", ()))
     return [name for name in names if name.partition("/")[0] not in learned or name in before["held_out"]]
-
-
-def fall(settings: TrainSettings, epoch: int) -> float:
-    """What the learning rate of an epoch, counted from 0 in each phase, is of the first one's."""
-    if settings.scheduler == "cosine":
-        start = max(again for again in (0, *settings.restarts) if again <= epoch)
-        end = min(again for again in (*settings.restarts, settings.epochs) if again > epoch)
-        return (1 + math.cos(math.pi * (epoch - start) / (end - start))) / 2
-    return settings.decay ** sum(epoch >= start for start in settings.decay_epochs)
-
-
-@torch.inference_mode()
-def validate(net: Network, phase: Phase, bank: PairBank, settings: TrainSettings) -> dict[str, float]:
-    """Mean figures over whole held-out pictures, in fp32: the objective; |R_low - R_high|; with an I_hat, its mean and
-    PSNR and SSIM (RGB) of the enhanced 8-bit picture."""
-    computed = objective(net, phase, settings.weights)
-    rows: list[dict[str, float]] = []
-    for index in range(len(bank)):
-        low, high = bank.pair(index)
-        seen = [tiling.padded(picture, net.MULTIPLE) for picture in (low, high)]
-        if isinstance(net, RetinexPlus):
-            frame = [0, 0, *(grown / side for grown, side in zip(seen[0].shape[-2:], low.shape[-2:], strict=True))]
-            seen += [*(thumbnail(picture) for picture in (low, high)), low.new_tensor([frame])]
-        row = {"loss": sum(value.item() for value in computed(*seen).values())}
-        if phase != "decom":
-            found = tiling.run(net, low)
-            enhanced = quantised(found.enhanced) / 255
-            row |= {
-                "psnr": metrics.psnr(enhanced, high).item(),
-                "ssim": metrics.ssim(enhanced, high).item(),
-                "relit_mean": found.relit.mean().item(),
-            }
-        rows.append(row)
-    return {name: sum(row[name] for row in rows) / len(rows) for name in rows[0]}
-
-
-@torch.inference_mode()
-def pictured(net: Network, bank: PairBank, names: list[str]) -> dict[str, dict[str, Tensor]]:
-    """The maps of the first pairs of ``bank``, by name of pair and of map, for people to look at."""
-    rows = {}
-    for index, name in enumerate(names):
-        low, high = bank.pair(index)
-        found = tiling.run(net, low)
-        maps: dict[str, Any] = {"low": low, "R": found.reflectance, "I": found.illumination, "I_hat": found.relit}
-        maps |= {"enhanced": found.enhanced, "high": high}
-        rows[name] = {label: pixels[0].clamp(0, 1).cpu() for label, pixels in maps.items()}
-    return rows
