@@ -171,7 +171,8 @@ def tables(runs: Sequence[Run], found: dict[str, dict[str, Figures]], enhancers:
         [
             "Losses, training in the last epoch / held-out scenes; ours are those of the authors' code.",
             markdown_table(Table(["run", "Decom-Net", "student's", "Enhance-Net", "student's"], loss_rows)),
-            "PSNR / SSIM RGB, mean of I_hat and share of its pixels above 0.95, and |R_low - R_high| (both eval15).",
+            "PSNR / SSIM RGB, mean of I_hat and share of its pixels above 0.95, and |R_low - R_high| of whole pictures "
+            "(both eval15).",
             markdown_table(
                 Table(
                     ["run", "held-out scenes", "eval15", "I_hat", "white", "R consistency", "parameters", "minutes"],

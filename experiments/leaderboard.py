@@ -99,9 +99,9 @@ def main() -> None:
         f"on {machine}; times are those of that machine with whatever else it was doing.",
         "## LOL, eval15",
         summary.markdown_table(with_published(sorted_table(lol))),
-        "Published figures are their authors', many of whom chose their best epoch on eval15 itself. 14 of the 15 "
-        "scenes also occur in the training set: `lowlight evaluate --protocol scenes` measures on scenes that training "
-        "held out.",
+        "Published figures are taken from the literature and not measured here; many papers chose their best epoch on "
+        "eval15 itself. 14 of the 15 scenes also occur in the training set: `lowlight evaluate --protocol scenes` "
+        "measures on scenes that training held out.",
         f"## Packaged samples, {samples.pictures} pairs",
         summary.markdown_table(sorted_table(samples)),
         "LMSE R and LMSE I are measured on the Mondrians alone, whose reflectance and illumination are known.",
