@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 LISTED = 10
 """How many of the pictures that are left out are named."""
 
-out = Console()
-talk = Console(stderr=True)
+out = Console(emoji=False)
+talk = Console(stderr=True, emoji=False)
 
 
 def error(message: str) -> None:
@@ -61,7 +61,7 @@ def bar(*columns: ProgressColumn) -> Progress:
 def counting(what: str, total: int) -> Iterator["Counter"]:
     """A bar over ``total`` things, with count and time left."""
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
@@ -75,7 +75,7 @@ def counting(what: str, total: int) -> Iterator["Counter"]:
 def downloading() -> Iterator["DownloadView"]:
     """A bar over bytes or pairs, whatever the download is at, with time left."""
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         TextColumn("{task.fields[amount]}"),
         TimeRemainingColumn(),

@@ -193,9 +193,15 @@ def environment(settings: type[Settings], variables: Mapping[str, str] = os.envi
     for variable in variables:
         if variable.startswith(PREFIX):
             name = variable.removeprefix(PREFIX).lower()
-            if not any(model.field(name) in model.model_fields for model in models):
+            means = sorted({model.field(name) for model in models if model.field(name) in model.model_fields})
+            if not means:
                 raise ConfigError(
                     f"environment variable {variable} sets nothing: unset it, or see `lowlight train --help`"
+                )
+            if len(means) > 1:
+                other = " or ".join(f"{PREFIX}{field.upper()}" for field in means)
+                raise ConfigError(
+                    f"environment variable {variable} means one thing here and another there: use {other}"
                 )
             found[settings.field(name)] = variable
     return {name: variable for name, variable in found.items() if name in settings.model_fields}
@@ -518,7 +524,9 @@ class DecomposeSettings(PictureSettings):
     """What ``lowlight decompose`` accepts."""
 
     maps: Annotated[Maps, BeforeValidator(lambda value: "tiff" if value == "tif" else value)] = described(
-        "png", "Maps in 8 or 16 bit, as float TIFF, or as floats in one NumPy file."
+        "png",
+        "Maps in 8 or 16 bit, where I_hat ends at 1, which RetinexNet's can exceed; as float TIFF; or as floats in one "
+        "NumPy file.",
     )
     out: Path | None = described(None, "Folder for the maps. Default: beside the input.")
 

@@ -276,6 +276,14 @@ def test_synthesised_data_set(photos: Path, tmp_path: Path) -> None:
         list(datasets.synthesise(todo, out, jpeg=None))
 
 
+def test_a_link_to_an_empty_folder_leads_to_the_set(photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "link").symlink_to("disk")
+    list(datasets.synthesise(datasets.photographs(photos, seed=1), tmp_path / "link", jpeg=None))
+    assert (tmp_path / "link").is_symlink()
+    assert len(datasets.pairs(tmp_path / "disk")) == 3
+
+
 def test_synthesised_data_set_as_cameras_write_it(photos: Path, tmp_path: Path) -> None:
     list(datasets.synthesise(datasets.photographs(photos, seed=1), tmp_path / "out", jpeg=80))
     assert {path.suffix for path in (tmp_path / "out" / "low").iterdir()} == {".jpg"}

@@ -545,6 +545,15 @@ def test_shards_share_the_work_out(run: Run, tmp_path: Path, monkeypatch: pytest
     assert run("enhance", "photos", "--out", "o", "--shard", "4/3")[0] == 2
 
 
+def test_what_one_shard_has_made_does_not_shift_another(run: Run, tmp_path: Path) -> None:
+    for name in "abcd":
+        save(tmp_path / f"{name}.png")
+    for shard in ("1/2", "2/2"):
+        given = [path.name for path in sorted(tmp_path.glob("*.png"))]
+        assert run("enhance", *given, "--shard", shard)[0] == 0
+    assert names(tmp_path) == sorted(f"{name}{end}.png" for name in "abcd" for end in ("", "_bright"))
+
+
 def test_patterns_that_no_shell_has_expanded(run: Run, tmp_path: Path) -> None:
     for name in ("a1.png", "a2.png", "b.png"):
         save(tmp_path / name)
@@ -715,7 +724,9 @@ def test_maps_in_other_kinds_of_files(run: Run, tmp_path: Path, kind: str, files
         (["--out", "bright"], "give --out a file"),
         (["--out", "x.png", "--format", "jpg"], "another format than its name says"),
         (["--out", "x.png", "--json"], "leave out --json"),
-        (["--out", "x.png", "--compare"], "leave out --json, --compare"),
+        (["--out", "x.png", "--compare"], "leave out --compare"),
+        (["--out", "x.png", "--suffix", "_x"], "leave out --suffix"),
+        (["--out", "x.png", "--shard", "2/2"], "leave out --shard"),
     ],
 )
 def test_a_pipe_refuses_what_it_cannot_do(run: Run, tmp_path: Path, arguments: list[str], reason: str) -> None:

@@ -171,6 +171,16 @@ def test_truths_are_never_taken_for_pictures_to_enhance(pair_folder: Path) -> No
     assert [sample.high is not None for sample in testset.samples(pair_folder)] == [True] * 8
 
 
+def test_one_result_does_not_stand_for_two_pictures(tmp_path: Path) -> None:
+    for name in ("set/x/img.png", "set/y/img.png", "set/t.png", "flat/img.png", "flat/t.png"):
+        put(tmp_path / name, 20, 30)
+    found = testset.samples(tmp_path / "set")
+    with pytest.raises(DatasetError, match=r"img\.png: the result of x/img or of y/img\? give each its own"):
+        testset.stored(tmp_path / "flat", found)
+    put(tmp_path / "flat" / "x" / "img.png", 20, 30)
+    assert [path.parent.name for path in testset.stored(tmp_path / "flat", found).values()] == ["flat", "x", "flat"]
+
+
 def test_what_others_have_made_is_measured_like_a_saved_result(
     pair_folder: Path, tiny_model: Path, tmp_path: Path
 ) -> None:
@@ -208,6 +218,7 @@ def test_an_interrupted_evaluation_gives_what_all_have_made(pair_folder: Path, m
     assert report.stopped and report.pictures == 5 and "stopped after 5 of 8 pictures" in report.notes
     assert [len(result.rows) for result in report.systems] == [5, 5]
     assert list(gallery.pictures) == ["0", "1", "2", "3", "4"]
+    assert [list(result.tones) for result in report.systems] == [["0", "1", "2", "3", "4"]] * 2
     events = evaluation.run(settings)
     next(events)
     with pytest.raises(KeyboardInterrupt):

@@ -58,6 +58,8 @@ def test_one_picture_goes_into_a_named_file(photos: Path) -> None:
         jobs.enhance_jobs([photos], photos.parent / "x.png")
     with pytest.raises(PictureError, match=r"cannot write \.gif"):
         jobs.enhance_jobs([photos / "a.jpg"], photos.parent / "x.gif")
+    with pytest.raises(PictureError, match="leave out --suffix"):
+        jobs.enhance_jobs([photos / "a.jpg"], photos.parent / "x.png", suffix="_b")
 
 
 def test_a_folder_may_have_a_dot_in_its_name(photos: Path) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import ImageFont
 
 from lowlight_cli.core import charts, evaluation, gallery, images, outputs, report
 from lowlight_cli.core.charts import Series
@@ -126,6 +127,15 @@ def test_the_sheet_shows_what_was_measured(pair_folder: Path) -> None:
     torch.testing.assert_close(tile, truth, atol=0.02, rtol=0)
 
 
+def test_long_names_stay_in_their_column() -> None:
+    font = ImageFont.load_default(16)
+    assert gallery.shortened("short", font, 100) == "short"
+    long = "a very long name of a picture that goes on and on"
+    short = gallery.shortened(long, font, 100)
+    assert short.endswith("…") and long.startswith(short[:-1])
+    assert 80 < font.getlength(short) <= 100
+
+
 def test_a_full_gallery_keeps_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gallery, "LIMIT", 2)
     copies = gallery.Gallery()
@@ -144,7 +154,7 @@ def test_rare_levels_are_not_drawn() -> None:
     tones = torch.zeros(2, TONES, dtype=torch.float64)
     tones[:, 0] = torch.tensor([20_000.0, 100_000.0])
     tones[:, 9] = torch.tensor([1.0, 1.0])
-    assert report.transfer(Result("a", "model", tones=tones)) == [(0.5 / TONES, 0.2)]
+    assert report.transfer(Result("a", "model", tones={"a": tones / 4, "b": tones * 0.75})) == [(0.5 / TONES, 0.2)]
 
 
 class Driver:

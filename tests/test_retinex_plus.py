@@ -178,6 +178,16 @@ def test_a_patch_s_frame_is_where_it_lies_in_its_turned_thumbnail() -> None:
     assert ways == set(range(8))
 
 
+def test_bf16_does_not_shift_the_maps() -> None:
+    """A ramp tells where each value was taken: bf16 would be 0.04 of a cell off."""
+    ramp = torch.arange(32.0).expand(1, 1, 32, 32)
+    frame = torch.tensor([[0.3, 0.31, 0.62, 0.77]])
+    exact = sampled(ramp, frame, (24, 24))
+    with torch.autocast("cpu", torch.bfloat16):
+        found = sampled(ramp.bfloat16(), frame, (24, 24))
+    torch.testing.assert_close(found, exact, atol=1e-4, rtol=0)
+
+
 @torch.inference_mode()
 def test_a_frame_s_part_of_the_maps() -> None:
     """Against a naive reading: linear between the centres of cells, the edge repeated beyond them."""

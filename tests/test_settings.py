@@ -136,12 +136,18 @@ def test_settings_cannot_be_changed() -> None:
 
 
 def test_variables_have_the_names_of_options(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("LOWLIGHT_JSON", "true")
-    assert EnhanceSettings.load().json_lines
-    monkeypatch.setenv("LOWLIGHT_JSON", "f.json")
-    assert EvaluateSettings.load().json_file == Path("f.json")
-    with pytest.raises(ConfigError, match=r"LOWLIGHT_JSON, json_lines f\.json"):
+    monkeypatch.setenv("LOWLIGHT_DRY_RUN", "perhaps")
+    with pytest.raises(ConfigError, match="LOWLIGHT_DRY_RUN, dry_run perhaps"):
         EnhanceSettings.load()
+    monkeypatch.setenv("LOWLIGHT_DRY_RUN", "true")
+    monkeypatch.setenv("LOWLIGHT_JSON_LINES", "true")
+    monkeypatch.setenv("LOWLIGHT_JSON_FILE", "f.json")
+    assert EnhanceSettings.load().json_lines and EnhanceSettings.load().dry_run
+    assert EvaluateSettings.load().json_file == Path("f.json")
+    monkeypatch.setenv("LOWLIGHT_JSON", "true")  # evaluate would write a file of that name
+    for settings in (EnhanceSettings, EvaluateSettings, TrainSettings):
+        with pytest.raises(ConfigError, match=r"LOWLIGHT_JSON .* use LOWLIGHT_JSON_FILE or LOWLIGHT_JSON_LINES"):
+            settings.load()
 
 
 def test_what_is_empty_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ import torch
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from lowlight_cli.core import validation
-from lowlight_cli.core.networks import RetinexNet
+from lowlight_cli.core.networks import RetinexNet, RetinexPlus, thumbnail
 from lowlight_cli.core.objective import objective
 from lowlight_cli.core.pairbank import PairBank
 from lowlight_cli.settings import LossWeights
@@ -47,6 +47,33 @@ def test_the_loss_is_that_of_training_and_decom_has_no_other_figure() -> None:
         losses = [sum(objective(net, "decom", WEIGHTS)(*bank.pair(index)).values()) for index in range(2)]
     figures = validation.figures(net, "decom", bank, WEIGHTS)
     assert figures == {"loss": pytest.approx(float(sum(losses)) / 2)}
+
+
+def test_the_loss_of_a_large_picture_is_that_of_its_middle(monkeypatch: pytest.MonkeyPatch) -> None:
+    net, bank = of_one_size(40, 56)
+    monkeypatch.setattr(validation, "WHOLE", 24)
+    pairs = [[side[..., 8:32, 16:40] for side in bank.pair(index)] for index in range(2)]
+    with torch.inference_mode():
+        losses = [sum(objective(net, "decom", WEIGHTS)(*pair).values()) for pair in pairs]
+    assert validation.figures(net, "decom", bank, WEIGHTS)["loss"] == pytest.approx(float(sum(losses)) / 2)
+
+
+def test_retinex_plus_is_told_where_the_middle_lies(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    net = RetinexPlus(widths=(4, 4, 4, 4), depths=(1, 1, 1, 1), context=6)
+    net.scenes.head.reset_parameters()
+    net.locals.told.reset_parameters()
+    net.locals.head.reset_parameters()
+    low, high = torch.randint(0, 256, (2, 3, 80, 96), dtype=torch.uint8)
+    bank = PairBank([(low // 4, high)])
+    monkeypatch.setattr(validation, "WHOLE", 32)
+    low, high = bank.pair(0)
+    part = [side[..., 24:56, 32:64] for side in (low, high)]
+    frame = torch.tensor([[24 / 80, 32 / 96, 56 / 80, 64 / 96]])
+    with torch.inference_mode():
+        terms = objective(net, "plus", WEIGHTS)(*part, thumbnail(low), thumbnail(high), frame)
+    found = validation.figures(net, "plus", bank, WEIGHTS)["loss"]
+    assert found == pytest.approx(float(sum(terms.values())))
 
 
 def test_pictures_are_maps_of_the_first_pairs() -> None:

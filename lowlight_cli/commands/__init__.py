@@ -80,8 +80,11 @@ def startable(settings: PictureSettings) -> None:
 
 
 def own_share(todo: "list[Job]", settings: PictureSettings) -> "list[Job]":
-    """The jobs of this process: all, or one shard, or under ``torchrun`` one of as many shards as processes."""
+    """The jobs of this process: all, or one shard, or under ``torchrun`` one of as many shards as processes.
+
+    What other shards have made by now is in none: it must not shift the count.
+    """
     number, count = settings.share
     if settings.shard is None and {"TORCHELASTIC_RUN_ID", "RANK", "WORLD_SIZE"} <= os.environ.keys():
         number, count = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
-    return todo[number::count]
+    return todo if count == 1 else [job for job in todo if not job.skip][number::count]

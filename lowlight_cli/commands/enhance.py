@@ -121,8 +121,10 @@ def piped(settings: EnhanceSettings, look: "Look", encoding: "Encoding") -> None
 
     if len(settings.inputs) != 1:
         raise ConfigError("- is one picture: give one input with it")
-    if settings.json_lines or settings.compare or settings.watch:
-        raise ConfigError("- is one picture and no more: leave out --json, --compare and --watch")
+    for name in ("json_lines", "compare", "watch", "suffix", "shard"):
+        if settings.changed(name):
+            option = name.removesuffix("_lines")
+            raise ConfigError(f"- is one picture, and no more, without a name: leave out --{option}")
     (source,), out = settings.inputs, settings.out or PIPE
     if out.is_dir():
         raise ConfigError(f"{out}: a picture from standard input has no name: give --out a file")

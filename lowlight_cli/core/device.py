@@ -22,8 +22,10 @@ def choose(name: str) -> torch.device:
         device = torch.device("cuda", distributed.get_node_local_rank(fallback_rank=0))  # under torchrun one GPU each
     if not there[device.type]:
         raise LowlightError(f"device {name} is not available here: use --device auto or cpu")
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise LowlightError(f"device {name} does not exist: this machine has {torch.cuda.device_count()} GPU(s)")
+    if device.type == "cuda":
+        if (device.index or 0) >= torch.cuda.device_count():
+            raise LowlightError(f"device {name} does not exist: this machine has {torch.cuda.device_count()} GPU(s)")
+        torch.backends.cudnn.allow_tf32 = False  # fp32 means fp32: TF32, its default, has the 10 bits of fp16
     return device
 
 
@@ -37,7 +39,8 @@ def fast_bf16(device: torch.device) -> bool:
 def free_memory(device: torch.device) -> int:
     """Bytes that can still be had there; where nobody says, 4 GiB."""
     if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)  # by torch, for the next tensor
+        return torch.cuda.mem_get_info(device)[0] + kept
     try:
         fields = dict(line.split(":") for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines())
         return int(fields["MemAvailable"].split()[0]) * 1024

@@ -213,6 +213,7 @@ class Enhancer:
         """(C, H, W) samples of one shape as sRGB, (B, 3, H, W), on the device."""
         parts = []
         for samples, profile in zip(given, profiles, strict=True):
+            samples = samples.float() if samples.dtype == torch.float64 else samples  # which MPS has not
             part = scaled(samples.to(self.device)).float().expand(3, -1, -1)
             parts.append(part if profile is None else profile.to_srgb(part))
         return torch.stack(parts)

@@ -194,7 +194,7 @@ def run(settings: EvaluateSettings) -> Generator[Progress | Finished]:
             if name not in results:
                 results[name] = systems.empty_result(now.system, now.pixels)
             results[name].rows.append(now.row)
-            results[name].tones += tones(now)
+            results[name].tones[picture] = tones(now)
             if settings.sheet or settings.report:
                 gallery.add(picture, "input", now.pixels.low)
                 gallery.add(picture, name, now.enhanced)
@@ -208,6 +208,7 @@ def run(settings: EvaluateSettings) -> Generator[Progress | Finished]:
             raise
         for result in results.values():
             result.rows[:] = [row for row in result.rows if row.name in whole]
+            result.tones = {name: found for name, found in result.tones.items() if name in whole}
         gallery.keep(whole)
         notes.append(f"stopped after {len(whole)} of {len(found)} pictures")
     if not results:

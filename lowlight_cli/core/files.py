@@ -36,8 +36,10 @@ def replacing(target: Path) -> Iterator[Path]:
 def replacing_folder(target: Path) -> Iterator[Path]:
     """An empty folder beside ``target``, renamed to it if the block succeeds and removed if it does not.
 
-    ``target`` must not be there, or be empty: a folder with something in it is never replaced.
+    ``target`` must not be there, or be empty: a folder with something in it is never replaced. Of a link, what it leads
+    to is meant.
     """
+    target = target.resolve()
     staging = target.with_name(f".{target.name}.part")
     shutil.rmtree(staging, ignore_errors=True)  # of a process that was killed
     staging.mkdir(parents=True)

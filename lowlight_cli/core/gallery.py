@@ -75,11 +75,11 @@ def contact_sheet(report: Report, gallery: Gallery, *, width: int = 300, gap: in
     draw.text((gap, gap), f"{report.title}  ·  lowlight evaluate", INK, font)
     top = 2 * line
     for name, row in tiles.items():
-        draw.text((gap, top), name, INK, font)
+        draw.text((gap, top), shortened(name, font, width - font.getlength(versions[0]) - gap), INK, font)
         for column, version in enumerate(versions):
             left = gap + column * (width + gap)
             if column:
-                draw.text((left, top), version, INK, font)
+                draw.text((left, top), shortened(version, font, width), INK, font)
             else:
                 draw.text((left + width, top), version, INK, font, anchor="ra")
             if version in row:
@@ -87,3 +87,12 @@ def contact_sheet(report: Report, gallery: Gallery, *, width: int = 300, gap: in
             draw.text((left, top + line + heights[name] + 2), caption(report, version, name), INK, small)
         top += heights[name] + 2 * line + gap
     return sheet
+
+
+def shortened(text: str, font: ImageFont.ImageFont | ImageFont.FreeTypeFont, width: float) -> str:
+    """Text that takes no more than ``width`` px, its end left out if need be."""
+    if font.getlength(text) <= width:
+        return text
+    while text and font.getlength(f"{text}…") > width:
+        text = text[:-1]
+    return f"{text}…"

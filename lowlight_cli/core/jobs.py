@@ -146,6 +146,8 @@ def enhance_jobs(
         check_kind(file, kind)
         if not single:
             raise PictureError(f"{file}: several pictures cannot go into one file: give --out a folder")
+        if suffix:
+            raise PictureError(f"{file}: this is the result's whole name: leave out --suffix, or give --out a folder")
     else:
         check_folder(out)
     found = sources(inputs, out)

@@ -3,6 +3,7 @@
 import base64
 from importlib.resources import files
 
+import torch
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
@@ -89,7 +90,7 @@ def number(report: Report, result: Result) -> int | None:
 
 def transfer(result: Result) -> list[tuple[float, float]]:
     """Mean gray of the output for each level of the input's gray that is not rare."""
-    total, pixels = result.tones.tolist()
+    total, pixels = sum(result.tones.values(), start=torch.zeros(2, TONES)).tolist()
     return [
         ((level + 0.5) / TONES, total[level] / pixels[level])
         for level in range(TONES)

@@ -10,7 +10,6 @@ from functools import cache, cached_property
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from .. import __version__
@@ -79,8 +78,9 @@ class Result:
     parameters: int = 0
     multiply_adds_per_pixel: int = 0
     rows: list[Row] = field(default_factory=list)
-    tones: Tensor = field(default_factory=lambda: torch.zeros(2, TONES, dtype=torch.float64))
-    """For each level of the input's gray: the sum of the output's gray, and the number of pixels."""
+    tones: dict[str, Tensor] = field(default_factory=dict)
+    """By picture, for each level of the input's gray: the sum of the output's gray, and the number of pixels, (2,
+    TONES)."""
 
     def values(self, key: str) -> tuple[float, ...]:
         """One figure of every picture that has it."""

@@ -80,6 +80,10 @@ def stored(folder: Path, found: Sequence[Sample]) -> dict[str, Path]:
             results[sample.name] = known[0]
         else:
             missing.append(sample.name)
+    names = {path: name for name, path in results.items()}
+    for name, path in results.items():
+        if names[path] != name:
+            raise DatasetError(f"{path}: the result of {name} or of {names[path]}? give each its own, called like that")
     if missing:
         raise DatasetError(
             f"{folder}: no result for {missing[0]} ({len(missing)} of {len(found)} such): add what is missing"

@@ -13,18 +13,23 @@ from .objective import objective
 from .pairbank import PairBank
 from .picture import quantised
 
+WHOLE = 1024
+"""Side in px of the middle of a picture on which the loss is computed: at once, since it has no tiles."""
+
 
 @torch.inference_mode()
 def figures(net: Network, phase: Phase, bank: PairBank, weights: LossWeights) -> dict[str, float]:
-    """Mean figures over whole held-out pictures, in fp32: the loss of ``phase``; in every phase but "decom", PSNR in dB
-    and SSIM (RGB) of the enhanced picture in 8 bit, and the mean of I_hat."""
+    """Mean figures over held-out pictures, in fp32: the loss of ``phase``, of large pictures that of their middle; in
+    every phase but "decom", PSNR in dB and SSIM (RGB) of the whole enhanced picture in 8 bit, and the mean of I_hat."""
     computed = objective(net, phase, weights)
     rows: list[dict[str, float]] = []
     for index in range(len(bank)):
         low, high = bank.pair(index)
-        seen = [tiling.padded(picture, net.MULTIPLE) for picture in (low, high)]
+        box = middle(*low.shape[-2:])
+        seen = [tiling.padded(box.cut(picture), net.MULTIPLE) for picture in (low, high)]
         if isinstance(net, RetinexPlus):
-            frame = [0, 0, *(grown / side for grown, side in zip(seen[0].shape[-2:], low.shape[-2:], strict=True))]
+            sides = (*low.shape[-2:], *low.shape[-2:])
+            frame = [edge / side for edge, side in zip(box.padded(net.MULTIPLE), sides, strict=True)]
             seen += [*(thumbnail(picture) for picture in (low, high)), low.new_tensor([frame])]
         row = {"loss": sum(value.item() for value in computed(*seen).values())}
         if phase != "decom":
@@ -37,6 +42,12 @@ def figures(net: Network, phase: Phase, bank: PairBank, weights: LossWeights) ->
             }
         rows.append(row)
     return {name: sum(row[name] for row in rows) / len(rows) for name in rows[0]}
+
+
+def middle(height: int, width: int) -> tiling.Box:
+    """The middle of a picture, at most ``WHOLE`` px a side."""
+    top, left = (max(side - WHOLE, 0) // 2 for side in (height, width))
+    return tiling.Box(top, left, min(top + WHOLE, height), min(left + WHOLE, width))
 
 
 @torch.inference_mode()

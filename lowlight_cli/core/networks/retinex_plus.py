@@ -51,7 +51,8 @@ class Restored(NamedTuple):
 
 def thumbnail(image: Tensor) -> Tensor:
     """(B, 3, H, W) of any size to the (B, 3, 64, 64) that ``RetinexPlus.context`` reads, by area averaging."""
-    return F.adaptive_avg_pool2d(image, THUMBNAIL)
+    pooling = image.cpu() if image.device.type == "mps" else image  # MPS averages only what divides evenly
+    return F.adaptive_avg_pool2d(pooling, THUMBNAIL).to(image.device)
 
 
 def exposed(image: Tensor, gain: Tensor) -> Tensor:
@@ -71,11 +72,13 @@ def sampled(maps: Tensor, frame: Tensor, size: Sequence[int]) -> Tensor:
     ``frame`` (B, 4) is top, left, bottom and right as shares of the picture's sides. Linear; beyond the picture, its
     edge.
     """
-    top, left, bottom, right = frame.to(maps).unbind(1)
-    zero = torch.zeros_like(top)
-    rows = [right - left, zero, left + right - 1, zero, bottom - top, top + bottom - 1]
-    grid = F.affine_grid(torch.stack(rows, dim=1).view(-1, 2, 3), [len(frame), 1, *size], align_corners=False)
-    return F.grid_sample(maps, grid, padding_mode="border", align_corners=False)
+    maps = maps.to(torch.promote_types(maps.dtype, torch.float32))  # in bf16 places would be a twentieth of a cell off
+    height, width = size
+    top, left, bottom, right = (2 * edge[:, None] - 1 for edge in frame.to(maps).unbind(1))  # -1 to 1, as grids have it
+    down = top + (bottom - top) * (torch.arange(height, device=maps.device) + 0.5) / height
+    across = left + (right - left) * (torch.arange(width, device=maps.device) + 0.5) / width
+    y, x = torch.broadcast_tensors(down[:, :, None], across[:, None, :])
+    return F.grid_sample(maps, torch.stack([x, y], dim=3), padding_mode="border", align_corners=False)
 
 
 class PixelNorm(nn.LayerNorm):
