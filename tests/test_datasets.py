@@ -325,6 +325,20 @@ def test_whole_scenes_are_held_out() -> None:
     assert datasets.held_out(scene_of, 0.0) == set()
 
 
+@pytest.mark.parametrize(("name", "inside"), [("synthetic", ""), ("synthetic", "brightening"), ("mine", "")])
+def test_what_was_learned_from_is_called_as_its_pairs_are(
+    pair_folder: Path, tmp_path: Path, name: str, inside: str
+) -> None:
+    """Whoever is measured on them later asks by that name, whatever the data set was called in training."""
+    place = tmp_path / (inside or name)
+    pair_folder.rename(place)
+    dataset, data = (name, place if inside else tmp_path) if name == "synthetic" else (str(place), tmp_path)
+    found = datasets.to_train_on([dataset], data, None, 0)
+    learned = datasets.split(found, list(map(datasets.decode, found)), [None] * 8, fraction=0.25)
+    assert learned.learned_from == [place.name]
+    assert all(called.startswith(f"{place.name}/") for called in learned.held_out)
+
+
 def test_one_scene_is_held_out_whole() -> None:
     pictures = [pixel_pair(grain(1, 64, 64))] * 3
     found = [Pair(str(n), Path(f"{n}"), Path(f"{n}")) for n in range(3)]

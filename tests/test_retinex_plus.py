@@ -1,6 +1,7 @@
 """RetinexPlus: what it promises of its maps, its context, and the banks and losses that it learns from."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -17,10 +18,11 @@ from lowlight_cli.core.objective import PlusObjective
 from lowlight_cli.settings import LossWeights, TrainSettings
 
 
-def small_net(seed: int = 4) -> RetinexPlus:
+def small_net(seed: int = 4, depths: Sequence[int] = (2, 2, 2, 2)) -> RetinexPlus:
     """A net that does something: as drawn, its blocks are the identity."""
     torch.manual_seed(seed)
-    net = RetinexPlus(widths=(4, 4, 4, 4), context=6, scene_widths=(4, 6), scene_depths=(1, 1), scene_maps=2)
+    widths = [4] * len(depths)
+    net = RetinexPlus(widths, depths, context=6, scene_widths=(4, 6), scene_depths=(1, 1), scene_maps=2)
     for parameter in net.parameters():
         torch.nn.init.normal_(parameter, std=0.2)
     torch.nn.init.normal_(net.scenes.head.weight, std=0.02)
@@ -51,10 +53,11 @@ def test_tiled_equals_whole(height: int, width: int, tile: int, dtype: torch.dty
         torch.testing.assert_close(ours, truth, rtol=0, atol=tolerance)
 
 
+@pytest.mark.parametrize("depths", [(2, 2, 2, 2), (1, 1, 1, 1), (1, 2, 3)])
 @torch.inference_mode()
-def test_the_halo_is_needed_and_enough() -> None:
+def test_the_halo_is_needed_and_enough(depths: Sequence[int]) -> None:
     """What changes at an output pixel reaches as far as the halo, counted from tiles that start on a multiple."""
-    net, image = small_net().double(), noise(48, 400, torch.float64)
+    net, image = small_net(depths=depths).double(), noise(48, 400, torch.float64)
     context = told(net, image)
     before = net.restore(image, context).enhanced
     start = 208

@@ -102,7 +102,8 @@ def to_train_on(datasets: Sequence[str], data: Path, photos: Path | None, seed: 
 def photographs(place: Path, seed: int, copies: int = 1) -> list[Photo]:
     """Every picture of a folder, searched recursively, ``copies`` times with seeds of their own.
 
-    The same name, copy and seed give the same dark counterpart, whatever else is in the folder.
+    The same name, copy and seed give the same dark counterpart, whatever else is in the folder, save for a picture
+    whose name differs in its suffix alone.
     """
     if not place.is_dir():
         raise DatasetError(f"{place}: no such folder: name one with well-lit photographs")
@@ -325,6 +326,7 @@ class TrainingSet(NamedTuple):
     made: list[bool]  # whether that pair's dark picture is to be synthesised anew for each patch
     validation: list[PixelPair]
     held_out: list[str]  # what the pairs for validation are called, as ``known_as`` has it
+    learned_from: list[str]  # the folders that all pairs are of, likewise
     left_out: list[str]
 
     @property
@@ -356,5 +358,6 @@ def split(
         made=[isinstance(found[index], Photo) for index in learned],
         validation=[counterparted(found[index], fit[index]) for index in sorted(judged)],
         held_out=[known_as(found[index]) for index in sorted(judged)],
+        learned_from=sorted({known_as(found[index]).partition("/")[0] for index in kept}),
         left_out=[reason for reason in faults if reason is not None],
     )

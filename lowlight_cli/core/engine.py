@@ -160,7 +160,7 @@ class Session:
         torch.manual_seed(settings.seed)
         net, before = network(settings)
         self.net = net.to(place).to(memory_format=torch.channels_last)
-        self.learned_from = sorted({*before.get("learned_from", ()), *settings.dataset_names})
+        self.learned_from = sorted({*before.get("learned_from", ()), *data.learned_from})
         self.unseen = unseen(data.held_out, before)
         self.generator = torch.Generator(place).manual_seed(settings.seed)
         self.number = self.epoch = self.step = 0  # of the phase, of the epoch in it, of all steps

@@ -29,7 +29,8 @@ def gradients(x: Tensor) -> tuple[Tensor, Tensor]:
 
 def smoothness(illumination: Tensor, reflectance: Tensor) -> Tensor:
     """L_is, eq. 5: illumination should be smooth except where reflectance has an edge. Scalar, unweighted."""
-    luma = (reflectance * reflectance.new_tensor(LUMA).view(3, 1, 1)).sum(dim=1, keepdim=True)
+    red, green, blue = (weight * channel for weight, channel in zip(LUMA, reflectance.split(1, dim=1), strict=True))
+    luma = red + green + blue  # with a tensor of the weights, a GPU would wait for its copy
     total = illumination.new_zeros(())
     for light, edge in zip(gradients(illumination), gradients(luma), strict=True):
         nearby = F.avg_pool2d(edge, 3, stride=1, padding=1, count_include_pad=False)

@@ -17,8 +17,8 @@ from .files import locked, replacing
 from .networks import Network
 
 ELSEWHERE = {"run_dir", "data", "photos", "device", "wandb", "wandb_project"}
-"""Settings that may differ when a run goes on: where it runs, not what it computes, but for chance: another kind of
-device draws other patches."""
+"""Settings that may differ when a run goes on: where it runs, not what it computes, but for two things: another kind of
+device draws other patches, and where the precision is auto, its own is used."""
 
 ROOM = 32 << 20
 """Bytes free on a disk below which it counts as full, where a write failed and torch does not say why."""

@@ -12,6 +12,7 @@ arXiv:1709.07871).
 
 from collections.abc import Sequence
 from contextlib import nullcontext
+from math import ceil
 from typing import NamedTuple
 
 import torch
@@ -251,10 +252,6 @@ class RetinexPlus(nn.Module):
     network turns up by itself.
     """
 
-    MULTIPLE = 16
-    """Both sides of an input must be a multiple of this many pixels."""
-    HALO = 96
-    """Context in px that a tile needs on each side: the receptive radius rounded up to ``MULTIPLE``."""
     BYTES = 400
     """Memory that the activations take for each pixel, in float32."""
     BYTES_ON_CPU = 250
@@ -281,7 +278,12 @@ class RetinexPlus(nn.Module):
         self.globals = GlobalNet(32, context)
         self.scenes = SceneNet(scene_widths, scene_depths, context, scene_maps)
         self.locals = LocalNet(widths, depths, context, 3 + scene_maps)
-        self.stride = 2 ** len(widths)
+        self.stride = self.MULTIPLE = 2 ** len(widths)
+        """Both sides of an input must be a multiple of this many pixels, which are one of the coarsest stage."""
+        around = 6  # px, three layers at half size: stem, head, and the light's resizing
+        stages = sum(2 ** (level + 2) * depth for level, depth in enumerate(depths[:-1]))  # on the way down and up
+        self.HALO = ceil((around + stages + self.stride * depths[-1]) / self.MULTIPLE) * self.MULTIPLE
+        """Context in px that a tile needs on each side: the receptive radius rounded up to ``MULTIPLE``."""
 
     def overview(self, thumbnail: Tensor) -> Context:
         """What the (B, 3, 64, 64) thumbnail of whole pictures tells about each, as it is."""

@@ -22,8 +22,8 @@ class Decomposition(NamedTuple):
 class Retinex(NamedTuple):
     """The maps that a network makes of a picture."""
 
-    reflectance: Tensor  # R, (B, 3, H, W) in (0, 1)
-    illumination: Tensor  # I, (B, 1, H, W) in (0, 1)
+    reflectance: Tensor  # R, (B, 3, H, W) in [0, 1]
+    illumination: Tensor  # I, (B, 1, H, W) in [0, 1]
     relit: Tensor  # I_hat, the adjusted illumination, (B, 1, H, W), unbounded
 
     @property
@@ -94,7 +94,7 @@ class EnhanceNet(nn.Module):
         bias = None if self.fuse.bias is None else by_tap @ self.fuse.bias
         small = F.conv2d(up_half, half[..., None, None]) + double(F.conv2d(up_quarter, quarter[..., None, None]))
         taps = F.conv2d(up_full, full[..., None, None], bias) + double(small)
-        each_in_its_place = torch.eye(9).to(taps).view(1, 9, 3, 3)
+        each_in_its_place = torch.eye(9, dtype=taps.dtype, device=taps.device).view(1, 9, 3, 3)
         return F.conv2d(taps, each_in_its_place, self.head.bias, padding=1)
 
 
