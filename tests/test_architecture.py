@@ -24,8 +24,8 @@ FORBIDDEN = {
 }
 DRIVING = {f"lowlight_cli.core.{module}" for module in ("engine", "evaluation", "systems", "enhancer", "batch")}
 FORBIDDEN["core/networks"] = {"lowlight_cli.settings"} | DRIVING
-for module in ("losses", "tiling", "pairbank", "metrics", "checkpoints", "images", "files"):
-    FORBIDDEN[f"core/{module}.py"] = DRIVING
+for module in ("losses", "tiling", "pairbank", "metrics", "checkpoints", "images", "files", "folders", "datasets"):
+    FORBIDDEN[f"core/{module}.py"] = DRIVING | {"lowlight_cli.core.jobs"}
 
 
 def imports(path: Path) -> set[str]:

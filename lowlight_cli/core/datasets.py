@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple, TypeVar
 import torch
 from torch import Tensor
 
-from . import images, jobs, likeness, synthesis
+from . import folders, images, likeness, synthesis
 from .errors import DatasetError, PictureError
 from .files import replacing_folder
 from .picture import Picture, quantised
@@ -124,7 +124,7 @@ def photographs(place: Path, seed: int, copies: int = 1) -> list[Photo]:
 
 def pictures(place: Path, apart: Path | None = None) -> list[Path]:
     """Every picture below a folder, all of which must be readable, save for those in ``apart``; or the file itself."""
-    found = list(jobs.pictures(place, apart))
+    found = list(folders.pictures(place, apart))
     if not found:
         raise DatasetError(f"{place}: no pictures in this folder (looked for {images.FORMATS})")
     closed = next(filter(Path.is_dir, found), None)
@@ -307,7 +307,7 @@ def known_as(pair: Pair | Photo) -> str:
     return f"{Path(os.path.abspath(pair.high)).parent.parent.name}/{pair.name}"  # noqa: PTH100  (leaves links)
 
 
-def folders(names: Iterable[str]) -> set[str]:
+def known_folders(names: Iterable[str]) -> set[str]:
     """The folders, as ``known_as`` has them, of data sets as a model's file has them: LOL may stand by its name."""
     return {LOL_FOLDERS["train"] if name == "lol" else name for name in names}
 

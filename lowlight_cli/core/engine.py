@@ -389,5 +389,5 @@ def network(settings: TrainSettings) -> tuple[Network, dict[str, Any]]:
 def unseen(names: list[str], before: dict[str, Any]) -> list[str]:
     """Those of the held-out pairs that the weights to start from, of which ``before`` tells, have not learned from
     either."""
-    learned = datasets.folders(before.get("learned_from", ()))
+    learned = datasets.known_folders(before.get("learned_from", ()))
     return [name for name in names if name.partition("/")[0] not in learned or name in before["held_out"]]

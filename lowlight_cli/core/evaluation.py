@@ -308,7 +308,7 @@ def seen_scenes(by: Sequence[System], names: set[str]) -> Iterator[str]:
         if system.kind == "model":
             seen = names.difference(system.about.get("held_out", ()))
             if "learned_from" in system.about:
-                learned = datasets.folders(system.about["learned_from"])
+                learned = datasets.known_folders(system.about["learned_from"])
                 seen = {name for name in seen if name.partition("/")[0] in learned}
             if seen:
                 yield f"{system.name}: training did not hold out {len(seen)} of these {len(names)} pairs"

@@ -1,8 +1,7 @@
 """Which pictures to work on, and where each result goes. An output is never an input, nor the output of another."""
 
 import glob
-import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from . import images
 from .enhancer import MAPS
 from .errors import PictureError
 from .files import exists
+from .folders import closed_folder, is_file, is_folder, is_link, missing, pictures, real
 
 
 @dataclass(frozen=True)
@@ -62,64 +62,6 @@ def expanded(pattern: Path) -> list[Path]:
     if not glob.has_magic(str(pattern)) or exists(pattern):
         return [pattern]
     return [Path(name) for name in sorted(glob.glob(str(pattern), recursive=True))] or [pattern]  # noqa: PTH207
-
-
-def pictures(given: Path, out: Path | None) -> Iterator[Path]:
-    """The pictures below a folder, in order, and the folders among them that cannot be read; or ``given`` itself,
-    whatever it is, if it is no folder. Linked folders are searched too, none twice."""
-    if not is_folder(given):
-        yield given
-        return
-    apart = None if out is None or real(given).is_relative_to(real(out)) else real(out)
-    closed: list[Path] = []
-    files: list[Path] = []
-    searched: set[Path] = set()
-    todo = [given]
-    for start in todo:  # links come last, so that what they lead to has the name that it has here, if any
-        if real(start) in searched:
-            continue
-        for folder, below, names in os.walk(start, onerror=lambda error: closed.append(Path(error.filename))):
-            searched.add(real(Path(folder)))
-            below[:] = [name for name in below if not name.startswith(".")]
-            todo += [Path(folder, name) for name in below if is_link(Path(folder, name))]
-            below[:] = [name for name in below if real(Path(folder, name)) not in searched]
-            files += [Path(folder, name) for name in names if not name.startswith(".")]
-    for path in sorted(closed + files):
-        picture = path.suffix.lower() in images.SUFFIXES and (is_file(path) or missing(path) != "")  # a broken link
-        if (picture or is_folder(path)) and not (apart is not None and real(path).is_relative_to(apart)):
-            yield path
-
-
-def is_folder(path: Path) -> bool:
-    """Whether this is a folder; of what may not be looked at, no."""
-    try:
-        return path.is_dir()
-    except PermissionError:
-        return False
-
-
-def is_file(path: Path) -> bool:
-    """Whether this is a file; of what may not be looked at, yes: whoever reads it says why not."""
-    try:
-        return path.is_file()
-    except PermissionError:
-        return True
-
-
-def missing(path: Path) -> str:
-    """What to say if there is nothing at this path; nothing if there is, or if it may not be looked at."""
-    try:
-        path.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return f"{path}: no such file or folder"
-    except OSError:  # reading it will tell
-        pass
-    return ""
-
-
-def is_link(path: Path) -> bool:
-    """Whether this is a link; of what may not be looked at, no."""
-    return os.path.islink(path)  # noqa: PTH114
 
 
 def enhance_jobs(
@@ -213,11 +155,6 @@ def unsuffixed(path: Path) -> Path:
     return real(path).with_suffix("")
 
 
-def real(path: Path) -> Path:
-    """The path without links; unlike ``Path.resolve`` it does not mind links that go round in circles."""
-    return Path(os.path.realpath(path))
-
-
 def place(source: Source, out: Path | None, suffix: str) -> Path:
     """The path of a result before its format is known."""
     if out is not None:
@@ -290,9 +227,3 @@ def checked(jobs: Sequence[Job]) -> list[Job]:
                 job = replace(job, fault=f"{target}: wanted by both {owner[path]} and {job.source}: rename one")
         result.append(job)
     return result
-
-
-def closed_folder(folder: Path) -> Path | None:
-    """What must let a file or folder be made in it, for one to be made in ``folder``, if it does not."""
-    place = next(place for place in (folder, *folder.parents) if exists(place))
-    return None if is_folder(place) and os.access(place, os.W_OK) else place

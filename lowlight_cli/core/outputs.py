@@ -12,8 +12,8 @@ from ..settings import PIPE, EvaluateSettings
 from . import images
 from .errors import LowlightError
 from .files import replacing
+from .folders import closed_folder
 from .gallery import Gallery, contact_sheet
-from .jobs import closed_folder
 from .picture import Picture
 from .report import page
 from .results import Report, as_csv, as_json
