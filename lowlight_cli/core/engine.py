@@ -34,6 +34,13 @@ PHASES: dict[str, tuple[Phase, ...]] = {
     "separate": ("decom", "enhance"),
     "joint": ("joint",),
 }
+LEARNING: dict[Phase, tuple[str, ...]] = {
+    "decom": ("decom",),
+    "enhance": ("enhance",),
+    "joint": ("decom", "enhance"),
+    "plus": ("globals", "scenes", "locals"),
+}
+"""The parts of a network that learn in each phase."""
 REPORT_EVERY = 10  # steps; reading a loss makes a GPU wait, so read rarely
 SHOWN = 3  # held-out pairs in the picture grids
 
@@ -172,17 +179,19 @@ class Session:
         return self.phases[self.number]
 
     def begin_phase(self) -> None:
-        """Objective, optimiser, schedule and average of the current phase."""
+        """What learns in the current phase, its objective, optimiser, schedule and average."""
         settings = self.settings
+        learning = ("locals",) if settings.keep_context else LEARNING[self.phase]
+        for name, net in self.net.named_children():
+            net.requires_grad_(name in learning)
         computed = objective(self.net, self.phase, settings.weights, bf16=self.bf16)
         self.objective: nn.Module = DistributedDataParallel(computed) if self.ranks.count > 1 else computed
         rates = {"decom": settings.decom_lr or settings.lr, "enhance": settings.enhance_lr or settings.lr}
-        groups = [
-            {"params": learning, "lr": rate, "initial_lr": rate, "name": name}
-            for name, net in self.net.named_children()
-            if (learning := [parameter for parameter in net.parameters() if parameter.requires_grad])
-            and (rate := rates.get(name, settings.lr))
-        ]
+        groups: list[dict[str, Any]] = []
+        for name, net in self.net.named_children():
+            if name in learning:
+                rate = rates.get(name, settings.lr)
+                groups.append({"params": list(net.parameters()), "lr": rate, "initial_lr": rate, "name": name})
         optimizer = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[settings.optimizer]
         self.optimizer = optimizer(groups, fused=True)
         self.plateau = (
@@ -363,9 +372,6 @@ def network(settings: TrainSettings) -> tuple[Network, dict[str, Any]]:
             if not isinstance(given, RetinexPlus) or given.config != plus.config:
                 raise TrainingError(f"{settings.init} is no retinex-plus of {plus.config}")
             plus.load_state_dict(given.state_dict())
-        if settings.keep_context:
-            plus.globals.requires_grad_(False)
-            plus.scenes.requires_grad_(False)
         return plus, about
     fresh = RetinexNet(
         settings.width,

@@ -20,9 +20,6 @@ class Objective(nn.Module):
     def __init__(self, net: RetinexNet, phase: Phase, weights: LossWeights, *, bf16: bool = False) -> None:
         super().__init__()
         self.net, self.phase, self.weights, self.bf16 = net, phase, weights, bf16
-        net.decom.requires_grad_(phase != "enhance")
-        if net.enhance is not None:
-            net.enhance.requires_grad_(phase != "decom")
 
     def forward(self, low: Tensor, high: Tensor) -> Terms:
         """Terms by name for a batch of pairs, (B, 3, H, W) in [0, 1]; their sum is the loss."""
