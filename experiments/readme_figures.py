@@ -11,7 +11,7 @@ from torch import Tensor
 from lowlight_cli.core import images
 from lowlight_cli.core.enhancer import Enhancer
 from lowlight_cli.core.panel import panel, stacked
-from lowlight_cli.core.synthesis import darken, draw, unevenly
+from lowlight_cli.core.synthesis import darken, draw, noisier, unevenly
 
 ROOT = Path(__file__).parents[1]
 SAMPLES = ROOT / "lowlight_cli" / "samples"
@@ -21,10 +21,15 @@ Columns = list[tuple[str, Tensor]]
 
 
 def main() -> None:
-    net, plus = Enhancer("retinexnet"), Enhancer("retinex-plus")
+    net, plus, noisy = map(Enhancer, ("retinexnet", "retinex-plus", "retinex-plus-noisy"))
     stack([compared(net, plus, name) for name in ("astronaut", "coffee", "mountain")], "compare.jpg", width=320)
     stack([decomposed(net, path) for path in sorted((SAMPLES / "photos").glob("*.jpg"))], "samples.jpg", width=260)
     stack([partly_dark(plus, name, seed) for name, seed in (("coast", 9), ("mountain", 9))], "shadows.jpg", width=320)
+    stack(
+        [of_high_sensitivity(plus, noisy, name, seed) for name, seed in (("chelsea", 1), ("coffee", 2))],
+        "noise.jpg",
+        width=320,
+    )
 
 
 def partly_dark(plus: Enhancer, name: str, seed: int) -> Columns:
@@ -37,6 +42,20 @@ def partly_dark(plus: Enhancer, name: str, seed: int) -> Columns:
         ("dark in part", low),
         ("retinex-plus", plus.enhance(low)),
         ("with --shadows 0.5", plus.enhance(low, shadows=0.5)),
+        ("truth", truth),
+    ]
+
+
+def of_high_sensitivity(plus: Enhancer, noisy: Enhancer, name: str, seed: int) -> Columns:
+    """A photograph with a twelfth of its light and four times LOL's noise, half of it shared by neighbouring pixels."""
+    truth = images.read(SAMPLES / "high" / f"{name}.jpg").pixels
+    generator = torch.Generator().manual_seed(seed)
+    by = draw(1, generator)._replace(light=torch.full((1, 3), 1 / 12))
+    low = darken(truth[None], noisier(by, torch.tensor([4.0]), torch.tensor([0.5])), generator)[0]
+    return [
+        ("high sensitivity", low),
+        ("retinex-plus", plus.enhance(low)),
+        ("retinex-plus-noisy", noisy.enhance(low)),
         ("truth", truth),
     ]
 
