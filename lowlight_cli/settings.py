@@ -455,7 +455,10 @@ class PictureSettings(Settings):
 
     inputs: tuple[Path, ...] = described((), "Pictures, or folders of them.")
     out: Path | None = described(None, "Where results go.")
-    model: str = described(DEFAULT_MODEL, f"A .safetensors file, or one that came with it: {', '.join(MODELS)}.")
+    model: str = described(
+        DEFAULT_MODEL,
+        f"A .safetensors file, or one that came with it: {', '.join(MODELS)}. Where noise is strong: retinex-plus-noisy.",
+    )
     overwrite: bool = described(False, "Replace results that exist; without it they are skipped.")
     denoise: Denoise = described("off", "Smooth away the noise of dark places.")
     ensemble: bool = described(
