@@ -457,7 +457,8 @@ class PictureSettings(Settings):
     out: Path | None = described(None, "Where results go.")
     model: str = described(
         DEFAULT_MODEL,
-        f"A .safetensors file, or one that came with it: {', '.join(MODELS)}. Where noise is strong: retinex-plus-noisy.",
+        f"A .safetensors file, or one that came with it: {', '.join(MODELS)}. Where noise is strong, take "
+        "retinex-plus-noisy.",
     )
     overwrite: bool = described(False, "Replace results that exist; without it they are skipped.")
     denoise: Denoise = described("off", "Smooth away the noise of dark places.")
