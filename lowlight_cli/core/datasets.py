@@ -19,7 +19,7 @@ from .files import replacing_folder
 from .picture import Picture, quantised
 
 Item = TypeVar("Item")
-Result = TypeVar("Result")
+Value = TypeVar("Value")
 Split = Literal["train", "test"]
 LOL_FOLDERS = {"train": "our485", "test": "eval15"}
 SIDES = {"low": "low", "input": "low", "high": "high", "normal": "high", "target": "high"}
@@ -259,7 +259,7 @@ def examined(of: Sequence[Pair | Photo], *, darkened: bool = True) -> Iterator[t
     yield from each_of(of, examine)
 
 
-def each_of(items: Sequence[Item], work: Callable[[Item], Result]) -> Iterator[Result]:
+def each_of(items: Sequence[Item], work: Callable[[Item], Value]) -> Iterator[Value]:
     """``work`` of each, in order, on all cores, some at a time: what nobody has asked for yet fills no memory."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for start in range(0, len(items), AHEAD):

@@ -22,8 +22,8 @@ from .networks import Context, Retinex, RetinexNet, RetinexPlus, thumbnail
 from .picture import Picture, converted, log_average, luma, quantised, scaled
 
 Kind = TypeVar("Kind", Image.Image, np.ndarray, Tensor)
-Result = TypeVar("Result")
-Steps: TypeAlias = Generator[float, None, Result]
+Value = TypeVar("Value")
+Steps: TypeAlias = Generator[float, None, Value]
 """Work that yields, tile by tile, the share that is done, and returns its result."""
 SAMPLED = 1024
 """Pixels along the shorter side that are enough to make a thumbnail of."""
@@ -319,7 +319,7 @@ def turned_back(image: Tensor, turn: int) -> Tensor:
     return torch.rot90(image, -turn % 4, dims=(-2, -1)) if turn % 4 else image
 
 
-def finish(steps: Steps[Result]) -> Result:
+def finish(steps: Steps[Value]) -> Value:
     """The result of work that is done in steps."""
     while True:
         try:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from math import ceil
 
-from ..core.enhancer import Result, Steps
+from ..core.enhancer import Steps, Value
 
 LOOK_UP = 0.25
 """Seconds after which one who waits looks whether the client is still there."""
@@ -48,14 +48,14 @@ class Turn:
         if time.monotonic() > self.deadline:
             raise TooLongError
 
-    def follow(self, steps: Steps[Result]) -> Result:
+    def follow(self, steps: Steps[Value]) -> Value:
         """The result of work done in steps, unless time is over or nobody waits for it any more.
 
         Always in the same few threads: each that has run a network keeps memory for the next time.
         """
         return self.workers.submit(self._follow, steps).result()
 
-    def _follow(self, steps: Steps[Result]) -> Result:
+    def _follow(self, steps: Steps[Value]) -> Value:
         try:
             while True:
                 self.share = next(steps)
