@@ -1,0 +1,37 @@
+"""What is asked of a GPU, on machines that may have none."""
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from lowlight_cli.core import device
+from lowlight_cli.core.networks import thumbnail
+
+
+@pytest.fixture
+def two_gpus(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    before = torch.backends.cudnn.allow_tf32
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    yield
+    torch.backends.cudnn.allow_tf32 = before
+
+
+@pytest.mark.usefixtures("two_gpus")
+def test_fp32_is_no_tf32() -> None:
+    torch.backends.cudnn.allow_tf32 = True
+    assert device.choose("cuda:1") == torch.device("cuda:1")
+    assert not torch.backends.cudnn.allow_tf32
+    assert not torch.backends.cuda.matmul.allow_tf32
+
+
+def test_what_torch_keeps_for_the_next_tensor_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (1000, 8000))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _: 5000)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda _: 2000)
+    assert device.free_memory(torch.device("cuda")) == 4000
+
+
+def test_a_thumbnail_stays_where_its_picture_is() -> None:
+    assert thumbnail(torch.empty(1, 3, 100, 90, device="meta")).device.type == "meta"
