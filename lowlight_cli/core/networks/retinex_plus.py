@@ -74,11 +74,13 @@ def sampled(maps: Tensor, frame: Tensor, size: Sequence[int]) -> Tensor:
     edge.
     """
     maps = maps.to(torch.promote_types(maps.dtype, torch.float32))  # in bf16 places would be a twentieth of a cell off
-    height, width = size
-    top, left, bottom, right = (2 * edge[:, None] - 1 for edge in frame.to(maps).unbind(1))  # -1 to 1, as grids have it
-    down = top + (bottom - top) * (torch.arange(height, device=maps.device) + 0.5) / height
-    across = left + (right - left) * (torch.arange(width, device=maps.device) + 0.5) / width
-    y, x = torch.broadcast_tensors(down[:, :, None], across[:, None, :])
+    top, left, bottom, right = frame.to(maps)[:, :, None].unbind(1)
+
+    def centres(start: Tensor, end: Tensor, count: int) -> Tensor:  # of pixels, where grids have the picture in -1 to 1
+        return start + end - 1 + (end - start) * torch.arange(1 - count, count, 2, device=maps.device) / count
+
+    y, x = centres(top, bottom, size[0]), centres(left, right, size[1])
+    y, x = torch.broadcast_tensors(y[:, :, None], x[:, None, :])
     return F.grid_sample(maps, torch.stack([x, y], dim=3), padding_mode="border", align_corners=False)
 
 
