@@ -2,6 +2,7 @@
 
 import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from urllib.error import URLError
 
@@ -215,6 +216,8 @@ def test_an_interrupted_evaluation_gives_what_all_have_made(pair_folder: Path, m
         if isinstance(event, evaluation.Progress) and event.done == 9 + 5:  # two of gamma's second batch
             break
     report, gallery = events.throw(KeyboardInterrupt())
+    assert report.title.endswith("5 pairs")
+    assert replace(report, pictures=1).title.endswith("1 pair")
     assert report.stopped and report.pictures == 5 and "stopped after 5 of 8 pictures" in report.notes
     assert [len(result.rows) for result in report.systems] == [5, 5]
     assert list(gallery.pictures) == ["0", "1", "2", "3", "4"]

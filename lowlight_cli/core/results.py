@@ -159,11 +159,8 @@ class Report:
 
     @property
     def title(self) -> str:
-        return ", ".join(
-            part
-            for part in (self.dataset, self.split, f"{self.pictures} {'pairs' if self.paired else 'pictures'}")
-            if part
-        )
+        measured = f"{self.pictures} {'pair' if self.paired else 'picture'}{'s' * (self.pictures != 1)}"
+        return ", ".join(part for part in (self.dataset, self.split, measured) if part)
 
     @cached_property
     def figures(self) -> dict[str, Figure]:
