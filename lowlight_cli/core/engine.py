@@ -182,16 +182,15 @@ class Session:
         """What learns in the current phase, its objective, optimiser, schedule and average."""
         settings = self.settings
         learning = ("locals",) if settings.keep_context else LEARNING[self.phase]
-        for name, net in self.net.named_children():
-            net.requires_grad_(name in learning)
-        computed = objective(self.net, self.phase, settings.weights, bf16=self.bf16)
-        self.objective: nn.Module = DistributedDataParallel(computed) if self.ranks.count > 1 else computed
         rates = {"decom": settings.decom_lr or settings.lr, "enhance": settings.enhance_lr or settings.lr}
         groups: list[dict[str, Any]] = []
         for name, net in self.net.named_children():
+            net.requires_grad_(name in learning)
             if name in learning:
                 rate = rates.get(name, settings.lr)
                 groups.append({"params": list(net.parameters()), "lr": rate, "initial_lr": rate, "name": name})
+        computed = objective(self.net, self.phase, settings.weights, bf16=self.bf16)
+        self.objective: nn.Module = DistributedDataParallel(computed) if self.ranks.count > 1 else computed
         optimizer = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[settings.optimizer]
         self.optimizer = optimizer(groups, fused=True)
         self.plateau = (

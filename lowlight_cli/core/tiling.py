@@ -126,7 +126,7 @@ def spread(net: RetinexPlus, context: Context, height: int, width: int) -> Conte
 
 def part_of_context(net: RetinexPlus, whole: Context, seen: Box) -> Context:
     """What the net is told of a part, padded to its multiple, from the ``spread`` context."""
-    return whole._replace(scene=seen.padded(net.MULTIPLE).cells(net.stride).cut(whole.scene))
+    return whole._replace(scene=seen.padded(net.MULTIPLE).cells(net.MULTIPLE).cut(whole.scene))
 
 
 def besides(net: Network, image: Tensor, tile: int) -> Callable[[Box], tuple[Tensor | Context, ...]]:

@@ -280,11 +280,11 @@ class RetinexPlus(nn.Module):
         self.globals = GlobalNet(32, context)
         self.scenes = SceneNet(scene_widths, scene_depths, context, scene_maps)
         self.locals = LocalNet(widths, depths, context, 3 + scene_maps)
-        self.stride = self.MULTIPLE = 2 ** len(widths)
+        self.MULTIPLE = 2 ** len(widths)
         """Both sides of an input must be a multiple of this many pixels, which are one of the coarsest stage."""
         around = 6  # px, three layers at half size: stem, head, and the light's resizing
         stages = sum(2 ** (level + 2) * depth for level, depth in enumerate(depths[:-1]))  # on the way down and up
-        self.HALO = ceil((around + stages + self.stride * depths[-1]) / self.MULTIPLE) * self.MULTIPLE
+        self.HALO = ceil((around + stages + self.MULTIPLE * depths[-1]) / self.MULTIPLE) * self.MULTIPLE
         """Context in px that a tile needs on each side: the receptive radius rounded up to ``MULTIPLE``."""
 
     def overview(self, thumbnail: Tensor) -> Context:
@@ -310,7 +310,7 @@ class RetinexPlus(nn.Module):
 
     def within(self, context: Context, frame: Tensor, size: Sequence[int]) -> Context:
         """The same for the parts of these pictures in ``frame`` (B, 4), as ``sampled`` has it, that are ``size`` px."""
-        return context._replace(scene=sampled(context.scene, frame, [side // self.stride for side in size]))
+        return context._replace(scene=sampled(context.scene, frame, [side // self.MULTIPLE for side in size]))
 
     @staticmethod
     def gain(context: Context) -> Tensor:
