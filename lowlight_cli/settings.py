@@ -282,8 +282,9 @@ class TrainSettings(Settings):
     width: PositiveInt = described(64, "Channels of both nets; 64 is the paper's.")
     upsampling: Literal["resize", "transposed"] = described("resize", "How Enhance-Net goes back up to full size.")
     ignore_enhance_net: bool = described(False, "Stage joint only: no Enhance-Net, I_hat is 1.")
-    light_scale: Annotated[int, Field(ge=1, le=16)] = described(
-        1, "Enhance-Net sees 1/N of the resolution, and so N times as far; 1, 2, 4, 8 or 16. The authors' is 1."
+    exposure: Annotated[float, Field(ge=0, le=1)] = described(
+        0.0,
+        "Mean to which darker pictures are turned up before the nets see them; 0, the authors' way, is as they are.",
     )
     epochs: PositiveInt = described(100, "Passes over the pairs, in each phase.")
     batch: PositiveInt = described(16, "Patches a step.")
@@ -321,28 +322,19 @@ class TrainSettings(Settings):
             raise ValueError("photos become the synthetic data set: add --dataset synthetic")
         if self.ignore_enhance_net and self.stage != "joint":
             raise ValueError("ignore_enhance_net is a way of joint training: use it with --stage joint")
-        if self.light_scale.bit_count() != 1:
-            raise ValueError(
-                f"light_scale halves the resolution so many times: use 1, 2, 4, 8 or 16, not {self.light_scale}"
-            )
-        if self.patch % self.light_scale:
-            raise ValueError(f"light_scale {self.light_scale} needs a patch of a multiple of {self.light_scale} px")
-        if self.patch < 8 * self.light_scale and self.stage != "decom":  # Enhance-Net halves three times what it sees
-            least = 8 * self.light_scale
-            raise ValueError(f"light_scale {self.light_scale} needs a patch of at least {least} px, not {self.patch}")
         if self.network == "retinex-plus" and self.patch % 16:
             raise ValueError(f"retinex-plus needs a patch of a multiple of 16 px, not {self.patch}")
         if self.network == "retinex-plus" and self.stage != "separate":
             raise ValueError(f"stage {self.stage} is RetinexNet's: retinex-plus is one net, leave stage out")
         if self.keep_context and (self.network != "retinex-plus" or self.init is None):
             raise ValueError("keep_context needs --network retinex-plus and a trained one, --init NAME or FILE")
-        for name in ("width", "upsampling", "light_scale", "decom_lr", "enhance_lr"):
+        for name in ("width", "upsampling", "exposure", "decom_lr", "enhance_lr"):
             if self.network == "retinex-plus" and self.changed(name):
                 raise ValueError(f"{name} is RetinexNet's: retinex-plus is one net, leave it out")
         for name, field in LossWeights.model_fields.items():
             if name not in self.terms and getattr(self.weights, name) != field.default:
                 raise ValueError(f"weights.{name} is of a loss term that these settings do not have: leave it out")
-        for name in ("light_scale", "upsampling", "enhance_lr"):
+        for name in ("upsampling", "enhance_lr"):
             if self.ignore_enhance_net and self.changed(name):
                 raise ValueError(f"{name} is Enhance-Net's: leave out ignore_enhance_net")
         if self.restarts and self.scheduler != "cosine":

@@ -190,7 +190,7 @@ for _ in engine.train(TrainSettings.load(Path({str(record)!r})), Path({str(tmp_p
         {"upsampling": "transposed"},
         {"stage": "joint", "ignore_enhance_net": True},
         {"stage": "joint", "weights": {"ssim": 0.2}},
-        {"stage": "joint", "light_scale": 2},
+        {"stage": "joint", "exposure": 0.3},
         {"decom_lr": 1e-5, "enhance_lr": 1e-2, "scheduler": "cosine"},
     ],
 )

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from lowlight_cli.core.networks import RetinexNet
+from lowlight_cli.core.networks import RetinexNet, thumbnail, turned_up
 from lowlight_cli.core.networks.retinexnet import EnhanceNet, Upsampling
 
 
@@ -48,27 +48,38 @@ def test_halo_covers_the_receptive_field(upsampling: Upsampling) -> None:
     assert net.HALO % net.MULTIPLE == 0
 
 
-@pytest.mark.parametrize("scale", [2, 8])
-def test_a_small_enhance_net_sees_so_many_times_as_far(scale: int) -> None:
+@torch.inference_mode()
+def test_half_the_light_is_half_of_i_and_nothing_else_where_pictures_are_exposed_first() -> None:
+    """What Retinex theory says of reflectance: it does not depend on the light."""
     torch.manual_seed(0)
-    net = RetinexNet(width=4, light_scale=scale).double()
-    image = torch.rand(1, 3, 64 * scale, 64 * scale, dtype=torch.double)
-    place = 32 * scale
-    with torch.no_grad():
-        before = net(image).relit
-        image[..., place, place] += 0.5
-        changed = (before != net(image).relit)[0, 0].nonzero()
-    assert 18 * scale <= int((changed - place).abs().max()) <= 30 * scale
+    net = RetinexNet(width=4, exposure=0.3)
+    image = 0.2 * torch.rand(1, 3, 64, 64)
+    full, half = (net(seen, net.gain(thumbnail(seen))) for seen in (image, image / 2))
+    torch.testing.assert_close(half.reflectance, full.reflectance)
+    torch.testing.assert_close(half.relit, full.relit)
+    torch.testing.assert_close(half.illumination, full.illumination / 2)
 
 
-def test_light_of_an_even_decomposition_does_not_depend_on_the_scale() -> None:
-    """Far from the border, an Enhance-Net that sees one value everywhere says one value, at any resolution."""
+@torch.inference_mode()
+def test_exposed_pictures_stay_within_0_and_1_and_keep_their_colours() -> None:
     torch.manual_seed(0)
-    full, small = (RetinexNet(width=4, light_scale=scale) for scale in (1, 4))
-    small.load_state_dict(full.state_dict())
-    maps = torch.full((1, 3, 512, 512), 0.6), torch.full((1, 1, 512, 512), 0.2)
-    lights = [net.relight(*maps)[..., 224:288, 224:288] for net in (full, small)]
-    torch.testing.assert_close(*lights)
+    net = RetinexNet(width=4, exposure=0.3)
+    image = torch.rand(1, 3, 64, 64) ** 6
+    image[..., 0, 0] = torch.tensor([1, 0.5, 0])
+    image[..., 0, 1] = 0
+    factor = turned_up(image, net.gain(thumbnail(image)))
+    assert factor.min() == 1 < factor.max()
+    assert (image * factor).max() == 1
+    maps, plain = net(image, net.gain(thumbnail(image))), net(image * factor)
+    assert torch.equal(maps.reflectance, plain.reflectance) and torch.equal(maps.relit, plain.relit)
+    torch.testing.assert_close(maps.illumination, plain.illumination / factor)
+
+
+def test_what_is_bright_enough_is_not_exposed() -> None:
+    net = RetinexNet(width=4, exposure=0.25)
+    assert net.gain(torch.full((1, 3, 64, 64), 0.3)) == 1
+    assert net.gain(torch.full((1, 3, 64, 64), 0.05)) == pytest.approx(5)
+    assert net.gain(torch.zeros(1, 3, 64, 64)) == pytest.approx(0.25 * 255)
 
 
 def test_the_same_seed_gives_the_same_net() -> None:

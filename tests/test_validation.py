@@ -5,7 +5,8 @@ import torch
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from lowlight_cli.core import validation
-from lowlight_cli.core.networks import RetinexNet, RetinexPlus, thumbnail
+from lowlight_cli.core.losses import smoothness
+from lowlight_cli.core.networks import RetinexNet, RetinexPlus, thumbnail, turned_up
 from lowlight_cli.core.objective import objective
 from lowlight_cli.core.pairbank import PairBank
 from lowlight_cli.settings import LossWeights
@@ -74,6 +75,30 @@ def test_retinex_plus_is_told_where_the_middle_lies(monkeypatch: pytest.MonkeyPa
         terms = objective(net, "plus", WEIGHTS)(*part, thumbnail(low), thumbnail(high), frame)
     found = validation.figures(net, "plus", bank, WEIGHTS)["loss"]
     assert found == pytest.approx(float(sum(terms.values())))
+
+
+@pytest.mark.parametrize("phase", ["decom", "joint"])
+def test_what_is_exposed_first_is_told_of_the_whole_picture(phase: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    net = RetinexNet(width=4, exposure=0.4)
+    low, high = torch.randint(0, 256, (2, 3, 40, 56), dtype=torch.uint8)
+    low[..., 16:] //= 8
+    bank = PairBank([(low // 2, high)])
+    monkeypatch.setattr(validation, "WHOLE", 24)
+    low, high = bank.pair(0)
+    gain = [(0.4 / thumbnail(side).mean()).clamp(min=1)[None, None, None, None] for side in (low, high)]
+    part = [side[..., 8:32, 16:40] for side in (low, high)]
+    lit = [side * turned_up(side, by) for side, by in zip(part, gain, strict=True)]
+    plain = RetinexNet(width=4)
+    plain.load_state_dict(net.state_dict())
+    with torch.inference_mode():
+        expected = {**objective(plain, "decom", WEIGHTS)(*lit)}
+        if phase == "joint":
+            found = plain(lit[0])
+            expected["relight"] = (found.enhanced - part[1]).abs().mean()
+            expected["smooth_relit"] = WEIGHTS.smooth_relit * smoothness(found.relit, found.reflectance)
+    found = validation.figures(net, phase, bank, WEIGHTS)["loss"]
+    assert found == pytest.approx(float(sum(expected.values())))
 
 
 def test_pictures_are_maps_of_the_first_pairs() -> None:

@@ -33,7 +33,7 @@ def train(
     ignore_enhance_net: Annotated[
         bool | None, option(TrainSettings, "ignore_enhance_net", "--ignore-enhance-net/--with-enhance-net")
     ] = None,
-    light_scale: Annotated[int | None, option(TrainSettings, "light_scale")] = None,
+    exposure: Annotated[float | None, option(TrainSettings, "exposure")] = None,
     epochs: Annotated[int | None, option(TrainSettings, "epochs")] = None,
     batch: Annotated[int | None, option(TrainSettings, "batch")] = None,
     patch: Annotated[int | None, option(TrainSettings, "patch")] = None,

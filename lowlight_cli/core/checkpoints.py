@@ -62,9 +62,10 @@ def load(model: str) -> tuple[Network, dict[str, Any]]:
         path.open("rb").close()  # says why not; to safetensors every file that it cannot read does not exist
         with safetensors.safe_open(path, framework="pt") as file:
             header = json.loads((file.metadata() or {})["lowlight"])
+            config = {name: value for name, value in header["config"].items() if (name, value) != ("light_scale", 1)}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)
         with torch.device("meta"):  # draws no first weights, which would be of no use and disturb the caller's chance
-            net = ARCHITECTURES[header["architecture"]](**header["config"])
+            net = ARCHITECTURES[header["architecture"]](**config)
         # copies, since what was read is a view of the file, which may be replaced
         net.load_state_dict(
             {name: tensor.to(torch.float32, copy=True) for name, tensor in tensors.items()}, assign=True

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from . import images
 from .networks import thumbnail
-from .networks.retinex_plus import THUMBNAIL, sampled
+from .networks.exposure import THUMBNAIL
+from .networks.retinex_plus import sampled
 from .pairbank import Crops, PairBank, symmetries
 from .picture import to_image
 from .synthesis import DARKEST, Darkening, darken, draw, noisier, unevenly

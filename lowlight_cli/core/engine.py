@@ -147,11 +147,11 @@ class Session:
         self.settings, self.run, self.place, self.ranks = settings, run, place, ranks
         self.phases: tuple[Phase, ...] = ("plus",) if settings.network == "retinex-plus" else PHASES[settings.stage]
         self.bf16 = settings.precision == "bf16" or (settings.precision == "auto" and device.fast_bf16(place))
-        bank = ContextBank if settings.network == "retinex-plus" else SynthesisBank
+        bank = ContextBank if settings.network == "retinex-plus" or settings.exposure else SynthesisBank
         self.bank = bank(data.train, data.made, place)
         if self.bank.smallest_side < settings.patch:
             side = self.bank.smallest_side
-            step = 16 if settings.network == "retinex-plus" else max(8, settings.light_scale)
+            step = 16 if settings.network == "retinex-plus" else 8
             patch = side // step * step
             remedy = f"use --patch {patch}" if patch >= 16 else "a patch has at least 16: take such pictures out"
             raise TrainingError(f"the smallest picture has {side} px a side: {remedy}")
@@ -376,13 +376,13 @@ def network(settings: TrainSettings) -> tuple[Network, dict[str, Any]]:
         settings.width,
         settings.upsampling,
         ignore_enhance_net=settings.ignore_enhance_net,
-        light_scale=settings.light_scale,
+        exposure=settings.exposure,
     )
     if settings.init is None:
         return fresh, {}
     given, about = checkpoints.load(settings.init)
     decom_alone = settings.stage == "enhance"
-    if given.config == fresh.config:
+    if given.config | {"exposure": settings.exposure} == fresh.config:  # the same layers
         fresh.load_state_dict(given.state_dict())
     elif isinstance(given, RetinexNet) and decom_alone and given.config["width"] == fresh.config["width"]:
         fresh.decom.load_state_dict(given.decom.state_dict())

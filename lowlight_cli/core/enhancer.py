@@ -197,14 +197,14 @@ class Enhancer:
         height, width = given[0].shape[1:]
         halo = ceil((self.net.HALO + halo) / self.net.MULTIPLE) * self.net.MULTIPLE
         size = self._tile_size(height, width, len(given), halo, bf16=bf16)
-        told = self._contexts(given, profiles) or self._lights(given, profiles, size, bf16=bf16)
+        told = self._told(given, profiles)
         boxes = list(tiling.boxes(height, width, size))
         for count, box in enumerate(boxes, 1):
             seen = box.grown(halo, height, width)
             with torch.inference_mode():
                 low = self._pixels([seen.cut(samples) for samples in given], profiles)
                 with self._turn, self._computing(*low.shape[-2:], bf16=bf16):
-                    maps = self._maps(low, [(tell(seen),) for tell in told] or [()] * self.passes)
+                    maps = self._maps(low, [tell(seen) for tell in told])
             yield Tile(box, seen, count / len(boxes), low, maps)
             if height * width > HUGE:
                 device.give_back_memory()
@@ -218,58 +218,35 @@ class Enhancer:
             parts.append(part if profile is None else profile.to_srgb(part))
         return torch.stack(parts)
 
-    def _contexts(
+    def _told(
         self, given: Sequence[Tensor], profiles: Sequence[Profile | None]
-    ) -> list[Callable[[tiling.Box], Context]]:
-        """What tells a tile in each pass what RetinexPlus must know of the whole pictures; of large ones every few
+    ) -> list[Callable[[tiling.Box], tuple[Tensor | Context, ...]]]:
+        """What tells a tile in each pass what the network must know of the whole pictures; of large ones every few
         pixels will do."""
         net = self.net
-        if not isinstance(net, RetinexPlus):
-            return []
+        if isinstance(net, RetinexNet) and not net.exposure:
+            return [lambda seen: ()] * self.passes
         height, width = given[0].shape[1:]
         step = max(min(height, width) // SAMPLED, 1)
 
-        def seen_in(turn: int) -> Callable[[tiling.Box], Context]:
+        def seen_in(net: RetinexPlus, turn: int) -> Callable[[tiling.Box], tuple[Context]]:
             context = net.context(turned(small, turn))
             context = context._replace(scene=turned_back(context.scene, turn))
             context = tiling.spread(net, context, height, width)
 
-            def tell(seen: tiling.Box) -> Context:
+            def tell(seen: tiling.Box) -> tuple[Context]:
                 part = tiling.part_of_context(net, context, seen)
-                return part._replace(scene=turned(part.scene, turn))
+                return (part._replace(scene=turned(part.scene, turn)),)
 
             return tell
 
         with torch.inference_mode(), self._turn, self._computing(height, width, bf16=False):
             whole = self._pixels([samples[:, ::step, ::step] for samples in given], profiles)
             small = thumbnail(whole.clamp(0, 1))
-            return [seen_in(turn) for turn in range(self.passes)]
-
-    def _lights(
-        self, given: Sequence[Tensor], profiles: Sequence[Profile | None], size: tuple[int, int], *, bf16: bool
-    ) -> list[Callable[[tiling.Box], Tensor]]:
-        """What gives a tile its I_hat in each pass, where Enhance-Net sees less resolution and farther than a tile."""
-        net = self.net
-        if not isinstance(net, RetinexNet) or net.light_scale == 1:
-            return []
-        height, width = given[0].shape[1:]
-
-        def seen_from_afar(turn: int) -> Callable[[tiling.Box], Tensor]:
-            def small(seen: tiling.Box) -> Tensor:
-                low = self._pixels([seen.cut(samples) for samples in given], profiles)
-                image = turned(tiling.padded(low.clamp(0, 1), net.MULTIPLE), turn)
-                with self._turn, self._computing(*low.shape[-2:], bf16=bf16):
-                    return turned_back(
-                        net.small_maps(net.decom(image.contiguous(memory_format=torch.channels_last))), turn
-                    )
-
-            whole = turned(tiling.small_maps(net, height, width, size, small), turn)
-            with self._turn, self._computing(height, width, bf16=bf16):
-                light = turned_back(net.small_light(whole), turn)
-            return lambda seen: turned(tiling.part_of_light(net, light, seen), turn)
-
-        with torch.inference_mode():
-            return [seen_from_afar(turn) for turn in range(self.passes)]
+            if isinstance(net, RetinexPlus):
+                return [seen_in(net, turn) for turn in range(self.passes)]
+            gain = net.gain(small)
+            return [lambda seen: (gain,)] * self.passes
 
     def _maps(self, low: Tensor, told: Sequence[tuple[Tensor | Context, ...]]) -> Retinex:
         """The network's answer to (B, 3, h, w), or the mean of its answers."""

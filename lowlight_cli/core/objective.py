@@ -11,7 +11,7 @@ from ..settings import LossWeights
 from . import losses
 from .events import Phase
 from .losses import Terms
-from .networks import Context, Decomposition, Network, Restored, RetinexNet, RetinexPlus, exposed
+from .networks import Context, Decomposition, Network, Restored, RetinexNet, RetinexPlus, exposed, turned_up
 
 
 class Objective(nn.Module):
@@ -21,8 +21,14 @@ class Objective(nn.Module):
         super().__init__()
         self.net, self.phase, self.weights, self.bf16 = net, phase, weights, bf16
 
-    def forward(self, low: Tensor, high: Tensor) -> Terms:
-        """Terms by name for a batch of pairs, (B, 3, H, W) in [0, 1]; their sum is the loss."""
+    def forward(self, low: Tensor, high: Tensor, *thumbnails: Tensor) -> Terms:
+        """Terms by name for a batch of pairs, (B, 3, H, W) in [0, 1]; their sum is the loss. A net with an exposure
+        needs the thumbnails of their pictures, low and high, (B, 3, 64, 64): what a ContextBank has first."""
+        truth = high
+        if self.net.exposure:
+            small_low, small_high, *_ = thumbnails
+            low = low * turned_up(low, self.net.gain(small_low))
+            high = high * turned_up(high, self.net.gain(small_high))
         with torch.autocast(low.device.type, torch.bfloat16, enabled=self.bf16):
             if self.phase == "enhance":
                 with torch.no_grad():
@@ -37,7 +43,7 @@ class Objective(nn.Module):
             terms |= losses.decomposition(low, high, of_low, of_high, self.weights)
         if relit is not None:
             light = None if self.net.enhance is None else relit.float()
-            terms |= losses.relighting(high, of_low.reflectance, light, self.weights)
+            terms |= losses.relighting(truth, of_low.reflectance, light, self.weights)
         return terms
 
 

@@ -1,20 +1,18 @@
 """Exact tiling: the same pixels as one pass over the whole picture, in bounded memory.
 
 The networks are convolutions without normalisation or pooling over the image; what they must know about the whole
-picture is read from its thumbnail once and handed to every tile; so is a light that was computed from less resolution,
-and thus from afar. So a tile that sees ``HALO`` px more on each side, and starts on a ``MULTIPLE``, computes exactly
-what the whole picture would: no blending, no seams.
+picture is read from its thumbnail once and handed to every tile. So a tile that sees ``HALO`` px more on each side, and
+starts on a ``MULTIPLE``, computes exactly what the whole picture would: no blending, no seams.
 """
 
 from collections.abc import Callable, Iterator
 from math import ceil
 from typing import NamedTuple
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .networks import Context, Network, Retinex, RetinexNet, RetinexPlus, thumbnail
+from .networks import Context, Network, Retinex, RetinexPlus, thumbnail
 
 TILE = 512
 """Side of a tile in px where nothing else is asked for."""
@@ -91,31 +89,6 @@ def padded(image: Tensor, multiple: int) -> Tensor:
     return F.pad(image, (0, right, 0, down), mode=mode)
 
 
-def small_maps(
-    net: RetinexNet, height: int, width: int, tile: int | tuple[int, int], small: Callable[[Box], Tensor]
-) -> Tensor:
-    """What Enhance-Net sees of a whole picture, ``small`` giving that of any part (``RetinexNet.small_maps``)."""
-    rows = []
-    for box in boxes(height, width, tile):
-        seen = box.grown(net.HALO, height, width)
-        origin = seen.top // net.light_scale, seen.left // net.light_scale
-        part = box.cells(net.light_scale).cut(small(seen), origin)
-        if box.left == 0:
-            rows.append([part])
-        else:
-            rows[-1].append(part)
-    return torch.cat([torch.cat(row, dim=3) for row in rows], dim=2)
-
-
-def part_of_light(net: RetinexNet, whole: Tensor, seen: Box) -> Tensor:
-    """I_hat of a part, padded to the net's multiple, from ``net.small_light`` of the whole picture."""
-    cells = seen.cells(net.light_scale)
-    around = cells.grown(1, *whole.shape[-2:])  # linear resizing looks one cell farther
-    enlarged = net.enlarged(around.cut(whole))
-    scaled = Box(*(edge * net.light_scale for edge in cells))
-    return scaled.cut(enlarged, origin=(around.top * net.light_scale, around.left * net.light_scale))
-
-
 def spread(net: RetinexPlus, context: Context, height: int, width: int) -> Context:
     """The context of pictures of ``height`` and ``width``, padded to the net's multiple, with a cell of its scene for
     each of the net's coarsest pixels."""
@@ -129,27 +102,20 @@ def part_of_context(net: RetinexPlus, whole: Context, seen: Box) -> Context:
     return whole._replace(scene=seen.padded(net.MULTIPLE).cells(net.MULTIPLE).cut(whole.scene))
 
 
-def besides(net: Network, image: Tensor, tile: int) -> Callable[[Box], tuple[Tensor | Context, ...]]:
+def besides(net: Network, image: Tensor) -> Callable[[Box], tuple[Tensor | Context, ...]]:
     """What the net must be told of (B, 3, H, W) besides the pixels of a part of it."""
-    height, width = image.shape[-2:]
     if isinstance(net, RetinexPlus):
-        context = spread(net, net.context(thumbnail(image)), height, width)
+        context = spread(net, net.context(thumbnail(image)), *image.shape[-2:])
         return lambda seen: (part_of_context(net, context, seen),)
-    if net.light_scale == 1:
-        return lambda seen: ()
-
-    def small(seen: Box) -> Tensor:
-        return net.small_maps(net.decom(padded(seen.cut(image), net.MULTIPLE)))
-
-    light = net.small_light(small_maps(net, height, width, tile, small))
-    return lambda seen: (part_of_light(net, light, seen),)
+    told = (net.gain(thumbnail(image)),) if net.exposure else ()
+    return lambda seen: told
 
 
 def run(net: Network, image: Tensor, *, tile: int | None = TILE) -> Retinex:
     """The maps of (B, 3, H, W) of any size, in [0, 1]. ``tile`` is a multiple of the net's; None means one pass."""
     height, width = image.shape[-2:]
     side = tile or max(height, width)
-    told = besides(net, image, side)
+    told = besides(net, image)
     result = Retinex(*(image.new_empty(len(image), channels, height, width) for channels in (3, 1, 1)))
     for box in boxes(height, width, side):
         seen = box.grown(net.HALO, height, width)

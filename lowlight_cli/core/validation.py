@@ -27,7 +27,7 @@ def figures(net: Network, phase: Phase, bank: PairBank, weights: LossWeights) ->
         low, high = bank.pair(index)
         box = middle(*low.shape[-2:])
         seen = [tiling.padded(box.cut(picture), net.MULTIPLE) for picture in (low, high)]
-        if isinstance(net, RetinexPlus):
+        if isinstance(net, RetinexPlus) or net.exposure:
             sides = (*low.shape[-2:], *low.shape[-2:])
             frame = [edge / side for edge, side in zip(box.padded(net.MULTIPLE), sides, strict=True)]
             seen += [*(thumbnail(picture) for picture in (low, high)), low.new_tensor([frame])]

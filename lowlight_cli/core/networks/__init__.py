@@ -1,7 +1,8 @@
 """The networks: plain modules, images in, maps out."""
 
-from .retinex_plus import Context, Restored, RetinexPlus, exposed, thumbnail
-from .retinexnet import DecomNet, Decomposition, EnhanceNet, Retinex, RetinexNet
+from .exposure import exposed, thumbnail
+from .retinex_plus import Context, Restored, RetinexPlus
+from .retinexnet import DecomNet, Decomposition, EnhanceNet, Retinex, RetinexNet, turned_up
 
 Network = RetinexNet | RetinexPlus
 
@@ -17,4 +18,5 @@ __all__ = [
     "RetinexPlus",
     "exposed",
     "thumbnail",
+    "turned_up",
 ]

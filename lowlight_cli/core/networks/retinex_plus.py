@@ -19,17 +19,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .exposure import exposed, mean_of
 from .retinexnet import Retinex
 
-THUMBNAIL = 64
-"""Side in px of the whole picture's thumbnail; it is squeezed to a square."""
 MEAN = 0.4
 """Mean to which the exposure scales a picture before the context net corrects it."""
-LEAST_MEAN = 1 / 255
-"""Pictures with a smaller mean are treated as if they had this one."""
-KNEE = 0.6
-"""Below this, exposed values are in proportion to the picture's; above, a shoulder leads the brightest to 1."""
-
 BAND = 2 << 20
 """Bytes of a block's input that a CPU works on at a time; its cache must hold some eight times that."""
 
@@ -48,23 +42,6 @@ class Restored(NamedTuple):
     enhanced: Tensor  # S, (B, 3, H, W), about [0, 1] but not clamped
     light: Tensor  # (B, 1, H, W) in (0, 1): the smooth light, before it is kept above S
     gain: Tensor  # (B, 3, 1, 1): how much the exposure turned the light up
-
-
-def thumbnail(image: Tensor) -> Tensor:
-    """(B, 3, H, W) of any size to the (B, 3, 64, 64) that ``RetinexPlus.context`` reads, by area averaging."""
-    pooling = image.cpu() if image.device.type == "mps" else image  # MPS averages only what divides evenly
-    return F.adaptive_avg_pool2d(pooling, THUMBNAIL).to(image.device)
-
-
-def exposed(image: Tensor, gain: Tensor) -> Tensor:
-    """``image`` in [0, 1] times ``gain`` (B, 3, 1, 1), with a shoulder above ``KNEE`` that leads to 1 what is at 1.
-
-    Rational, with slope 1 at the knee; without a shoulder where the gain is at most 1.
-    """
-    scaled = image * gain
-    reach = ((gain - KNEE) / (1 - KNEE)).clamp(min=1.0)
-    over = ((scaled - KNEE) / (1 - KNEE)).clamp(min=0.0)
-    return scaled.clamp(max=KNEE) + (1 - KNEE) * over / (1 + over * (1 - 1 / reach))
 
 
 def sampled(maps: Tensor, frame: Tensor, size: Sequence[int]) -> Tensor:
@@ -168,8 +145,7 @@ class GlobalNet(nn.Module):
         zeroed(self.exposure)
 
     def forward(self, picture: Tensor) -> Tensor:
-        mean = picture.mean(dim=(1, 2, 3)).clamp(min=LEAST_MEAN)
-        stops = torch.log(MEAN / mean)[:, None]
+        stops = torch.log(MEAN / mean_of(picture))[:, None]
         seen = self.body(torch.cat([picture, exposed(picture, stops.exp()[:, :, None, None])], dim=1))
         told = torch.cat([seen.mean(dim=(2, 3)), seen.amax(dim=(2, 3)), stops], dim=1)
         hidden = F.gelu(self.hidden(told))

@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .exposure import exposed, mean_of
+
 
 class Decomposition(NamedTuple):
     """S = R o I, the Retinex model."""
@@ -34,8 +36,6 @@ class Retinex(NamedTuple):
 
 Upsampling = Literal["resize", "transposed"]
 
-HALVED = 8
-"""Enhance-Net halves three times."""
 DECOM_REACH, ENHANCE_REACH = 10, 23
 """Receptive radii of both nets in px."""
 
@@ -101,13 +101,15 @@ class EnhanceNet(nn.Module):
 class RetinexNet(nn.Module):
     """Decom-Net and Enhance-Net: (B, 3, H, W) in [0, 1] to R, I and I_hat. Sides are multiples of ``MULTIPLE``.
 
-    With ``ignore_enhance_net`` there is no Enhance-Net and I_hat is 1: the enhanced picture is the reflectance. With a
-    ``light_scale`` above 1 Enhance-Net sees R and I at that fraction of the resolution, and so that many times as far;
-    I_hat, which is smooth, is brought back to full size linearly. The authors' is 1.
+    With ``ignore_enhance_net`` there is no Enhance-Net and I_hat is 1: the enhanced picture is the reflectance. With an
+    ``exposure`` above 0, pictures with a lower mean are turned up to it before the nets see them, and I is turned down
+    again: for nets that look no farther than 33 px, how dark a place is against its whole picture. The authors' is 0.
     """
 
     BYTES = BYTES_ON_CPU = 1100
     """Memory that the activations take for each pixel, in float32."""
+    MULTIPLE = 8
+    """Both sides of an input must be a multiple of this many pixels: Enhance-Net halves three times."""
 
     def __init__(
         self,
@@ -115,57 +117,46 @@ class RetinexNet(nn.Module):
         upsampling: Upsampling = "resize",
         *,
         ignore_enhance_net: bool = False,
-        light_scale: int = 1,
+        exposure: float = 0.0,
     ) -> None:
         super().__init__()
         self.config = {
             "width": width,
             "upsampling": upsampling,
             "ignore_enhance_net": ignore_enhance_net,
-            "light_scale": light_scale,
+            "exposure": exposure,
         }
-        self.light_scale = light_scale
-        self.MULTIPLE = HALVED if light_scale == 1 else light_scale
-        """Both sides of an input must be a multiple of this many pixels."""
-        reach = DECOM_REACH + (ENHANCE_REACH if light_scale == 1 and not ignore_enhance_net else 0)
+        self.exposure = exposure
+        reach = DECOM_REACH + (0 if ignore_enhance_net else ENHANCE_REACH)
         self.HALO = ceil(reach / self.MULTIPLE) * self.MULTIPLE
-        """Context in px that a tile needs on each side: the receptive radius, rounded up to ``MULTIPLE``; Decom-Net's
-        where there is no Enhance-Net, or where it sees less resolution, as tiles are then given their I_hat."""
+        """Context in px that a tile needs on each side: the receptive radius, rounded up to ``MULTIPLE``."""
         self.decom = DecomNet(width)
         self.enhance = None if ignore_enhance_net else EnhanceNet(width, upsampling)
         self.apply(glorot)
 
+    def gain(self, thumbnail: Tensor) -> Tensor:
+        """How far to turn up the pictures with these thumbnails, (B, 1, 1, 1), at least 1."""
+        return (self.exposure / mean_of(thumbnail)).clamp(min=1.0)[:, None, None, None]
+
     def relight(self, reflectance: Tensor, illumination: Tensor) -> Tensor:
         """I_hat, (B, 1, H, W), of a decomposition."""
-        if self.enhance is None:
-            return torch.ones_like(illumination)
-        if self.light_scale == 1:
-            relit: Tensor = self.enhance(reflectance, illumination)
-            return relit
-        return self.enlarged(self.small_light(self.small_maps(Decomposition(reflectance, illumination))))
+        relit: Tensor = (
+            torch.ones_like(illumination) if self.enhance is None else self.enhance(reflectance, illumination)
+        )
+        return relit
 
-    def small_maps(self, maps: Decomposition) -> Tensor:
-        """What Enhance-Net sees of R and I: (B, 4, H / ``light_scale``, W / ``light_scale``)."""
-        return F.avg_pool2d(torch.cat(maps, dim=1), self.light_scale)
+    def forward(self, image: Tensor, gain: Tensor | None = None) -> Retinex:
+        """The maps of a picture, or of a part of one, given the whole one's ``gain`` if there is an ``exposure``."""
+        light = None if gain is None else turned_up(image, gain)
+        reflectance, illumination = self.decom(image if light is None else image * light)
+        relit = self.relight(reflectance, illumination)
+        return Retinex(reflectance, illumination if light is None else illumination / light, relit)
 
-    def small_light(self, small: Tensor) -> Tensor:
-        """I_hat at the scale of ``small_maps``, of whole pictures."""
-        assert self.enhance is not None
-        height, width = small.shape[-2:]
-        grown = F.pad(small, (0, -width % HALVED, 0, -height % HALVED), mode="replicate")
-        relit: Tensor = self.enhance(grown[:, :3], grown[:, 3:])
-        relit = relit[..., :height, :width]
-        return relit.to(torch.promote_types(relit.dtype, torch.float32))  # bf16 would show as bands when enlarged
 
-    def enlarged(self, light: Tensor) -> Tensor:
-        """``small_light`` at full size."""
-        return F.interpolate(light, scale_factor=float(self.light_scale), mode="bilinear", align_corners=False)
-
-    def forward(self, image: Tensor, relit: Tensor | None = None) -> Retinex:
-        """The maps of a picture; of a part of one, I_hat may be given."""
-        reflectance, illumination = self.decom(image)
-        relit = self.relight(reflectance, illumination) if relit is None else relit
-        return Retinex(reflectance, illumination, relit)
+def turned_up(image: Tensor, gain: Tensor) -> Tensor:
+    """What to multiply each pixel of (B, 3, H, W) with, (B, 1, H, W), so that its brightest channel is ``exposed``."""
+    brightest = image.amax(dim=1, keepdim=True).clamp(min=1e-4)  # below, the exposure is linear
+    return exposed(brightest, gain) / brightest
 
 
 def glorot(layer: nn.Module) -> None:
