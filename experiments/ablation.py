@@ -22,6 +22,7 @@ from torch import Tensor
 from lowlight_cli.core import checkpoints, contextbank, engine, losses, tiling
 from lowlight_cli.core.events import Saved
 from lowlight_cli.core.networks import retinex_plus, thumbnail
+from lowlight_cli.core.networks.exposure import mean_of
 from lowlight_cli.core.picture import quantised
 from lowlight_cli.core.summary import Table, markdown_table
 from lowlight_cli.settings import TrainSettings
@@ -50,8 +51,7 @@ def blind(self: retinex_plus.GlobalNet, picture: Tensor) -> Tensor:
 
 def fixed(self: retinex_plus.GlobalNet, picture: Tensor) -> Tensor:
     """The context, under an exposure that leads every picture to the same mean."""
-    mean = picture.mean(dim=(1, 2, 3)).clamp(min=retinex_plus.LEAST_MEAN)
-    stops = torch.log(retinex_plus.MEAN / mean)[:, None].expand(-1, 3)
+    stops = torch.log(retinex_plus.MEAN / mean_of(picture))[:, None].expand(-1, 3)
     return torch.cat([stops, whole_context(self, picture)[:, 3:]], dim=1)
 
 
@@ -137,8 +137,9 @@ def main() -> None:
                 whole = TrainSettings.load(recipe, **common)
                 how = whole.model_dump() | options
                 if "photos" in options:
-                    more = len(held_out(given.data, whole).train) / len(lol.train)
-                    how["epochs"] = how["validate_every"] = round(given.epochs * more)
+                    photographs = len(held_out(given.data, whole).train) - len(lol.train)
+                    more = min(photographs / len(lol.train), 1)  # an epoch shows no more of them than of pairs
+                    how["epochs"] = how["validate_every"] = round(given.epochs * (1 + more))
                 for event in engine.train(TrainSettings.model_validate(how), given.runs / name):
                     if isinstance(event, Saved):
                         print(f"{name}: epoch {event.epoch + 1} of {how['epochs']}", flush=True)

@@ -12,19 +12,27 @@ from pathlib import Path
 import torch
 
 from lowlight_cli.core import checkpoints
+from lowlight_cli.core.errors import LowlightError
 
 
 def main() -> None:
     out, *models = sys.argv[1:]
-    loaded = [checkpoints.load(model) for model in models]
-    states = [net.state_dict() for net, _ in loaded]
+    try:
+        loaded = [checkpoints.load(model) for model in models]
+    except LowlightError as error:
+        raise SystemExit(error) from error
     net, header = loaded[0]
+    if any((type(other), other.config) != (type(net), net.config) for other, _ in loaded):
+        raise SystemExit("the models are not of one architecture: their mean would be none of any")
+    states = [net.state_dict() for net, _ in loaded]
     net.load_state_dict(
         {name: torch.stack([state[name].double() for state in states]).mean(dim=0) for name in states[0]}
     )
     epochs = [about.get("epoch") for _, about in loaded]
-    unseen = [name for name in header["held_out"] if all(name in about["held_out"] for _, about in loaded)]
-    learned = set().union(*(about["learned_from"] for _, about in loaded))
+    held_out = [set(about.get("held_out", ())) for _, about in loaded]
+    unseen = [name for name in header.get("held_out", ()) if all(name in names for names in held_out)]
+    learned = set().union(*(about.get("learned_from", ()) for _, about in loaded))
+    header.pop("validation", None)  # the first one's own
     about = {"epoch": epochs, "held_out": unseen, "learned_from": sorted(learned)}
     checkpoints.save(net, Path(out), header | about)
     print(out)

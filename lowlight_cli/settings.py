@@ -102,10 +102,16 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     @classmethod
-    def load(cls, config: Path | None = None, **options: object) -> Self:
-        """Defaults, then ``config``, then the environment, then every option that is given: not None, no empty list."""
+    def load(cls, config: Path | None = None, *, of_run: bool = False, **options: object) -> Self:
+        """Defaults, then ``config``, then the environment, then every option that is given: not None, no empty list.
+
+        Keys of ``config`` that are no settings are refused, or, if it is that of a run, which an earlier version may
+        have begun, left out.
+        """
         given = {name: value for name, value in options.items() if value not in (None, [])}
         filed = {cls.field(name): value for name, value in stored(config).items()}
+        if of_run:
+            filed = {name: value for name, value in filed.items() if name in cls.model_fields}
         variables = environment(cls)
 
         def origin(name: str) -> str:

@@ -68,11 +68,13 @@ def test_what_exists_is_kept_unless_told_otherwise(tmp_path: Path) -> None:
 
 
 def test_a_failure_of_the_network_or_of_the_disk_ends_one_job_alone(tmp_path: Path) -> None:
-    todo = jobs(tmp_path, "a.png", "b.png", "c.png")
+    todo = jobs(tmp_path, "a.png", "b.png", "c.png", "d.png")
 
     def compute(jobs: Sequence[Job], pictures: Sequence[Picture]) -> Steps[list[Computed]]:
         if jobs[0].source.name == "a.png":
-            raise LowlightError("not enough memory")
+            raise LowlightError("no more")
+        if jobs[0].source.name == "d.png":
+            raise RuntimeError("[enforce fail at alloc_cpu.cpp:117] DefaultCPUAllocator: can't allocate memory")
         made = yield from copying(jobs, pictures)
         if jobs[0].source.name == "b.png":
 
@@ -85,8 +87,9 @@ def test_a_failure_of_the_network_or_of_the_disk_ends_one_job_alone(tmp_path: Pa
     ends = [event for event in batch.flow(todo, compute, overwrite=False) if isinstance(event, Outcome)]
     assert sorted((event.status, event.reason) for event in ends) == [
         ("done", ""),
+        ("failed", f"{tmp_path / 'd.png'}: not enough memory: reduce it first, or close other programs"),
         ("failed", "b.png: disk full"),
-        ("failed", "not enough memory"),
+        ("failed", "no more"),
     ]
 
 

@@ -52,6 +52,14 @@ def test_an_earlier_header_is_understood(tmp_path: Path) -> None:
     assert checkpoints.load(str(tmp_path / "a.safetensors"))[0].config == RetinexNet(width=4).config
 
 
+def test_a_setting_of_another_version_is_named(tmp_path: Path) -> None:
+    net = RetinexNet(width=4)
+    net.config |= {"light_scale": 16}
+    checkpoints.save(net, tmp_path / "a.safetensors")
+    with pytest.raises(CheckpointError, match=r"made by another version of lowlight.*light_scale"):
+        checkpoints.load(str(tmp_path / "a.safetensors"))
+
+
 def test_tiny_weights_become_zero(tmp_path: Path) -> None:
     net = RetinexNet(width=4)
     net.decom.stem.weight.data[0, 0, 0, 0] = 1e-40
@@ -119,6 +127,16 @@ def test_a_failed_save_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.M
         checkpoints.save(RetinexNet(width=4), path)
     assert path.read_bytes() == before
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.safetensors"]
+
+
+def test_of_a_link_what_it_leads_to_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "a.safetensors").write_text("old")
+    (tmp_path / "link.safetensors").symlink_to("models/a.safetensors")
+    checkpoints.save(RetinexNet(width=4), tmp_path / "link.safetensors")
+    assert (tmp_path / "link.safetensors").is_symlink()
+    assert checkpoints.load(str(tmp_path / "models" / "a.safetensors"))
+    assert [path.name for path in (tmp_path / "models").iterdir()] == ["a.safetensors"]
 
 
 def test_others_may_read_what_was_saved_as_they_may_any_new_file(tmp_path: Path) -> None:

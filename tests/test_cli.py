@@ -298,6 +298,11 @@ def test_resume_goes_on_where_it_was(lowlight: Run, narrow: None, pair_folder: P
     err = lowlight("train", "--resume", run)[2]
     assert "at its end already" in err and "trained in" not in err
     assert "epochs 1, not 3" in one_line(lowlight("train", "--resume", run, "--epochs", 3)[2])
+    settings = json.loads((run / "settings.json").read_text())
+    (run / "settings.json").write_text(json.dumps(settings | {"mixup": 0.0}))  # as an earlier version had it
+    code, _, err = lowlight("train", "--resume", run)
+    assert code == 0 and "at its end already" in err
+    assert "mixup: no such setting" in one_line(lowlight("train", "--config", run / "settings.json")[2])
     (run / "state.pt").unlink()
     assert "begins anew" in lowlight("train", "--resume", run)[2]
 

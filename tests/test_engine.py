@@ -1,6 +1,7 @@
 """The training engine on tiny pictures: it learns, repeats itself, resumes, and says what is wrong."""
 
 import errno
+import importlib.util
 import itertools
 import json
 import os
@@ -20,7 +21,8 @@ import torch
 from conftest import scenery
 from torch.optim.swa_utils import AveragedModel
 
-from lowlight_cli.core import checkpoints, engine, images
+from lowlight_cli.core import checkpoints, datasets, engine, images
+from lowlight_cli.core.datasets import TrainingSet
 from lowlight_cli.core.errors import DatasetError, LowlightError, TrainingError
 from lowlight_cli.core.events import Event, Finished, Pictured, Reading, Saved, Started, Step, Validated
 from lowlight_cli.core.networks import RetinexNet
@@ -486,6 +488,38 @@ def test_what_a_run_without_a_state_has_left_is_not_mixed_with_another(pair_fold
     next(event for event in stream if isinstance(event, Started))
     assert not (run / "best.safetensors").exists() and not (run / "events.jsonl").exists()
     stream.close()
+
+
+def test_a_net_keeps_its_exposure(pair_folder: Path, tmp_path: Path) -> None:
+    how = settings(pair_folder, stage="joint", exposure=0.3)
+    events(engine.train(how, tmp_path / "run"))
+    start = str(tmp_path / "run" / "last.safetensors")
+    for stage in ("joint", "enhance"):
+        with pytest.raises(TrainingError, match=r"use --exposure 0\.3"):
+            next(engine.train(settings(pair_folder, stage=stage, init=start), tmp_path / "other"))
+        next(engine.train(settings(pair_folder, stage=stage, init=start, exposure=0.3), tmp_path / stage))
+
+
+@pytest.mark.parametrize("exposure", [0.0, 0.3])
+def test_photographs_are_darkened_alike_whatever_the_exposure(exposure: float) -> None:
+    """So that two runs differ in what the network knows alone."""
+    photographs = torch.full((12, 3, 64, 64), 128, dtype=torch.uint8)
+    data = TrainingSet([(x, x) for x in photographs], [True] * 12, [], [], [], [])
+    bank = engine.bank(TrainSettings(patch=48, exposure=exposure), data, torch.device("cpu"))
+    batch = bank.patches(torch.arange(12).repeat(8), 48, torch.Generator().manual_seed(0))
+    assert len(batch) == (5 if exposure else 2)
+    shares = (batch[0].mean(dim=(1, 2, 3)) / batch[1].mean(dim=(1, 2, 3))).quantile(torch.tensor([0.5, 0.95]))
+    assert shares[0] == pytest.approx(0.1, abs=0.04) and shares[1] < 0.5
+
+
+def test_the_bench_times_the_engine(pair_folder: Path) -> None:
+    spec = importlib.util.spec_from_file_location("bench", Path(__file__).parents[1] / "experiments/bench/training.py")
+    assert spec is not None and spec.loader is not None
+    training = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(training)
+    decoded = [datasets.PixelPair(*torch.randint(0, 256, (2, 3, 24, 24), dtype=torch.uint8)) for _ in range(4)]
+    how = training.settings("decom", 16).model_copy(update={"width": 4})
+    training.ours(decoded, how, torch.device("cpu"))()
 
 
 def test_a_wrong_init_is_told_before_pictures_are_read(pair_folder: Path, tmp_path: Path) -> None:

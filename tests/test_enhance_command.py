@@ -297,6 +297,13 @@ def test_what_is_named_like_a_result_is_skipped_and_said(run: Run, tmp_path: Pat
     assert reasons == {"00.jpg": "its results exist", "00_bright.jpg": "by its name a result of 00.jpg"}
 
 
+def test_compare_shows_pictures_that_are_much_higher_than_wide(run: Run, tmp_path: Path) -> None:
+    save(tmp_path / "a.png", size=(9, 66000))
+    assert run("enhance", "a.png", "--compare")[0] == 0
+    with Image.open(tmp_path / "a_bright_compare.jpg") as image:
+        assert image.height < 30_000
+
+
 def test_compare_writes_before_and_after(run: Run, tmp_path: Path) -> None:
     save(tmp_path / "a.jpg")
     assert run("enhance", "a.jpg", "--compare")[0] == 0

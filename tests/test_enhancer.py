@@ -250,10 +250,18 @@ def test_several_threads_get_what_one_gets_and_take_turns(enhancer: Enhancer, mo
     assert together == [1] * 6
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 4 bytes."),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 4 bytes."),
+    ],
+)
 @pytest.mark.parametrize("where", ["forward", "context"])
-def test_memory_that_runs_out_is_one_line(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_that_runs_out_is_one_line(where: str, error: RuntimeError, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
-        raise torch.OutOfMemoryError("CUDA out of memory")
+        raise error
 
     enhancer = Enhancer("retinex-plus", "cpu")
     monkeypatch.setattr(enhancer.net, where, full)

@@ -133,7 +133,7 @@ def test_figures_may_go_to_standard_output(lowlight: Lowlight, pair_folder: Path
     assert code == 0 and json.loads(out)["pairs"] == 8
     assert "PSNR" in err and "written" not in err and not Path("-").exists()
     code, _, err = lowlight("evaluate", "--dataset", pair_folder, "-b", "gamma", "--json", "-", "--csv", "-")
-    assert code == 1 and "two reports cannot go into one file" in one_line(err)
+    assert code == 1 and "two results cannot go into one place" in one_line(err)
     code, _, err = lowlight("evaluate", "--dataset", pair_folder, "-b", "gamma", "--save", "-")
     assert code == 1 and "name a file or folder" in one_line(err)
 
@@ -159,7 +159,9 @@ def test_two_reports_cannot_go_into_one_file(
 ) -> None:
     figures = tmp_path / "figures"
     command = ["evaluate", "--dataset", pair_folder, "--model", tiny_model, "--json", figures, "--csv", figures]
-    assert "two reports cannot go into one file" in one_line(lowlight(*command)[2])
+    assert "two results cannot go into one place" in one_line(lowlight(*command)[2])
+    command[-2] = "--save"
+    assert "two results cannot go into one place" in one_line(lowlight(*command)[2])
     assert not figures.exists()
 
 

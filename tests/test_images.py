@@ -18,7 +18,7 @@ import torch
 from PIL import ExifTags, Image, ImageCms, ImageOps, JpegImagePlugin, PngImagePlugin
 from test_colour import CASES
 
-from lowlight_cli.core import images
+from lowlight_cli.core import images, metadata
 from lowlight_cli.core.colour import Profile
 from lowlight_cli.core.errors import PictureError
 from lowlight_cli.core.metadata import NOTHING, Origin, captioned
@@ -366,6 +366,32 @@ def test_xmp_tells_of_no_video_or_gain_map_that_is_gone(tmp_path: Path) -> None:
     assert len(description) == 0
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (b"<a><hdrgm:x>1</hdrgm:x >2<hdrgm:y/>3</a>", b"<a>23</a>"),
+        (b"<hdrgm:x>1<hdrgm:x>2</hdrgm:x>3</hdrgm:x>", b"3</hdrgm:x>"),
+        (b"<hdrgm:x>1</hdrgm:xx>2", b"<hdrgm:x>1</hdrgm:xx>2"),
+        (b"<hdrgm:x>1<hdrgm:y>2</hdrgm:y>3", b"<hdrgm:x>13"),
+        (b"</hdrgm:x><hdrgm:x>", b"</hdrgm:x><hdrgm:x>"),
+    ],
+)
+def test_elements_without_an_end_stay(before: bytes, after: bytes) -> None:
+    assert metadata.detached(before) == after
+
+
+def test_xmp_is_read_in_time_whatever_is_in_it() -> None:
+    """All together take a moment; if every end were looked for anew, it would be minutes."""
+    for xmp in (
+        b"<hdrgm:a>" * 100_000,
+        b"".join(b"<hdrgm:a%d>" % number for number in range(100_000)),
+        b' hdrgm:a="' * 100_000,
+        b"<hdrgm:a " * 100_000,
+        b"</hdrgm:a" * 100_000,
+    ):
+        assert metadata.detached(xmp) == (b"" if b"=" in xmp else xmp)
+
+
 def test_a_caption_too_long_for_a_jpeg_is_left_out(tmp_path: Path) -> None:
     picture = replace(images.from_image(Image.fromarray(photo())), origin=replace(NOTHING, iptc=bytes(70_000)))
     images.write(tmp_path / "b.jpg", picture)
@@ -617,10 +643,14 @@ def test_several_frames_or_pages_are_refused(tmp_path: Path) -> None:
     pages = [Image.fromarray(photo()), Image.fromarray(photo())]
     pages[1].putpixel((0, 0), (255, 0, 0))
     pages[0].save(tmp_path / "a.tif", save_all=True, append_images=pages[1:])
-    with pytest.raises(PictureError, match="2 pages"):
+    with pytest.raises(PictureError, match="several pages"):
         images.read(tmp_path / "a.tif")
     pages[0].save(tmp_path / "b.tif", save_all=True, append_images=[pages[1].resize((8, 8))])  # as cameras do
     assert images.read(tmp_path / "b.tif").size == (24, 31)
+    small = [pages[0].resize((1, 1))] * (images.PAGES + 1)
+    pages[0].save(tmp_path / "many.tif", save_all=True, append_images=small)
+    with pytest.raises(PictureError, match="several pages"):
+        images.read(tmp_path / "many.tif")
     pages[0].save(tmp_path / "a.gif", save_all=True, append_images=pages[1:])
     with pytest.raises(PictureError, match="an animation"):
         images.read(tmp_path / "a.gif")

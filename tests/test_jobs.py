@@ -56,6 +56,10 @@ def test_one_picture_goes_into_a_named_file(photos: Path) -> None:
     assert job.targets == (photos.parent / "x.png",)
     with pytest.raises(PictureError, match="several pictures"):
         jobs.enhance_jobs([photos], photos.parent / "x.png")
+    with pytest.raises(PictureError, match="several pictures"):  # before anything is written
+        jobs.enhance_jobs([photos / "*.*"], photos.parent / "x.png")
+    (job,) = jobs.enhance_jobs([photos / "*.jpg"], photos.parent / "x.png")
+    assert job.targets == (photos.parent / "x.png",)
     with pytest.raises(PictureError, match=r"cannot write \.gif"):
         jobs.enhance_jobs([photos / "a.jpg"], photos.parent / "x.gif")
     with pytest.raises(PictureError, match="leave out --suffix"):
@@ -65,6 +69,12 @@ def test_one_picture_goes_into_a_named_file(photos: Path) -> None:
 def test_a_folder_may_have_a_dot_in_its_name(photos: Path) -> None:
     base = photos.parent
     assert targets(jobs.enhance_jobs([photos], base / "v1.5"), base)["photos/a.jpg"] == "v1.5/a.jpg"
+
+
+def test_maps_do_not_go_into_a_file(photos: Path) -> None:
+    for name in ("x.png", "x.npz"):
+        with pytest.raises(PictureError, match="cannot go into one file"):
+            jobs.decompose_jobs([photos / "a.jpg"], photos.parent / name, "npz")
 
 
 def test_results_inside_the_searched_folder_are_not_enhanced_again(photos: Path) -> None:

@@ -5,10 +5,14 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+from test_colour import ADOBE, gamma, profile
 
 from lowlight_cli import Enhancer
+from lowlight_cli.core.colour import Profile
 from lowlight_cli.core.look import Look, cleaned, rendered, smoothstep
+from lowlight_cli.core.metadata import Origin
 from lowlight_cli.core.networks import Retinex
+from lowlight_cli.core.picture import Picture, brightness, log_average
 
 
 def maps(low: torch.Tensor, gain: float = 4.0) -> Retinex:
@@ -84,6 +88,26 @@ def test_well_exposed_pictures_come_back_as_they_are(tiny_model: object) -> None
     assert Look().suited(0.1).strength == 1
     assert 0 < Look().suited(0.27).strength < 1
     assert Look(1.5).suited(0.4).strength == 0
+
+
+def test_what_is_transparent_does_not_make_a_picture_dark() -> None:
+    samples = torch.full((3, 40, 60), 130, dtype=torch.uint8)
+    alone = Picture(samples)
+    both = torch.cat([samples, torch.full_like(samples[:1], 255)])
+    samples, alpha = torch.nn.functional.pad(both, (50, 50, 50, 50)).split([3, 1])
+    for of in (log_average, brightness):
+        assert of(Picture(samples, alpha)) == pytest.approx(of(alone))
+        assert of(Picture(samples)) < 0.5 * of(alone)
+        assert of(Picture(samples, alpha * 0)) == pytest.approx(of(Picture(samples)))  # nothing to be seen
+
+
+def test_how_dark_a_picture_is_does_not_depend_on_its_profile() -> None:
+    srgb = torch.rand(3, 40, 60, generator=torch.Generator().manual_seed(0)) * 0.4 + 0.1
+    linear = profile(ADOBE, gamma(1.0))
+    stored = Profile.of(linear).from_srgb(srgb)
+    for of in (log_average, brightness):
+        assert of(Picture(stored, origin=Origin(icc=linear))) == pytest.approx(of(Picture(srgb)), rel=2e-3)
+        assert of(Picture(stored)) < 0.6 * of(Picture(srgb))
 
 
 def test_smoothstep() -> None:

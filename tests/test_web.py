@@ -290,6 +290,8 @@ def test_fields_are_given_once_and_in_the_form(client: Client) -> None:
     response = post(client, encoded(dark()), path="/api/enhance?strength=0")
     assert response.status_code == 400 and "strength in the address" in sentence(response)
     assert post(client, encoded(dark()), format="jpeg").mimetype == "image/jpeg"
+    pytest.importorskip("pillow_heif")
+    assert post(client, encoded(dark()), format="heic").mimetype == "image/heif"
 
 
 FIELDS = {

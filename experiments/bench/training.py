@@ -102,7 +102,8 @@ def settings(phase: str, patch: int) -> TrainSettings:
 
 def ours(decoded: list[datasets.PixelPair], how: TrainSettings, place: torch.device) -> Callable[[], None]:
     """One epoch of the engine."""
-    data = datasets.TrainingSet(train=decoded, made=[False] * len(decoded), validation=[], held_out=[], left_out=[])
+    made = [False] * len(decoded)
+    data = datasets.TrainingSet(decoded, made, validation=[], held_out=[], learned_from=[], left_out=[])
     session = engine.Session(how, data, Run(Path(), how), place, Ranks(0, 1, place))
 
     def epoch() -> None:

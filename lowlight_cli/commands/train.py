@@ -71,7 +71,8 @@ def train(
         run_dir = resume
         if not (resume / "state.pt").is_file():
             console.note(f"{resume}: nothing was saved there yet: it begins anew")
-    settings = TrainSettings.load(**given | {"config": config, "run_dir": run_dir})
+    of_run = resume is not None and config == resume / "settings.json"
+    settings = TrainSettings.load(**given | {"config": config, "run_dir": run_dir, "of_run": of_run})
     from ..core import engine
     from ..core.device import choose
     from ..core.events import Event, Reading

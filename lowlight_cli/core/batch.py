@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from . import images, sixteen
+from . import device, images, sixteen
 from .enhancer import Enhancer, Steps
 from .errors import LowlightError
 from .files import exists
@@ -91,7 +91,7 @@ def enhance(
                 if overwrite or not exists(path):
                     images.save(panel(sides, width=PREVIEW), path)
 
-        before, after = (brightness(each.samples) for each in (picture, result))
+        before, after = (brightness(each) for each in (picture, result))
         return Computed(picture.size, before, after, write)
 
     return flow(jobs, compute, overwrite=overwrite, together=16 if enhancer.device.type == "cuda" else 1)
@@ -120,7 +120,7 @@ def decompose(
             if overwrite or not exists(sheet):
                 images.save(panel(shown), sheet)
 
-        before, after = (brightness(each) for each in (picture.samples, maps["enhanced"]))
+        before, after = (brightness(each) for each in (picture, Picture(maps["enhanced"])))
         return [Computed(picture.size, before, after, write)]
 
     return flow(jobs, compute, overwrite=overwrite)
@@ -223,9 +223,12 @@ def computed(group: Sequence[Read], compute: Compute) -> Generator[Event, None, 
         share = (time.monotonic() - began) / len(group)
         spent = [seconds + share for _, seconds in loaded]
         return list(zip(group, spent, end.value, strict=True))
-    except LowlightError as error:
+    except (LowlightError, RuntimeError) as error:
+        if not isinstance(error, LowlightError) and not device.out_of_memory(error):
+            raise
+        short = f"{group[0].job.source}: not enough memory: reduce it first, or close other programs"
         for each in group:
-            yield Outcome(each.job, "failed", str(error))
+            yield Outcome(each.job, "failed", str(error) if isinstance(error, LowlightError) else short)
         return []
 
 

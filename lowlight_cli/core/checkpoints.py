@@ -52,6 +52,17 @@ def brought_up(header: dict[str, Any]) -> dict[str, Any]:
     return header | {"held_out": held_out, "learned_from": header.get("learned_from", named)}
 
 
+def unweighted(path: Path, architecture: type[Network], config: dict[str, Any]) -> Network:
+    """A network that is to be given its weights: none are drawn, which would disturb the caller's chance."""
+    try:
+        with torch.device("meta"):
+            return architecture(**config)
+    except TypeError as error:
+        raise CheckpointError(
+            f"{path}: made by another version of lowlight, with settings unknown here: {error}"
+        ) from error
+
+
 def load(model: str) -> tuple[Network, dict[str, Any]]:
     """The network of a packaged name or file, in evaluation mode on the CPU, and what its header says.
 
@@ -64,8 +75,7 @@ def load(model: str) -> tuple[Network, dict[str, Any]]:
             header = json.loads((file.metadata() or {})["lowlight"])
             config = {name: value for name, value in header["config"].items() if (name, value) != ("light_scale", 1)}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)
-        with torch.device("meta"):  # draws no first weights, which would be of no use and disturb the caller's chance
-            net = ARCHITECTURES[header["architecture"]](**config)
+        net = unweighted(path, ARCHITECTURES[header["architecture"]], config)
         # copies, since what was read is a view of the file, which may be replaced
         net.load_state_dict(
             {name: tensor.to(torch.float32, copy=True) for name, tensor in tensors.items()}, assign=True

@@ -30,10 +30,9 @@ class Profile(NamedTuple):
     @classmethod
     def of(cls, icc: bytes | None) -> Self | None:
         """The profile in ``icc``; None if there is nothing to convert: no profile, sRGB, or none of matrix kind."""
-        try:
-            curves, colorants = parsed(icc or b"")
-        except (struct.error, KeyError, ValueError, RuntimeError, ArithmeticError):
+        if (found := understood(icc or b"")) is None:
             return None
+        curves, colorants = found
         srgb = to_linear(torch.linspace(0, 1, SAMPLES, dtype=torch.float64))
         if (curves - srgb).abs().max() < 5e-3 and (colorants - COLORANTS).abs().max() < 3e-3:
             return None
@@ -63,11 +62,7 @@ class Profile(NamedTuple):
 
 def is_matrix(icc: bytes) -> bool:
     """Whether ``Profile`` understands this profile, be it to find that it is sRGB."""
-    try:
-        parsed(icc)
-    except (struct.error, KeyError, ValueError, RuntimeError, ArithmeticError):
-        return False
-    return True
+    return understood(icc) is not None
 
 
 def each(of: Callable[[Tensor, Tensor], Tensor], curves: Tensor, values: Tensor) -> Tensor:
@@ -90,6 +85,14 @@ def to_linear(values: Tensor) -> Tensor:
     """sRGB values as linear light: the inverse of ``to_srgb``."""
     size = values.abs()
     return torch.where(size <= 0.04045, size / 12.92, ((size + 0.055) / 1.055) ** 2.4).copysign(values)
+
+
+def understood(icc: bytes) -> tuple[Tensor, Tensor] | None:
+    """What is ``parsed``; None of any other kind and of what is damaged."""
+    try:
+        return parsed(icc)
+    except (struct.error, KeyError, ValueError, RuntimeError, ArithmeticError):
+        return None
 
 
 def parsed(icc: bytes) -> tuple[Tensor, Tensor]:

@@ -1,7 +1,7 @@
 """Patches that come with a thumbnail of the whole picture they were cut from, and photographs darkened on the fly."""
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -87,9 +87,13 @@ class ContextBank(PairBank):
         pairs: Iterable[tuple[Tensor, Tensor]],
         made: Sequence[bool] | None = None,
         device: torch.device | str = "cpu",
+        *,
+        more: int = MORE,
+        drawn: Callable[[int, torch.Generator | None], Darkening] | None = None,
     ) -> None:
         pairs = list(pairs)
         super().__init__(pairs, made, device)
+        self.more, self.drawn = more, drawn or draw_widely
         self.often = torch.where(self.made, self.shown / max(self.photographs, 1), 1.0)  # in an epoch
         self.low_thumbnails = torch.cat([thumbnail(low[None].to(device) / 255) for low, _ in pairs])
         self.high_thumbnails = torch.cat([thumbnail(high[None].to(device) / 255) for _, high in pairs])
@@ -97,18 +101,20 @@ class ContextBank(PairBank):
 
     def patches(self, index: Tensor, size: int, generator: torch.Generator | None = None) -> tuple[Tensor, ...]:
         """As those of a PairBank; the thumbnails of low and high, (B, 3, 64, 64), and where in these the patches lie,
-        (B, 4), as ``RetinexPlus.within`` has it; and thumbnails of ``MORE`` times as
-        many other pictures, half of them of a part of the picture alone, (B, MORE, 3, 64, 64)."""
+        (B, 4), as ``RetinexPlus.within`` has it; and, if there are to be ``more``, thumbnails of so many times as many
+        other pictures, half of them of a part of the picture alone, (B, more, 3, 64, 64)."""
         crops = self.crops(index, size, generator)
         low, high = self.cut(crops, size)
         frame = self.frame(crops, size)
-        count, others = len(index), MORE * len(index)
-        others_index = torch.multinomial(self.often, others, replacement=True, generator=generator)
+        count, others = len(index), self.more * len(index)
+        others_index = index[:0]
+        if others:
+            others_index = torch.multinomial(self.often, others, replacement=True, generator=generator)
         others_way = torch.randint(8, (others,), generator=generator, device=self.device)
         seen, way = torch.cat([index, others_index]), torch.cat([crops.way, others_way])
         low_thumbnails, high_thumbnails = self.low_thumbnails[seen], self.high_thumbnails[seen]
         if self.photographs:
-            by = draw_widely(count + others, generator)
+            by = self.drawn(count + others, generator)
             made = self.made[seen].nonzero().flatten()
             grid = self.grids[seen[made]].float() / 255
             apart = picked(by, made)._replace(grain=by.grain.new_zeros(len(made)))  # a grid's pixels are no neighbours
@@ -118,9 +124,12 @@ class ContextBank(PairBank):
             low[made] = darken(high[made], picked(by, made), generator, self.place(crops, size)[made])
             self.compress(low, (by.light[:, 1] > BRIGHT) & (by.shot[:, 0] > 0) & made, generator)
         turned = [turn(x, way) for x in (low_thumbnails, high_thumbnails)]
+        own = low, high, *(x[:count] for x in turned), frame
+        if not others:
+            return own
         shown = parts(others, generator, self.device)
         others_turned = [sampled(x[count:], shown, (THUMBNAIL, THUMBNAIL)) for x in turned]
-        return low, high, *(x[:count] for x in turned), frame, *(x.unflatten(0, (count, MORE)) for x in others_turned)
+        return *own, *(x.unflatten(0, (count, self.more)) for x in others_turned)
 
     def compress(self, low: Tensor, candidates: Tensor, generator: torch.Generator | None) -> None:
         """Replace some of the ``candidates`` among patches by what a JPEG leaves of them."""

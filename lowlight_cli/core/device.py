@@ -57,4 +57,5 @@ def give_back_memory() -> None:
 
 def out_of_memory(error: RuntimeError) -> bool:
     """Whether that is what happened: GPUs have an exception of their own for it, the CPU has words."""
-    return isinstance(error, torch.OutOfMemoryError) or "not enough memory" in str(error)
+    words = "not enough memory", "can't allocate memory"  # Windows', Linux's
+    return isinstance(error, torch.OutOfMemoryError) or any(each in str(error) for each in words)

@@ -17,8 +17,8 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.optim.swa_utils import AveragedModel
 
 from ..settings import TrainSettings
-from . import checkpoints, datasets, device, metrics, schedule, validation
-from .contextbank import ContextBank
+from . import checkpoints, datasets, device, metrics, schedule, synthesis, validation
+from .contextbank import MORE, ContextBank
 from .errors import DatasetError, TrainingError
 from .events import Event, Finished, Phase, Pictured, Reading, Saved, Started, Step, Validated
 from .networks import Network, RetinexNet, RetinexPlus
@@ -26,7 +26,6 @@ from .objective import objective
 from .pairbank import PairBank
 from .ranks import Ranks
 from .runs import Run, State
-from .synthesis import SynthesisBank
 
 PHASES: dict[str, tuple[Phase, ...]] = {
     "decom": ("decom",),
@@ -147,8 +146,7 @@ class Session:
         self.settings, self.run, self.place, self.ranks = settings, run, place, ranks
         self.phases: tuple[Phase, ...] = ("plus",) if settings.network == "retinex-plus" else PHASES[settings.stage]
         self.bf16 = settings.precision == "bf16" or (settings.precision == "auto" and device.fast_bf16(place))
-        bank = ContextBank if settings.network == "retinex-plus" or settings.exposure else SynthesisBank
-        self.bank = bank(data.train, data.made, place)
+        self.bank = bank(settings, data, place)
         if self.bank.smallest_side < settings.patch:
             side = self.bank.smallest_side
             step = 16 if settings.network == "retinex-plus" else 8
@@ -236,8 +234,9 @@ class Session:
                 group["lr"] = group["initial_lr"] * schedule.fall(settings, self.epoch)
         learning = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
         for number, batch in enumerate(self.bank.epoch(settings.batch, settings.patch, self.generator)):
-            if number < self.step_in_epoch:
-                continue  # a continued epoch draws again what it drew before the break
+            if number < self.step_in_epoch:  # a continued epoch draws again what it drew before the break
+                clock = time.monotonic()
+                continue
             terms = self.objective(*(self.ranks.share(part) for part in batch))
             values = torch.stack(list(terms.values()))
             self.optimizer.zero_grad(set_to_none=True)
@@ -360,6 +359,16 @@ class Session:
             self.epoch_start = self.generator.get_state()
 
 
+def bank(settings: TrainSettings, data: datasets.TrainingSet, place: torch.device) -> PairBank:
+    """What gives batches: with thumbnails of whole pictures where the network is to know of these, and with further
+    ones where a thumbnail is what it learns to read."""
+    if settings.network == "retinex-plus":
+        return ContextBank(data.train, data.made, place, more=0 if settings.keep_context else MORE)
+    if settings.exposure:
+        return ContextBank(data.train, data.made, place, more=0, drawn=synthesis.draw)
+    return synthesis.SynthesisBank(data.train, data.made, place)
+
+
 def network(settings: TrainSettings) -> tuple[Network, dict[str, Any]]:
     """A fresh network; or the one to start from, which must be of the kind that the settings name, and what its file
     says of it."""
@@ -382,7 +391,10 @@ def network(settings: TrainSettings) -> tuple[Network, dict[str, Any]]:
         return fresh, {}
     given, about = checkpoints.load(settings.init)
     decom_alone = settings.stage == "enhance"
-    if given.config | {"exposure": settings.exposure} == fresh.config:  # the same layers
+    exposed = given.config.get("exposure", 0)  # a net may learn to see pictures turned up, but not lose it unsaid
+    if exposed not in (0, settings.exposure):
+        raise TrainingError(f"{settings.init} sees its pictures with exposure {exposed}: use --exposure {exposed}")
+    if given.config | {"exposure": settings.exposure} == fresh.config:
         fresh.load_state_dict(given.state_dict())
     elif isinstance(given, RetinexNet) and decom_alone and given.config["width"] == fresh.config["width"]:
         fresh.decom.load_state_dict(given.decom.state_dict())

@@ -152,7 +152,7 @@ class Enhancer:
         self, pictures: Sequence[Picture], look: Look = PLAIN, *, dtype: torch.dtype | None = None
     ) -> Steps[list[Picture]]:
         """Enhance pictures of one size and type together, into ``dtype`` or their own."""
-        looks = [look.suited(log_average(picture.samples)) for picture in pictures]
+        looks = [look.suited(log_average(picture)) for picture in pictures]
         results = [converted(picture.samples, dtype or picture.samples.dtype) for picture in pictures]
         todo = [number for number, look in enumerate(looks) if not look.idle]
         grays = {number for number in todo if pictures[number].gray}

@@ -253,7 +253,9 @@ def prepared(settings: EvaluateSettings) -> Generator[Progress, None, tuple[list
 
 
 def remarks(settings: EvaluateSettings, by: Sequence[System]) -> Iterator[str]:
-    """What is to be known of the models' figures."""
+    """What is to be known of the figures."""
+    if settings.protocol == "scenes":
+        yield "several pairs are of one scene: intervals, which take pairs as independent, are too narrow"
     for system in by:
         if system.about.get("phase") == "decom":
             yield f"{system.name}: its Enhance-Net was never trained, so that only its R and I mean something"

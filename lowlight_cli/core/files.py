@@ -16,11 +16,13 @@ def exists(path: Path) -> bool:
 
 @contextmanager
 def replacing(target: Path) -> Iterator[Path]:
-    """A temporary path beside ``target``, renamed onto it if the block succeeds and removed if it does not.
+    """A temporary path beside ``target``, renamed onto it if the block succeeds and removed if it does not. Of a link,
+    what it leads to is meant.
 
     The temporary name starts with a dot, is no longer than names may be, and keeps the suffix, from which libraries
     guess formats.
     """
+    target = Path(os.path.realpath(target))
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{target.stem[:40]}.{secrets.token_hex(4)}.part{target.suffix}")
     try:

@@ -5,7 +5,7 @@ import io
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from .panel import INK, PAPER, narrowed
+from .panel import INK, PAPER, within
 from .picture import to_image
 from .results import Report
 from .summary import shown
@@ -62,7 +62,7 @@ def contact_sheet(report: Report, gallery: Gallery, *, width: int = 300, gap: in
     font, small = ImageFont.load_default(16), ImageFont.load_default(13)
     line = 24
     tiles = {
-        name: {version: narrowed(Image.open(io.BytesIO(copy)), width) for version, copy in copies.items()}
+        name: {version: within(Image.open(io.BytesIO(copy)), width) for version, copy in copies.items()}
         for name, copies in gallery.pictures.items()
     }
     heights = {name: max(tile.height for tile in row.values()) for name, row in tiles.items()}

@@ -62,6 +62,8 @@ SIXTEEN_BIT = frozenset({"PNG", "TIFF"})
 WITH_ALPHA = frozenset({"PNG", "WEBP", "TIFF", "AVIF", "HEIF", "JPEG2000"})
 HEIF = (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftyphevc")
 """How HEIC goes on after four bytes."""
+PAGES = 16
+"""Pages of a TIFF above which it is no picture with smaller ones of itself."""
 SEGMENT = 65_000
 """Bytes of EXIF, or of XMP, that a JPEG holds."""
 WITHOUT_PROFILE = frozenset({"BMP", "JPEG2000"})
@@ -117,8 +119,8 @@ def from_file(source: Path | io.BytesIO, formats: list[str] | None = None) -> Pi
             raise PictureError("an animation: take its frames apart first")
         if image.format == "TIFF" and of_sensor(image):
             raise PictureError("camera raw, whose small preview alone can be read here: give it the camera's own name")
-        if image.format == "TIFF" and (count := pages(image)) > 1:
-            raise PictureError(f"{count} pages: take them apart first")
+        if image.format == "TIFF" and several_pages(image):
+            raise PictureError("several pages: take them apart first")
         if image.format == "TIFF" and image.mode == "I":
             raise PictureError("whole numbers of which nobody knows what white is: save it with 8 or 16 bits, unsigned")
         if sixteen.half_read(image):
@@ -170,14 +172,20 @@ def of_sensor(image: Image.Image) -> bool:
     return 50706 in tags or bool(tags.get(254, 0) & 1)
 
 
-def pages(image: Image.Image) -> int:
-    """How many pages as large as the first a TIFF has; cameras add a small one to look at."""
-    sizes = []
-    for number in range(getattr(image, "n_frames", 1)):
-        image.seek(number)
-        sizes.append(image.size)
-    image.seek(0)
-    return sizes.count(sizes[0])
+def several_pages(image: Image.Image) -> bool:
+    """Whether a TIFF has another page as large as the first, or more than ``PAGES``, each of which takes time to find;
+    cameras add a small one to look at."""
+    first = image.size
+    try:
+        for number in range(1, PAGES + 1):
+            image.seek(number)
+            if image.size == first:
+                return True
+    except EOFError:
+        return False
+    finally:
+        image.seek(0)
+    return True
 
 
 def from_image(image: Image.Image) -> Picture:

@@ -79,6 +79,7 @@ def enhance_jobs(
     another format. ``compare`` adds a picture of before and after, ``NAME_compare.jpg``. ``wide`` results must hold 16
     bits a channel.
     """
+    inputs = [path for pattern in inputs for path in expanded(pattern)]
     single = len(inputs) == 1 and not is_folder(inputs[0])
     if suffix is None:
         suffix = "_bright" if out is None else ""
@@ -195,7 +196,7 @@ def maps_among(found: Sequence[Source]) -> set[Path]:
 def decompose_jobs(inputs: Sequence[Path], out: Path | None, maps: Maps = "png") -> list[Job]:
     """One job a picture: ``NAME_reflectance.png`` and so on, or all in ``NAME_maps.npz``, and ``NAME_panel.png``; in
     ``out`` or beside the input."""
-    if out is not None and out.suffix.lower() in images.WRITTEN and not is_folder(out):
+    if out is not None and out.suffix.lower() in {*images.WRITTEN, ".npz"} and not is_folder(out):
         raise PictureError(f"{out}: the maps of a picture cannot go into one file: give --out a folder")
     check_folder(out)
     jobs = []

@@ -2,6 +2,7 @@
 
 import re
 import struct
+from bisect import bisect_right
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,11 +16,9 @@ ICC, which are kept by themselves."""
 CAPTION, IPTC_IN_TIFF = 1028, 33723
 """Where Photoshop's resources in a JPEG, and a TIFF's tags, have the IPTC record: caption, keywords, credit."""
 XMP_IN_PNG = "XML:com.adobe.xmp"
-ATTACHED = re.compile(
-    rb"""\s(?:hdrgm:\w+|GCamera:(?:MotionPhoto|MicroVideo)\w*)\s*=\s*("[^"]*"|'[^']*')"""
-    rb"|<(hdrgm:\w+|GCamera:(?:MotionPhoto|MicroVideo)\w*|Container:Directory)\b[^>]*?(?:/>|>.*?</\2\s*>)",
-    re.DOTALL,
-)
+ATTRIBUTE = re.compile(rb"""\s(?:hdrgm:\w+|GCamera:(?:MotionPhoto|MicroVideo)\w*)\s*=\s*("[^"]*"|'[^']*')""")
+ELEMENT = re.compile(rb"<(hdrgm:\w+|GCamera:(?:MotionPhoto|MicroVideo)\w*|Container:Directory)\b[^<>]*>")
+END = re.compile(rb"</((?:hdrgm|GCamera|Container):\w+)\s*>")
 """What XMP says of a phone's video or gain map behind the picture (developer.android.com, "Motion Photo format" and
 "Ultra HDR image format"), neither of which a new file has; viewers would look for them."""
 
@@ -65,7 +64,7 @@ def origin_of(image: Image.Image) -> Origin:
     return Origin(
         kind="JPEG" if image.format == "MPO" else image.format or "",
         exif=exif_of(image),
-        xmp=ATTACHED.sub(b"", xmp) if isinstance(xmp, bytes) else b"",
+        xmp=detached(xmp) if isinstance(xmp, bytes) else b"",
         icc=icc if isinstance(icc, bytes) else b"",
         dpi=(float(dpi[0]), float(dpi[1])) if isinstance(dpi, tuple) and len(dpi) == 2 else (0, 0),
         iptc=iptc if isinstance(iptc, bytes) else b"",
@@ -73,6 +72,29 @@ def origin_of(image: Image.Image) -> Origin:
         texts=texts_of(image) if isinstance(image, PngImagePlugin.PngImageFile) else (),
         jpeg=jpeg,
     )
+
+
+def detached(xmp: bytes) -> bytes:
+    """XMP without ``ATTRIBUTE`` and ``ELEMENT``, in time proportional to its length, whatever a stranger has put there:
+    a single regular expression with both ends of an element would look for each missing end anew."""
+    xmp = ATTRIBUTE.sub(b"", xmp)
+    ends: dict[bytes, list[int]] = {}
+    for end in END.finditer(xmp):
+        ends.setdefault(end[1], []).append(end.end())
+    kept, at = [], 0
+    for begin in ELEMENT.finditer(xmp):
+        if begin.start() < at:  # within one that has gone
+            continue
+        after = begin.end()
+        if not begin[0].endswith(b"/>"):
+            later = ends.get(begin[1], [])
+            place = bisect_right(later, after)
+            if place == len(later):
+                continue
+            after = later[place]
+        kept.append(xmp[at : begin.start()])
+        at = after
+    return b"".join([*kept, xmp[at:]])
 
 
 def texts_of(image: PngImagePlugin.PngImageFile) -> tuple[tuple[str, str], ...]:

@@ -23,12 +23,12 @@ from .summary import as_markdown
 def check(settings: EvaluateSettings, inputs: set[Path]) -> None:
     """Refuse, before anything is computed, outputs that would replace a picture or mix with earlier ones."""
     asked = (settings.json_file, settings.csv, settings.markdown, settings.sheet, settings.report)
-    named = [path.resolve() for path in asked if path is not None]
+    named = [path.resolve() for path in (*asked, settings.save) if path is not None]
     if PIPE in (settings.sheet, settings.save):
         raise LowlightError("-: pictures do not go to standard output: name a file or folder for them")
     twice = next((path for path in named if named.count(path) > 1), None)
     if twice is not None:
-        raise LowlightError(f"{twice}: two reports cannot go into one file: choose another name for one")
+        raise LowlightError(f"{twice}: two results cannot go into one place: choose another name for one")
     files = [path for path in asked if path is not None and path != PIPE]
     for path in files:
         if path.resolve() in inputs or path.is_dir():

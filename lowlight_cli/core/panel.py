@@ -1,7 +1,6 @@
 """Labelled pictures side by side, for people."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from math import ceil
 
 from PIL import Image, ImageDraw, ImageFont
@@ -12,6 +11,8 @@ from .picture import Picture, quantised, to_image
 INK, PAPER = (32, 32, 32), (250, 250, 250)
 PREVIEW = 1200
 """Width in px of each half of a comparison."""
+TALLEST = 20
+"""Height of a column against its width: more would be nothing to look at, and more than a JPEG holds."""
 LABELS = {
     "reflectance": "reflectance R",
     "illumination": "illumination I",
@@ -24,7 +25,7 @@ def panel(columns: Sequence[tuple[str, Tensor]], *, width: int = 420, gap: int =
     """Pictures (1 or 3, H, W) in one row, each under its label and at most ``width`` px wide."""
     tiles = []
     for label, pixels in columns:
-        tiles.append((label, narrowed(to_image(pixels.expand(3, -1, -1)), width)))
+        tiles.append((label, within(to_image(pixels.expand(3, -1, -1)), width)))
     size = max(max(tile.width for _, tile in tiles) // 20, 12)
     font = ImageFont.load_default(size)
     head = 2 * size
@@ -49,11 +50,13 @@ def stacked(rows: Sequence[Image.Image]) -> Image.Image:
     return canvas
 
 
-def narrowed(image: Image.Image, width: int) -> Image.Image:
-    """An image ``width`` px wide or narrower."""
-    if image.width <= width:
+def within(image: Image.Image, width: int) -> Image.Image:
+    """An image at most ``width`` px wide, and no higher than ``TALLEST`` times that."""
+    share = min(width / image.width, TALLEST * width / image.height, 1)
+    if share == 1:
         return image
-    return image.resize((width, max(round(image.height * width / image.width), 1)), Image.Resampling.LANCZOS)
+    size = max(round(image.width * share), 1), max(round(image.height * share), 1)
+    return image.resize(size, Image.Resampling.LANCZOS)
 
 
 def columns(picture: Picture, maps: Mapping[str, Tensor]) -> list[tuple[str, Tensor]]:
@@ -63,5 +66,4 @@ def columns(picture: Picture, maps: Mapping[str, Tensor]) -> list[tuple[str, Ten
 
 def preview(picture: Picture) -> Tensor:
     """A picture thinned out to what a panel can show, (3, H, W), in sRGB of 8 bit."""
-    step = max(picture.size[1] // (2 * PREVIEW), 1)
-    return quantised(replace(picture, samples=picture.samples[:, ::step, ::step]).pixels)
+    return quantised(picture.thinned(max(picture.size[1] // (2 * PREVIEW), 1)).pixels)

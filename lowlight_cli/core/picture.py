@@ -1,6 +1,6 @@
 """A picture in memory, and the values of its pixels."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 
 import numpy as np
@@ -47,6 +47,11 @@ class Picture:
             return int((self.samples.amax(0) - self.samples.amin(0)).max()) <= 1
         return len(self.samples) == 1 or all(torch.equal(self.samples[0], other) for other in self.samples[1:])
 
+    def thinned(self, step: int) -> "Picture":
+        """Every ``step``-th pixel each way."""
+        alpha = None if self.alpha is None else self.alpha[:, ::step, ::step]
+        return replace(self, samples=self.samples[:, ::step, ::step], alpha=alpha)
+
     @property
     def size(self) -> tuple[int, int]:
         """Height and width."""
@@ -77,24 +82,26 @@ def converted(samples: Tensor, dtype: torch.dtype) -> Tensor:
     return values.permute(1, 2, 0).contiguous().permute(2, 0, 1)
 
 
-def brightness(samples: Tensor) -> float:
-    """The mean of (C, H, W) in [0, 1], weighted as the eye does; large pictures are sampled."""
-    return float(thinned(samples).mean())
+def brightness(picture: Picture) -> float:
+    """The mean of ``visible``."""
+    return float(visible(picture).mean())
 
 
-def log_average(samples: Tensor) -> float:
-    """The geometric mean brightness of (C, H, W) in [0, 1], which tells dark places from few bright ones.
+def log_average(picture: Picture) -> float:
+    """The geometric mean of ``visible``, which tells dark places from few bright ones.
 
     Reinhard et al., "Photographic tone reproduction for digital images", SIGGRAPH 2002, eq. 1, on sRGB values.
     """
-    return float((thinned(samples).clamp(min=0) + 0.01).log().mean().exp())
+    return float((visible(picture).clamp(min=0) + 0.01).log().mean().exp())
 
 
-def thinned(samples: Tensor) -> Tensor:
-    """Some evenly spread pixels of (C, H, W) as gray (1, h, w) in [0, 1]."""
-    step = max(min(samples.shape[1:]) // 512, 1)
-    values = scaled(samples[:, ::step, ::step]).float()
-    return luma(values) if len(values) == 3 else values
+def visible(picture: Picture) -> Tensor:
+    """How bright some evenly spread pixels are, (N,) in [0, 1]: in sRGB, weighted as the eye does, without those that
+    are transparent, if others are not."""
+    thin = picture.thinned(max(min(picture.size) // 512, 1))
+    gray = luma(thin.pixels.float())
+    opaque = gray[thin.alpha > 0] if thin.alpha is not None else gray.flatten()
+    return opaque if len(opaque) else gray.flatten()
 
 
 def luma(pixels: Tensor) -> Tensor:

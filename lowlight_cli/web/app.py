@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, Annotated, Literal, TypeVar
+from typing import IO, Annotated, TypeVar
 
 import torch
 from flask import Flask, Response, abort, jsonify, render_template, request, send_file
@@ -28,7 +28,7 @@ from ..core.look import Look
 from ..core.metadata import Origin
 from ..core.panel import columns, panel
 from ..core.picture import Picture, brightness, log_average, to_image
-from ..settings import DEFAULT_MODEL, MODELS, Denoise, ServeSettings, usual_suffix
+from ..settings import DEFAULT_MODEL, MODELS, Denoise, Format, ServeSettings, usual_suffix
 from . import uploads
 from .desk import Desk, FullError, GoneError, TooLongError
 from .parts import MULTIPART, multipart
@@ -67,9 +67,7 @@ class EnhanceForm(DecomposeForm):
     strength: Annotated[float, Field(ge=0, le=1.5, description="0 to 1.5")] = 1.0
     protect_highlights: Annotated[bool, Field(description="true or false")] = False
     shadows: Annotated[float, Field(ge=0, le=1, description="0 to 1")] = 0.0
-    format: Annotated[
-        Literal["jpg", "png", "webp", "tif", "bmp", "avif", "jp2"] | None, BeforeValidator(usual_suffix)
-    ] = None
+    format: Annotated[Format | None, BeforeValidator(usual_suffix)] = None
 
 
 Form = TypeVar("Form", bound=DecomposeForm)
@@ -292,8 +290,8 @@ def facts(picture: Picture, form: DecomposeForm) -> dict[str, object]:
         "height": height,
         "width": width,
         "suffix": SUFFIX[picture.origin.kind],
-        "brightness": brightness(picture.samples),
-        "light": Look().suited(log_average(picture.samples)).strength,  # what a strength of 1 comes to for this picture
+        "brightness": brightness(picture),
+        "light": Look().suited(log_average(picture)).strength,  # what a strength of 1 comes to for this picture
         "denoise": form.denoise,
     }
 
