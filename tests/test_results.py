@@ -44,6 +44,20 @@ def test_the_interval_is_the_same_drawn_in_parts(monkeypatch: pytest.MonkeyPatch
     assert results.interval.__wrapped__(draws) == together
 
 
+def test_the_interval_draws_whole_scenes() -> None:
+    """Pictures that say the same thing again make no interval narrower, and a scene of two weighs as two."""
+    values, scenes = (10.0, 20.0, 24.0), (1, 2, 3)
+    assert results.interval(values * 4, scenes * 4) == pytest.approx(results.interval(values))
+    rows = [Row(f"{place}", {"psnr": values[place % 3]}, scenes[place % 3]) for place in range(12)]
+    found = Result("a", "model", rows=rows)
+    assert found.intervals()["psnr"] == pytest.approx(results.interval(values))
+    base = Result("b", "model", rows=[Row(row.name, {"psnr": 0.0}) for row in rows])
+    away = results.difference(found, base, "psnr")
+    assert away is not None and away.interval == pytest.approx(results.interval(values))
+    assert results.interval((1.0, 1.0, 4.0), (1, 1, 2)) == pytest.approx((1, 4))
+    assert results.interval((1.0, 2.0), (1, 1)) is None
+
+
 def test_a_paired_difference_sees_what_intervals_of_means_hide() -> None:
     spread = (5.0, 15.0, 25.0, 35.0)
     better = results.difference(result("b", *(x + 1 for x in spread)), result("a", *spread), "psnr")

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from ..settings import EvaluateSettings, TrainSettings
-from . import datasets, metrics, outputs, systems
+from . import datasets, likeness, metrics, outputs, systems
 from .device import choose
 from .errors import DatasetError, LowlightError, PictureError
 from .gallery import Gallery
@@ -128,7 +128,7 @@ def measured(
             figures["megapixels_per_second"] = pixels.low[0].numel() / 1e6 / seconds[index]
         if system.decompose is not None and pixels.high is not None:
             figures |= decomposition(system.decompose, pixels)
-        yield Measured(system, pixels, made[index], Row(pixels.sample.name, figures))
+        yield Measured(system, pixels, made[index], Row(pixels.sample.name, figures, pixels.sample.scene))
 
 
 def against(prediction: Tensor, truth: Tensor) -> dict[str, Tensor]:
@@ -239,7 +239,7 @@ def prepared(settings: EvaluateSettings) -> Generator[Progress, None, tuple[list
     notes = list(remarks(settings, by))
     place = datasets.folder(settings.dataset, settings.data, "test" if settings.protocol == "official" else "train")
     found = samples(place, settings.save)
-    inputs = {path.resolve() for sample in found for path in sample[1:] if path is not None}
+    inputs = {path.resolve() for sample in found for path in sample.files}
     if settings.protocol == "scenes":
         found = yield from held_out_scenes(found)
     theirs = systems.of_results(settings.results, found, by)
@@ -253,9 +253,7 @@ def prepared(settings: EvaluateSettings) -> Generator[Progress, None, tuple[list
 
 
 def remarks(settings: EvaluateSettings, by: Sequence[System]) -> Iterator[str]:
-    """What is to be known of the figures."""
-    if settings.protocol == "scenes":
-        yield "several pairs are of one scene: intervals, which take pairs as independent, are too narrow"
+    """What is to be known of the models' figures."""
     for system in by:
         if system.about.get("phase") == "decom":
             yield f"{system.name}: its Enhance-Net was never trained, so that only its R and I mean something"
@@ -276,8 +274,9 @@ def held_out_scenes(found: Sequence[Sample]) -> Generator[Progress, None, list[S
         pictures.append(picture)
         faults.append(fault)
         yield Progress(len(pictures), len(found), "reading pairs")
-    names = set(datasets.split(pairs, pictures, faults, fraction=HELD_OUT).validation_names)
-    return [sample for sample in found if sample.name in names]
+    data = datasets.split(pairs, pictures, faults, fraction=HELD_OUT)
+    scene_of = dict(zip(data.validation_names, likeness.scenes(high for _, high in data.validation), strict=True))
+    return [sample._replace(scene=scene_of[sample.name]) for sample in found if sample.name in scene_of]
 
 
 def in_all(results: Mapping[str, Result], names: Sequence[str]) -> set[str]:

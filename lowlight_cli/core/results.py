@@ -63,6 +63,12 @@ class Row:
 
     name: str
     figures: dict[str, float]
+    scene: int | None = None
+
+    @property
+    def group(self) -> int | str:
+        """What it shares with the pictures that it is not independent of: its scene, where that is known."""
+        return self.name if self.scene is None else self.scene
 
 
 Kind: TypeAlias = Literal["model", "baseline", "results", "reference"]
@@ -91,24 +97,30 @@ class Result:
         return {key: sum(found) / len(found) for key in FIGURES if (found := self.values(key))}
 
     def intervals(self) -> dict[str, tuple[float, float]]:
-        """The 95 % bootstrap interval of each mean, where there are two pictures or more and all figures are finite."""
-        return {key: found for key in FIGURES if (found := interval(self.values(key))) is not None}
+        """The 95 % bootstrap interval of each mean, where there are two scenes or more and all figures are finite."""
+        groups = {key: tuple(row.group for row in self.rows if key in row.figures) for key in FIGURES}
+        return {key: found for key in FIGURES if (found := interval(self.values(key), groups[key])) is not None}
 
 
 @cache
-def interval(values: tuple[float, ...]) -> tuple[float, float] | None:
-    """95 % percentile bootstrap interval of the mean over pictures; None for less than two or for infinite values.
+def interval(values: tuple[float, ...], groups: tuple[int | str, ...] = ()) -> tuple[float, float] | None:
+    """95 % percentile bootstrap interval of the mean over pictures; None for infinite values, or for less than two
+    groups: pictures of one scene are alike, so that whole groups are drawn. Without groups, each is one.
 
     Efron and Tibshirani 1993, chapter 13; 10,000 resamples from a fixed seed: the same figures, the same interval.
     """
-    if len(values) < 2 or not all(map(math.isfinite, values)):
+    groups = groups or tuple(range(len(values)))
+    number = {group: place for place, group in enumerate(dict.fromkeys(groups))}
+    if len(number) < 2 or not all(map(math.isfinite, values)):
         return None
-    generator, figures = np.random.default_rng(0), np.asarray(values)
-    some = max(AT_ONCE // len(values), 1)  # of all at once, 10,000 pictures' draws alone would fill 1.6 GB
-    means = [
-        figures[generator.integers(len(values), size=(min(some, RESAMPLES - done), len(values)))].mean(axis=1)
-        for done in range(0, RESAMPLES, some)
-    ]
+    of = [number[group] for group in groups]
+    sums, sizes = np.bincount(of, weights=values), np.bincount(of)
+    generator = np.random.default_rng(0)
+    some = max(AT_ONCE // len(number), 1)  # of all at once, 10,000 pictures' draws alone would fill 1.6 GB
+    means = []
+    for done in range(0, RESAMPLES, some):
+        drawn = generator.integers(len(number), size=(min(some, RESAMPLES - done), len(number)))
+        means.append(sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1))
     low, high = np.percentile(np.concatenate(means), (2.5, 97.5))
     return float(low), float(high)
 
@@ -125,12 +137,14 @@ class Difference(NamedTuple):
 def difference(of: Result, to: Result, key: str) -> Difference | None:
     """``of`` minus ``to`` in one figure, picture by picture; None if they share no picture with a finite one."""
     theirs = {row.name: row.figures.get(key, math.nan) for row in to.rows}
-    away = [row.figures.get(key, math.nan) - theirs.get(row.name, math.nan) for row in of.rows]
-    found = tuple(value for value in away if math.isfinite(value))
-    if not found:
+    away = [(row.figures.get(key, math.nan) - theirs.get(row.name, math.nan), row.group) for row in of.rows]
+    finite = [(value, group) for value, group in away if math.isfinite(value)]
+    if not finite:
         return None
+    found, groups = zip(*finite, strict=True)
     sign = -1 if FIGURES[key].better == "↓" else 1
-    return Difference(sum(found) / len(found), interval(found), sum(sign * value > 0 for value in found), len(found))
+    better = sum(sign * value > 0 for value in found)
+    return Difference(sum(found) / len(found), interval(found, groups), better, len(found))
 
 
 def differences(systems: Sequence[Result]) -> list[tuple[Result, dict[str, Difference]]]:

@@ -22,6 +22,12 @@ class Sample(NamedTuple):
     high: Path | None = None
     reflectance: Path | None = None
     illumination: Path | None = None
+    scene: int | None = None  # which pairs are of one, where that is known
+
+    @property
+    def files(self) -> list[Path]:
+        """All its pictures, the dark one first."""
+        return [path for path in (self.low, self.high, self.reflectance, self.illumination) if path is not None]
 
     @property
     def pair(self) -> datasets.Pair:
@@ -47,7 +53,10 @@ def samples(place: Path, apart: Path | None = None) -> list[Sample]:
     would be taken for pictures to enhance."""
     if len(datasets.side_folders(place)) == 2 or (place / "low").is_dir() or (place / "high").is_dir():
         known = {path.stem: path for path in (place / "truth").glob("*.png")}
-        return [Sample(*pair, *(known.get(f"{pair.name}_{name}") for name in TRUTHS)) for pair in datasets.pairs(place)]
+        return [
+            Sample(*pair, known.get(f"{pair.name}_reflectance"), known.get(f"{pair.name}_illumination"))
+            for pair in datasets.pairs(place)
+        ]
     if not place.exists():
         raise DatasetError(f"{place}: no such data set or folder: use lol, samples, synthetic or a folder of pictures")
     found = datasets.pictures(place, apart)
@@ -96,7 +105,7 @@ def check_sizes(found: Sequence[Sample], results: Sequence[dict[str, Path]]) -> 
     by what the files' headers say: before anything is computed."""
     faults: list[str] = []
     for sample in found:
-        others = [path for path in sample[2:] if path is not None]
+        others = sample.files[1:]
         others += [by_name[sample.name] for by_name in results]
         if not others or sample.low.suffix.lower() in images.RAW or (size := images.size(sample.low)) is None:
             continue
