@@ -12,7 +12,7 @@ from lowlight_cli.core.colour import Profile
 from lowlight_cli.core.look import Look, cleaned, rendered, smoothstep
 from lowlight_cli.core.metadata import Origin
 from lowlight_cli.core.networks import Retinex
-from lowlight_cli.core.picture import Picture, brightness, log_average
+from lowlight_cli.core.picture import Picture, brightness, converted, log_average
 
 
 def maps(low: torch.Tensor, gain: float = 4.0) -> Retinex:
@@ -90,15 +90,17 @@ def test_well_exposed_pictures_come_back_as_they_are(tiny_model: object) -> None
     assert Look(1.5).suited(0.4).strength == 0
 
 
-def test_what_is_transparent_does_not_make_a_picture_dark() -> None:
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.uint16, torch.float32])
+def test_what_is_transparent_does_not_make_a_picture_dark(dtype: torch.dtype) -> None:
     samples = torch.full((3, 40, 60), 130, dtype=torch.uint8)
     alone = Picture(samples)
     both = torch.cat([samples, torch.full_like(samples[:1], 255)])
     samples, alpha = torch.nn.functional.pad(both, (50, 50, 50, 50)).split([3, 1])
+    samples, alpha, none = (converted(x, dtype) for x in (samples, alpha, alpha * 0))
     for of in (log_average, brightness):
         assert of(Picture(samples, alpha)) == pytest.approx(of(alone))
         assert of(Picture(samples)) < 0.5 * of(alone)
-        assert of(Picture(samples, alpha * 0)) == pytest.approx(of(Picture(samples)))  # nothing to be seen
+        assert of(Picture(samples, none)) == pytest.approx(of(Picture(samples)))  # nothing to be seen
 
 
 def test_how_dark_a_picture_is_does_not_depend_on_its_profile() -> None:

@@ -100,7 +100,7 @@ def visible(picture: Picture) -> Tensor:
     are transparent, if others are not."""
     thin = picture.thinned(max(min(picture.size) // 512, 1))
     gray = luma(thin.pixels.float())
-    opaque = gray[thin.alpha > 0] if thin.alpha is not None else gray.flatten()
+    opaque = gray[scaled(thin.alpha) > 0] if thin.alpha is not None else gray.flatten()
     return opaque if len(opaque) else gray.flatten()
 
 
