@@ -223,13 +223,15 @@ def computed(group: Sequence[Read], compute: Compute) -> Generator[Event, None, 
         share = (time.monotonic() - began) / len(group)
         spent = [seconds + share for _, seconds in loaded]
         return list(zip(group, spent, end.value, strict=True))
-    except (LowlightError, RuntimeError) as error:
-        if not isinstance(error, LowlightError) and not device.out_of_memory(error):
+    except LowlightError as error:
+        reason = str(error)
+    except RuntimeError as error:
+        if not device.out_of_memory(error):
             raise
-        short = f"{group[0].job.source}: not enough memory: reduce it first, or close other programs"
-        for each in group:
-            yield Outcome(each.job, "failed", str(error) if isinstance(error, LowlightError) else short)
-        return []
+        reason = f"{group[0].job.source}: not enough memory: reduce it first, or close other programs"
+    for each in group:
+        yield Outcome(each.job, "failed", reason)
+    return []
 
 
 def written(job: Job, seconds: float, made: Computed) -> Outcome:

@@ -89,11 +89,11 @@ class ContextBank(PairBank):
         device: torch.device | str = "cpu",
         *,
         more: int = MORE,
-        drawn: Callable[[int, torch.Generator | None], Darkening] | None = None,
+        drawn: Callable[[int, torch.Generator | None], Darkening] = draw_widely,
     ) -> None:
         pairs = list(pairs)
         super().__init__(pairs, made, device)
-        self.more, self.drawn = more, drawn or draw_widely
+        self.more, self.drawn = more, drawn
         self.often = torch.where(self.made, self.shown / max(self.photographs, 1), 1.0)  # in an epoch
         self.low_thumbnails = torch.cat([thumbnail(low[None].to(device) / 255) for low, _ in pairs])
         self.high_thumbnails = torch.cat([thumbnail(high[None].to(device) / 255) for _, high in pairs])
