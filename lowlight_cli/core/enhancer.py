@@ -1,7 +1,7 @@
 """Enhancer: a trained model on a device, ready for pictures of any size. The one place where pictures meet networks."""
 
 import threading
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from math import ceil
@@ -18,7 +18,7 @@ from . import checkpoints, device, images, tiling
 from .colour import Profile
 from .errors import LowlightError
 from .look import PLAIN, Look, cleaned, rendered
-from .networks import Context, Retinex, RetinexNet, RetinexPlus, thumbnail
+from .networks import Context, Retinex, thumbnail
 from .picture import Picture, converted, log_average, luma, quantised, scaled
 
 Kind = TypeVar("Kind", Image.Image, np.ndarray, Tensor)
@@ -36,8 +36,6 @@ AROUND = 110
 """Bytes of a tile's pixel besides the network's activations: the picture, its maps and the result, in floats."""
 MAPS = {"reflectance": 3, "illumination": 1, "relit": 1, "enhanced": 3}
 """What a picture is taken apart into, and the channels of each."""
-TURNS = 8
-"""The ways to lay a rectangle on its own grid: four quarter turns, each also mirrored."""
 
 
 class Tile(NamedTuple):
@@ -88,7 +86,7 @@ class Enhancer:
         self.net = net.to(self.device).to(memory_format=torch.channels_last)
         self.precision = precision
         self.tile = tile
-        self.passes = TURNS if ensemble else 1
+        self.passes = tiling.TURNS if ensemble else 1
         self._turn = threading.Lock()
 
     @property
@@ -218,35 +216,13 @@ class Enhancer:
             parts.append(part if profile is None else profile.to_srgb(part))
         return torch.stack(parts)
 
-    def _told(
-        self, given: Sequence[Tensor], profiles: Sequence[Profile | None]
-    ) -> list[Callable[[tiling.Box], tuple[Tensor | Context, ...]]]:
-        """What tells a tile in each pass what the network must know of the whole pictures; of large ones every few
-        pixels will do."""
-        net = self.net
-        if isinstance(net, RetinexNet) and not net.exposure:
-            return [lambda seen: ()] * self.passes
+    def _told(self, given: Sequence[Tensor], profiles: Sequence[Profile | None]) -> list[tiling.Told]:
+        """What each pass tells the network besides the pixels of a tile; of large pictures every few pixels will do."""
         height, width = given[0].shape[1:]
         step = max(min(height, width) // SAMPLED, 1)
-
-        def seen_in(net: RetinexPlus, turn: int) -> Callable[[tiling.Box], tuple[Context]]:
-            context = net.context(turned(small, turn))
-            context = context._replace(scene=turned_back(context.scene, turn))
-            context = tiling.spread(net, context, height, width)
-
-            def tell(seen: tiling.Box) -> tuple[Context]:
-                part = tiling.part_of_context(net, context, seen)
-                return (part._replace(scene=turned(part.scene, turn)),)
-
-            return tell
-
         with torch.inference_mode(), self._turn, self._computing(height, width, bf16=False):
-            whole = self._pixels([samples[:, ::step, ::step] for samples in given], profiles)
-            small = thumbnail(whole.clamp(0, 1))
-            if isinstance(net, RetinexPlus):
-                return [seen_in(net, turn) for turn in range(self.passes)]
-            gain = net.gain(small)
-            return [lambda seen: (gain,)] * self.passes
+            small = thumbnail(self._pixels([samples[:, ::step, ::step] for samples in given], profiles).clamp(0, 1))
+            return [tiling.besides(self.net, small, height, width, turn) for turn in range(self.passes)]
 
     def _maps(self, low: Tensor, told: Sequence[tuple[Tensor | Context, ...]]) -> Retinex:
         """The network's answer to (B, 3, h, w), or the mean of its answers."""
@@ -254,8 +230,8 @@ class Enhancer:
         image = tiling.padded(low.clamp(0, 1), self.net.MULTIPLE).contiguous(memory_format=torch.channels_last)
         found: list[Tensor] = []
         for turn, besides in enumerate(told):
-            answer = self.net(turned(image, turn).contiguous(memory_format=torch.channels_last), *besides)
-            parts = [turned_back(part, turn).float() for part in answer]
+            answer = self.net(tiling.turned(image, turn).contiguous(memory_format=torch.channels_last), *besides)
+            parts = [tiling.turned_back(part, turn).float() for part in answer]
             found = [total.add_(part) for total, part in zip(found, parts, strict=True)] if found else parts
         return Retinex(*(total[..., :height, :width].div_(self.passes) for total in found))
 
@@ -282,18 +258,6 @@ class Enhancer:
         each = self.net.BYTES_ON_CPU if self.device.type == "cpu" else self.net.BYTES
         pixels = int(room / (each * (0.6 if bf16 else 1) + AROUND) / count)
         return tiling.fitting(height, width, pixels, halo=halo, multiple=self.net.MULTIPLE)
-
-
-def turned(image: Tensor, turn: int) -> Tensor:
-    """(..., H, W) by ``turn`` % 4 quarter turns; from 4 on also mirrored."""
-    image = torch.rot90(image, turn % 4, dims=(-2, -1)) if turn % 4 else image
-    return image.flip(-1) if turn >= 4 else image
-
-
-def turned_back(image: Tensor, turn: int) -> Tensor:
-    """What ``turned`` was given."""
-    image = image.flip(-1) if turn >= 4 else image
-    return torch.rot90(image, -turn % 4, dims=(-2, -1)) if turn % 4 else image
 
 
 def finish(steps: Steps[Value]) -> Value:

@@ -79,8 +79,8 @@ def enhance_jobs(
     another format. ``compare`` adds a picture of before and after, ``NAME_compare.jpg``. ``wide`` results must hold 16
     bits a channel.
     """
-    inputs = [path for pattern in inputs for path in expanded(pattern)]
-    single = len(inputs) == 1 and not is_folder(inputs[0])
+    found = sources(inputs, out)
+    single = len(found) == 1 and not is_folder(found[0].given)
     if suffix is None:
         suffix = "_bright" if out is None else ""
     file = None
@@ -93,7 +93,6 @@ def enhance_jobs(
             raise PictureError(f"{file}: this is the result's whole name: leave out --suffix, or give --out a folder")
     else:
         check_folder(out)
-    found = sources(inputs, out)
     maps = maps_among(found)
     jobs = []
     for source in found:

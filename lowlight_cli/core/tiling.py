@@ -7,8 +7,9 @@ starts on a ``MULTIPLE``, computes exactly what the whole picture would: no blen
 
 from collections.abc import Callable, Iterator
 from math import ceil
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -16,6 +17,8 @@ from .networks import Context, Network, Retinex, RetinexPlus, thumbnail
 
 TILE = 512
 """Side of a tile in px where nothing else is asked for."""
+TURNS = 8
+"""The ways to lay a rectangle on its own grid: four quarter turns, each also mirrored."""
 
 
 class Box(NamedTuple):
@@ -48,6 +51,10 @@ class Box(NamedTuple):
     def cells(self, scale: int) -> "Box":
         """The cells of ``scale`` px a side that this box touches; it begins with a whole one."""
         return Box(*(ceil(edge / scale) for edge in self))
+
+
+Told: TypeAlias = Callable[[Box], tuple[Tensor | Context, ...]]
+"""What a network is given with the pixels of a part of a picture."""
 
 
 def boxes(height: int, width: int, tile: int | tuple[int, int]) -> Iterator[Box]:
@@ -89,6 +96,18 @@ def padded(image: Tensor, multiple: int) -> Tensor:
     return F.pad(image, (0, right, 0, down), mode=mode)
 
 
+def turned(image: Tensor, turn: int) -> Tensor:
+    """(..., H, W) by ``turn`` % 4 quarter turns; from 4 on also mirrored."""
+    image = torch.rot90(image, turn % 4, dims=(-2, -1)) if turn % 4 else image
+    return image.flip(-1) if turn >= 4 else image
+
+
+def turned_back(image: Tensor, turn: int) -> Tensor:
+    """What ``turned`` was given."""
+    image = image.flip(-1) if turn >= 4 else image
+    return torch.rot90(image, -turn % 4, dims=(-2, -1)) if turn % 4 else image
+
+
 def spread(net: RetinexPlus, context: Context, height: int, width: int) -> Context:
     """The context of pictures of ``height`` and ``width``, padded to the net's multiple, with a cell of its scene for
     each of the net's coarsest pixels."""
@@ -102,12 +121,19 @@ def part_of_context(net: RetinexPlus, whole: Context, seen: Box) -> Context:
     return whole._replace(scene=seen.padded(net.MULTIPLE).cells(net.MULTIPLE).cut(whole.scene))
 
 
-def besides(net: Network, image: Tensor) -> Callable[[Box], tuple[Tensor | Context, ...]]:
-    """What the net must be told of (B, 3, H, W) besides the pixels of a part of it."""
+def besides(net: Network, small: Tensor, height: int, width: int, turn: int = 0) -> Told:
+    """What the net must be told besides the pixels, ``turned``, of parts of pictures of ``height`` and ``width`` with
+    these thumbnails."""
     if isinstance(net, RetinexPlus):
-        context = spread(net, net.context(thumbnail(image)), *image.shape[-2:])
-        return lambda seen: (part_of_context(net, context, seen),)
-    told = (net.gain(thumbnail(image)),) if net.exposure else ()
+        context = net.context(turned(small, turn))
+        upright = spread(net, context._replace(scene=turned_back(context.scene, turn)), height, width)
+
+        def tell(seen: Box) -> tuple[Context]:
+            part = part_of_context(net, upright, seen)
+            return (part._replace(scene=turned(part.scene, turn)),)
+
+        return tell
+    told = (net.gain(small),) if net.exposure else ()
     return lambda seen: told
 
 
@@ -115,7 +141,7 @@ def run(net: Network, image: Tensor, *, tile: int | None = TILE) -> Retinex:
     """The maps of (B, 3, H, W) of any size, in [0, 1]. ``tile`` is a multiple of the net's; None means one pass."""
     height, width = image.shape[-2:]
     side = tile or max(height, width)
-    told = besides(net, image)
+    told = besides(net, thumbnail(image), height, width)
     result = Retinex(*(image.new_empty(len(image), channels, height, width) for channels in (3, 1, 1)))
     for box in boxes(height, width, side):
         seen = box.grown(net.HALO, height, width)
