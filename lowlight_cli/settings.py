@@ -507,7 +507,7 @@ class EnhanceSettings(PictureSettings):
     )
     depth: Annotated[Depth, BeforeValidator(in_words)] = described("keep", "Bits a channel; PNG and TIFF hold 16.")
     quality: Annotated[int, Field(ge=1, le=100)] | None = described(
-        None, "Of JPEG, WebP, AVIF and HEIC. Default: that of the input if both are JPEG, else 95."
+        None, "Of JPEG, WebP, AVIF and HEIC. Default: that of the input if both are JPEG or WebP without loss, else 95."
     )
     subsampling: Annotated[Subsampling, BeforeValidator(in_words)] = described("keep", "Colour resolution of JPEG.")
     strip: bool = described(False, "Leave out EXIF, where GPS is, XMP, IPTC, comments and texts.")

@@ -458,6 +458,18 @@ def test_a_jpeg_keeps_its_quality_and_subsampling_unless_told(tmp_path: Path, su
         assert JpegImagePlugin.get_sampling(chosen) == 0
 
 
+@pytest.mark.parametrize("more", [{}, {"exif": b"Exif\0\0II*\0" + struct.pack("<IHI", 8, 0, 0), "xmp": b"<x/>"}])
+def test_a_webp_without_loss_stays_so_unless_told(tmp_path: Path, more: dict[str, bytes]) -> None:
+    for name, lossless in (("exact", True), ("lossy", False)):
+        Image.fromarray(photo()).save(tmp_path / f"{name}.webp", lossless=lossless, **more)
+    picture = images.read(tmp_path / "exact.webp")
+    images.write(tmp_path / "kept.webp", picture)
+    images.write(tmp_path / "chosen.webp", picture, images.Encoding(quality=90))
+    assert torch.equal(images.read(tmp_path / "kept.webp").samples, picture.samples)
+    found = {path.stem: images.read(path).origin.lossless for path in tmp_path.iterdir()}
+    assert found == {"exact": True, "kept": True, "lossy": False, "chosen": False}
+
+
 def test_cmyk_with_a_profile_becomes_srgb(tmp_path: Path) -> None:
     Image.fromarray(photo()).convert("CMYK").save(tmp_path / "a.tif", icc_profile=b"no profile at all")
     picture = images.read(tmp_path / "a.tif")

@@ -21,7 +21,7 @@ from ..settings import Depth, Subsampling
 from . import colour, sixteen
 from .errors import PictureError
 from .files import replacing
-from .metadata import Origin, captioned, exif_of, origin_of, png_texts, shortened, tiff_tags
+from .metadata import Origin, captioned, exif_of, lossless_webp, origin_of, png_texts, shortened, tiff_tags
 from .picture import (
     Picture,
     check_range,
@@ -129,7 +129,11 @@ def from_file(source: Path | io.BytesIO, formats: list[str] | None = None) -> Pi
         if image.mode not in ("RGB", "RGBA") or "transparency" in image.info or not sixteen.low_bytes(again):
             if getattr(image, "tag_v2", {}).get(258, ())[1:2] == (16,):
                 raise PictureError("16-bit colour of a rare layout: save it as RGB with interleaved channels")
-            return from_image(image)
+            picture = from_image(image)
+            if picture.origin.kind == "WEBP":
+                twin.seek(0)
+                picture = replace(picture, origin=replace(picture.origin, lossless=lossless_webp(twin.read())))
+            return picture
         upright(image)
         origin, values = origin_of(image), array(image).astype(np.uint16)
         image.close()
@@ -343,7 +347,7 @@ def developed(path: Path) -> Picture:
 class Encoding:
     """How to store a picture."""
 
-    quality: int | None = None  # without, a JPEG is as fine as the JPEG it came from, and everything else 95
+    quality: int | None = None  # without, JPEG and lossless WebP are as fine as what they come from; all else has 95
     subsampling: Subsampling = "keep"
     depth: Depth = "keep"
     strip: bool = False  # leave out EXIF, XMP, IPTC, comment and texts
@@ -446,6 +450,8 @@ def encode(file: IO[bytes], picture: Picture, kind: str, encoding: Encoding = US
         options = {name: value for name, value in options.items() if value or name not in ("exif", "xmp", "comment")}
     elif kind == "PNG":
         options["pnginfo"] = png_texts(origin)
+    elif kind == "WEBP" and origin.lossless and quality is None:
+        options["lossless"] = True
     elif kind in ("WEBP", "AVIF", "HEIF"):
         options["quality"] = quality or 95
     if kind == "HEIF":

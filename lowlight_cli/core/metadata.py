@@ -36,6 +36,7 @@ class Origin:
     comment: bytes = b""  # of a JPEG
     texts: tuple[tuple[str, str], ...] = ()  # of a PNG: title, author, copyright and the like
     jpeg: dict[str, Any] = field(default_factory=dict)  # quantisation tables and subsampling
+    lossless: bool = False  # a WebP of the kind that is
 
     def stripped(self) -> "Origin":
         """Without what tells of people, places and cameras."""
@@ -72,6 +73,17 @@ def origin_of(image: Image.Image) -> Origin:
         texts=texts_of(image) if isinstance(image, PngImagePlugin.PngImageFile) else (),
         jpeg=jpeg,
     )
+
+
+def lossless_webp(content: bytes) -> bool:
+    """Whether a WebP file is of the kind without loss: a chunk says so, which others may precede (RFC 9649)."""
+    at = 12
+    while at + 8 <= len(content):
+        name, length = struct.unpack_from("<4sI", content, at)
+        if name in (b"VP8 ", b"VP8L"):
+            return bool(name == b"VP8L")
+        at += 8 + length + length % 2
+    return False
 
 
 def detached(xmp: bytes) -> bytes:
