@@ -3,7 +3,7 @@ BIN := .venv/bin
 DATA ?= data
 PHOTOS ?= data/photos
 PROCESSES ?= 1
-EXPERIMENTS := separate_resize separate_transposed joint joint_ignore_enhance
+EXPERIMENTS := separate_resize separate_transposed joint joint_ignore_enhance joint_cured
 
 .PHONY: help install demo test test-browser check bench experiments retinex-plus golden format clean
 
@@ -56,7 +56,7 @@ bench: .venv/.dev  ## Time training and enhancing against the plain way, DATA=da
 	$(BIN)/python experiments/bench/enhance.py --model retinexnet
 	$(BIN)/python experiments/bench/enhance.py --model retinex-plus
 
-experiments: .venv/.dev  ## Train RetinexNet in four ways and compare them, DATA=data; goes on where it stopped
+experiments: .venv/.dev  ## Train RetinexNet in four ways, and one that mends what they show, and compare them, DATA=data; goes on where it stopped
 	for name in $(EXPERIMENTS); do \
 		$(BIN)/lowlight train --config experiments/$$name.toml --data $(DATA) --run-dir runs/$$name || exit; \
 	done

@@ -16,10 +16,11 @@ from typing import Any, NamedTuple
 import torch
 import torch.nn.functional as F
 from held_out import held_out
-from readme_figures import SAMPLES, Columns, stack
+from readme_figures import Columns, stack
 from torch import Tensor
 
 from lowlight_cli.core import datasets, images, losses, metrics
+from lowlight_cli.core.datasets import SAMPLES
 from lowlight_cli.core.enhancer import Enhancer
 from lowlight_cli.core.look import Look, cleaned
 from lowlight_cli.core.networks import Decomposition, Retinex

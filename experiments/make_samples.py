@@ -16,9 +16,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lowlight_cli.core import images, synthesis
+from lowlight_cli.core.datasets import SAMPLES
 from lowlight_cli.core.picture import Picture, quantised
 
-SAMPLES = Path(__file__).parents[1] / "lowlight_cli" / "samples"
 SIZE = 240, 320
 DEMO = {"coffee": 0.035, "astronaut": 0.025, "chelsea": 0.05}  # and the light that is left
 PAIRS = {"astronaut": 0.03, "canyon": 0.04, "chelsea": 0.02, "coast": 0.015, "coffee": 0.05, "mountain": 0.03}

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from lowlight_cli.core import images
+from lowlight_cli.core.datasets import SAMPLES
 from lowlight_cli.core.enhancer import Enhancer
 from lowlight_cli.core.panel import panel, stacked
 from lowlight_cli.core.synthesis import darken, draw, noisier, unevenly
 
 ROOT = Path(__file__).parents[1]
-SAMPLES = ROOT / "lowlight_cli" / "samples"
 FIGURES = ROOT / "experiments" / "figures"
 
 Columns = list[tuple[str, Tensor]]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -42,8 +43,6 @@ def note(message: str) -> None:
 
 
 def _plain(message: str) -> str:
-    from rich.markup import escape
-
     return escape(printable(" ".join(message.splitlines())))
 
 
@@ -223,6 +222,8 @@ class TrainingView:
                     f"{event.train_pairs} pairs to train on, {event.validation_pairs} of other scenes to validate, "
                     f"on {event.device} in {event.precision}; files in {event.run_dir}"
                 )
+                if event.known:
+                    note(f"{event.known} of those to validate were learned by the weights of --init: figures flatter")
                 self._began, self._begun_at, self._steps = time.monotonic(), event.done, event.steps
                 if event.done == event.steps:
                     note("it is at its end already: give another --run-dir, and --init with its weights, to go on")

@@ -76,7 +76,8 @@ Depth = Literal["keep", "8", "16"]
 Subsampling = Literal["keep", "444", "422", "420"]
 Maps = Literal["png", "png16", "tiff", "npz"]
 Format = Literal["jpg", "png", "webp", "tif", "bmp", "avif", "jp2", "heic"]
-Device = Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")]
+Device = Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d{1,2})?)$")]
+Threads = Annotated[int, Field(ge=0, le=1024)]
 Precision = Literal["auto", "fp32", "bf16"]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
@@ -162,6 +163,8 @@ class Settings(BaseModel):
                 return f"{place} {fault['input']}: give {cls.model_fields[place].description}".removesuffix(".")
             case "missing":
                 return f"{place}: missing"
+        if fault["type"] == "model_type":
+            return f"{place}: give a table, [{place}], in a --config file"
         if fault["type"] == "finite_number":
             return f"{place} {fault['input']}: give a number"
         return f"{place} {fault['input']}: {fault['msg'].removeprefix('Input ').partition(', unable')[0]}"
@@ -213,12 +216,10 @@ def environment(settings: type[Settings], variables: Mapping[str, str] = os.envi
     return {name: variable for name, variable in found.items() if name in settings.model_fields}
 
 
-class LossWeights(BaseModel):
+class LossWeights(Settings):
     """Weights of the loss terms, as in the authors' code; the paper prints 0.001 for equal_r and 1 for smooth_relit.
 
     The last is retinex-plus's own, whose other terms stand in ``losses.restoration``."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     recon: NonNegativeFloat = 1.0
     mutual: NonNegativeFloat = 0.001
@@ -337,8 +338,8 @@ class TrainSettings(Settings):
         for name in ("width", "upsampling", "exposure", "decom_lr", "enhance_lr"):
             if self.network == "retinex-plus" and self.changed(name):
                 raise ValueError(f"{name} is RetinexNet's: retinex-plus is one net, leave it out")
-        for name, field in LossWeights.model_fields.items():
-            if name not in self.terms and getattr(self.weights, name) != field.default:
+        for name in LossWeights.model_fields:
+            if name not in self.terms and self.weights.changed(name):
                 raise ValueError(f"weights.{name} is of a loss term that these settings do not have: leave it out")
         for name in ("upsampling", "enhance_lr"):
             if self.ignore_enhance_net and self.changed(name):
@@ -452,7 +453,6 @@ class PictureSettings(Settings):
     """What every command accepts that works on pictures."""
 
     inputs: tuple[Path, ...] = described((), "Pictures, or folders of them.")
-    out: Path | None = described(None, "Where results go.")
     model: str = described(
         DEFAULT_MODEL,
         f"A .safetensors file, or one that came with it: {', '.join(MODELS)}. Where noise is strong, take "
@@ -473,7 +473,7 @@ class PictureSettings(Settings):
         "auto",
         "Compute large pictures in parts of so many px: auto by free memory, a multiple of 8 from 64 up, or off.",
     )
-    threads: NonNegativeInt = described(0, "Processor threads of the network; 0 is one for each core.")
+    threads: Threads = described(0, "Processor threads of the network; 0 is one for each core.")
     shard: Annotated[str, Field(pattern=r"^\d+/\d+$")] | None = described(
         None, "I/N: do every Nth picture alone, from the Ith on, while N - 1 other machines do the rest."
     )
@@ -507,7 +507,8 @@ class EnhanceSettings(PictureSettings):
     )
     depth: Annotated[Depth, BeforeValidator(in_words)] = described("keep", "Bits a channel; PNG and TIFF hold 16.")
     quality: Annotated[int, Field(ge=1, le=100)] | None = described(
-        None, "Of JPEG, WebP, AVIF and HEIC. Default: that of the input if both are JPEG or WebP without loss, else 95."
+        None,
+        "Of JPEG, WebP, AVIF and HEIC. Default: the input's if both are JPEG, else 95; WebP without loss stays so.",
     )
     subsampling: Annotated[Subsampling, BeforeValidator(in_words)] = described("keep", "Colour resolution of JPEG.")
     strip: bool = described(False, "Leave out EXIF, where GPS is, XMP, IPTC, comments and texts.")
@@ -552,7 +553,7 @@ class ServeSettings(Settings):
     queue: NonNegativeInt = described(8, "Pictures that may wait; further ones are asked to come again.")
     time_limit: PositiveFloat = described(600.0, "Seconds that a request may take to arrive, and to be answered.")
     device: Device = described("auto", "auto, cpu, cuda, cuda:N or mps.")
-    threads: NonNegativeInt = described(0, "Processor threads of the network; 0 is one for each core.")
+    threads: Threads = described(0, "Processor threads of the network; 0 is one for each core.")
 
     @property
     def loopback(self) -> bool:

@@ -45,13 +45,6 @@ def test_the_header_is_json_without_torch(tmp_path: Path) -> None:
     assert config == {"width": 4, "upsampling": "transposed", "ignore_enhance_net": False, "exposure": 0.0}
 
 
-def test_an_earlier_header_is_understood(tmp_path: Path) -> None:
-    net = RetinexNet(width=4)
-    net.config = {"width": 4, "upsampling": "resize", "ignore_enhance_net": False, "light_scale": 1}
-    checkpoints.save(net, tmp_path / "a.safetensors")
-    assert checkpoints.load(str(tmp_path / "a.safetensors"))[0].config == RetinexNet(width=4).config
-
-
 def test_a_setting_of_another_version_is_named(tmp_path: Path) -> None:
     net = RetinexNet(width=4)
     net.config |= {"light_scale": 16}

@@ -10,7 +10,7 @@ import torch
 from conftest import SHARED, scenery
 
 from lowlight_cli.core import datasets, images, likeness
-from lowlight_cli.core.datasets import Pair, PixelPair
+from lowlight_cli.core.datasets import Pair, Photo, PixelPair
 from lowlight_cli.core.errors import DatasetError
 
 
@@ -247,7 +247,7 @@ def test_no_more_is_decoded_than_is_wanted_soon(photos: Path, monkeypatch: pytes
     assert len([next(found) for _ in range(19)]) == 19 and sorted(seen) == list(range(20))
 
 
-@pytest.mark.parametrize(("make", "said"), [(False, "no such folder"), (True, "no pictures in this folder")])
+@pytest.mark.parametrize(("make", "said"), [(False, "no folder"), (True, "no pictures in this folder")])
 def test_no_photographs(tmp_path: Path, make: bool, said: str) -> None:
     if make:
         (tmp_path / "photos").mkdir()
@@ -337,6 +337,18 @@ def test_what_was_learned_from_is_called_as_its_pairs_are(
     learned = datasets.split(found, list(map(datasets.decode, found)), [None] * 8, fraction=0.25)
     assert learned.learned_from == [place.name]
     assert all(called.startswith(f"{place.name}/") for called in learned.held_out)
+
+
+def test_photographs_of_a_held_out_scene_are_left_out() -> None:
+    scenes = [grain(seed, 64, 80) for seed in range(4)]
+    pictures = [pixel_pair(high) for high in scenes] * 2
+    found: list[Pair | Photo] = [Pair(str(n), Path(f"low/{n}.png"), Path(f"high/{n}.png")) for n in range(4)]
+    found += [Photo(str(n), Path(f"photos/{n}.png"), n) for n in range(4)]
+    data = datasets.split(found, pictures, [None] * 8, fraction=0.25)
+    (name,) = data.validation_names
+    assert data.left_out == [f"{Path(f'photos/{name}.png')}: shows a scene that is held out"]
+    assert len(data.train) == 6 and data.made == [False] * 3 + [True] * 3
+    assert not any(torch.equal(picture.high, data.validation[0].high) for picture in data.train)
 
 
 def test_one_scene_is_held_out_whole() -> None:

@@ -304,6 +304,9 @@ def test_held_out_counts_what_the_first_weights_have_learned(pair_folder: Path, 
     init = str(tmp_path / "first" / "last.safetensors")
     assert len(run("elsewhere", other, validation=0.5, init=init)) == 4
     assert run("again", pair_folder, validation=0.5, init=init) == first
+    how = settings(pair_folder, stage="joint", epochs=1, validation=0.5, init=init)
+    (started,) = [event for event in events(engine.train(how, tmp_path / "told")) if isinstance(event, Started)]
+    assert (started.validation_pairs, started.known) == (4, 2)
     assert len(first) == 2
     assert all(name.startswith(f"{pair_folder.name}/") for name in first)
     assert run("back", pair_folder, init=str(tmp_path / "elsewhere" / "last.safetensors")) == []
@@ -617,6 +620,19 @@ def test_out_of_memory_names_what_to_lower(
     monkeypatch.setattr(Objective, "forward", failing)
     with pytest.raises(LowlightError, match="out of memory on cpu: lower --batch or --patch"):
         events(engine.train(settings(pair_folder), tmp_path / "run"))
+
+
+def test_out_of_memory_before_the_first_step(
+    pair_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    for name in ("network", "bank"):
+        with monkeypatch.context() as patched, pytest.raises(LowlightError, match="out of memory on cpu"):
+            patched.setattr(engine, name, failing)
+            events(engine.train(settings(pair_folder), tmp_path / "run"))
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_picture_that_cannot_be_read_is_named(pair_folder: Path, tmp_path: Path) -> None:

@@ -328,6 +328,27 @@ def test_every_output_is_written(lowlight: Lowlight, pair_folder: Path, tiny_mod
     assert "r.html" in err
 
 
+def test_saved_pictures_of_two_models_are_not_mixed(
+    lowlight: Lowlight, pair_folder: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    """Models of one file name are told apart by their folders."""
+    files = [tmp_path / "a" / "last.safetensors", tmp_path / "b" / "last.safetensors", tmp_path / "a_last.safetensors"]
+    for path in files:
+        path.parent.mkdir(exist_ok=True)
+        shutil.copy(tiny_model, path)
+    models = [word for path in files for word in ("--model", path)]
+    code, _, err = lowlight("evaluate", "--dataset", pair_folder, *models, "--save", tmp_path / "saved")
+    assert code == 1 and "a_last: the pictures of two models cannot go into one folder" in one_line(err)
+    assert not (tmp_path / "saved").exists()
+
+
+@pytest.mark.parametrize("place", ["none", "pairs/high/0.png"])
+def test_results_that_are_no_folder(lowlight: Lowlight, pair_folder: Path, tmp_path: Path, place: str) -> None:
+    pair_folder.rename(tmp_path / "pairs")
+    code, _, err = lowlight("evaluate", "--dataset", tmp_path / "pairs", "--results", f"theirs={tmp_path / place}")
+    assert code == 1 and "no such folder of results" in one_line(err)
+
+
 def test_saved_pictures_are_not_mixed_with_earlier_ones(lowlight: Lowlight, pair_folder: Path, tmp_path: Path) -> None:
     command = ["evaluate", "--dataset", pair_folder, "-b", "gamma", "--save", tmp_path / "saved"]
     assert lowlight(*command)[0] == 0

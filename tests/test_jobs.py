@@ -119,6 +119,19 @@ def test_two_pictures_never_share_an_output(photos: Path) -> None:
     assert "wanted by both" in second.fault
 
 
+def test_before_and_after_of_two_pictures_of_one_name(photos: Path) -> None:
+    (photos / "a.png").touch()
+    found = jobs.enhance_jobs([photos], photos.parent / "bright", compare=True)
+    names = {job.source.name: [path.name for path in job.targets] for job in found if not job.fault}
+    assert names["a.jpg"] == ["a.jpg", "a_jpg_compare.jpg"]
+    assert names["a.png"] == ["a.png", "a_png_compare.jpg"]
+    assert names["b.PNG"] == ["b.PNG", "b_compare.jpg"]
+    beside = jobs.enhance_jobs(sorted(photos.glob("a.*")), None, compare=True)
+    for path in [path for job in beside for path in job.targets]:
+        path.touch()
+    assert todo(jobs.enhance_jobs(sorted(photos.glob("a*.*")), None, compare=True)) == beside
+
+
 def test_an_empty_folder_and_a_missing_path_are_faults_of_their_own(photos: Path) -> None:
     (photos.parent / "empty").mkdir()
     empty, *rest = jobs.enhance_jobs([photos.parent / "empty", photos], photos.parent / "out")

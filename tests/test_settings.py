@@ -114,6 +114,18 @@ def test_options_may_stand_in_a_file_as_they_are_typed(tmp_path: Path) -> None:
     assert EvaluateSettings.load(recipe(tmp_path, 'json = "figures.json"')).json_file == Path("figures.json")
 
 
+def test_weights_are_a_table_in_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOWLIGHT_WEIGHTS", "recon = 3")
+    with pytest.raises(ConfigError, match=r"LOWLIGHT_WEIGHTS, weights: give a table, \[weights\], in a --config file"):
+        TrainSettings.load()
+
+
+@pytest.mark.parametrize(("name", "value"), [("threads", 100_000), ("device", "cuda:99999999999999999999")])
+def test_numbers_that_no_machine_has(name: str, value: object) -> None:
+    with pytest.raises(ConfigError, match=f"{name} {value}: "):
+        EnhanceSettings.load(**{name: value})
+
+
 def test_a_file_that_is_no_toml_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"recipe\.toml: not valid TOML"):
         TrainSettings.load(recipe(tmp_path, "epochs ="))

@@ -55,9 +55,8 @@ def train(
 ) -> None:
     """Train RetinexNet or retinex-plus on pairs of dark and well-lit pictures.
 
-    Ctrl-C saves and leaves; --resume RUN goes on, to the same weights as if nothing had happened. Every option may
-    stand in a TOML file (--config), and so may width, decay_epochs, decay, patience, restarts and the weights of the
-    loss.
+    Ctrl-C saves and leaves; --resume RUN goes on, to the same weights as if nothing had happened. Settings may stand in
+    a TOML file (--config), and there alone width, decay_epochs, decay, patience, restarts and the weights of the loss.
 
     For instance: lowlight train --stage joint
     """

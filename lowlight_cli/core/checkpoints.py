@@ -4,7 +4,7 @@ The header's ``lowlight`` entry is JSON: ``architecture``, ``config`` and free t
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,24 +32,10 @@ def locate(model: str) -> Path:
 
 def save(net: Network, path: Path, about: Mapping[str, Any] | None = None) -> None:
     """Write ``net`` to ``path``, atomically."""
-    header = {"architecture": type(net).__name__, "config": net.config, **(about or {})}
+    header = {**(about or {}), "architecture": type(net).__name__, "config": net.config}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}
     with replacing(path) as partial:
         partial.write_bytes(safetensors.torch.save(tensors, {"lowlight": json.dumps(header)}))
-
-
-def in_full(names: Iterable[str]) -> list[str]:
-    """Held-out pairs as ``datasets.known_as`` has them: earlier files have names alone, of LOL's pairs."""
-    return [name if "/" in name else f"our485/{name}" for name in names]
-
-
-def brought_up(header: dict[str, Any]) -> dict[str, Any]:
-    """A header as it would be written today: earlier ones name the data sets of the last run alone, or none."""
-    if not header.keys() & {"held_out", "settings"}:
-        return header
-    held_out = in_full(header.get("held_out", ()))
-    named = header.get("settings", {}).get("dataset") or (["lol"] if held_out else [])
-    return header | {"held_out": held_out, "learned_from": header.get("learned_from", named)}
 
 
 def unweighted(path: Path, architecture: type[Network], config: dict[str, Any]) -> Network:
@@ -73,9 +59,8 @@ def load(model: str) -> tuple[Network, dict[str, Any]]:
         path.open("rb").close()  # says why not; to safetensors every file that it cannot read does not exist
         with safetensors.safe_open(path, framework="pt") as file:
             header = json.loads((file.metadata() or {})["lowlight"])
-            config = {name: value for name, value in header["config"].items() if (name, value) != ("light_scale", 1)}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)
-        net = unweighted(path, ARCHITECTURES[header["architecture"]], config)
+        net = unweighted(path, ARCHITECTURES[header["architecture"]], header["config"])
         # copies, since what was read is a view of the file, which may be replaced
         net.load_state_dict(
             {name: tensor.to(torch.float32, copy=True) for name, tensor in tensors.items()}, assign=True
@@ -89,4 +74,4 @@ def load(model: str) -> tuple[Network, dict[str, Any]]:
         ) from error
     for parameter in net.parameters():
         parameter.data[parameter.data.abs() < 1e-30] = 0.0
-    return net.eval(), brought_up(header)
+    return net.eval(), header

@@ -106,7 +106,7 @@ def photographs(place: Path, seed: int, copies: int = 1) -> list[Photo]:
     whose name differs in its suffix alone.
     """
     if not place.is_dir():
-        raise DatasetError(f"{place}: no such folder: name one with well-lit photographs")
+        raise DatasetError(f"{place}: no folder: name one with well-lit photographs")
     found = pictures(place)
     names = [path.relative_to(place).with_suffix("").as_posix().replace("/", "_") for path in found]
     count = Counter(names)
@@ -342,7 +342,8 @@ def split(
     *,
     fraction: float,
 ) -> TrainingSet:
-    """Leave out pairs with a fault and hold out whole scenes, ``fraction`` of the pairs, for validation."""
+    """Leave out pairs with a fault and hold out whole scenes, ``fraction`` of the pairs, for validation. Photographs of
+    a scene that is held out are left out as well."""
     fit = {
         index: pair for index, (pair, reason) in enumerate(zip(pictures, faults, strict=True)) if pair and not reason
     }
@@ -351,13 +352,20 @@ def split(
         raise DatasetError(f"none of {len(found)} pairs is fit to train on; the first: {faults[0]}")
     real = [index for index in kept if isinstance(found[index], Pair)] or kept  # synthesised pairs judge nothing
     scene_of = likeness.scenes(fit[index].high for index in real)
-    judged = {real[place] for place in held_out(scene_of, fraction)}
-    learned = [index for index in kept if index not in judged]
+    judged = sorted(real[place] for place in held_out(scene_of, fraction))
+    photos = sorted(set(kept).difference(real))
+    scene_of = likeness.scenes(fit[index].high for index in [*judged, *photos])
+    hidden = set(scene_of[: len(judged)])
+    known = [index for index, scene in zip(photos, scene_of[len(judged) :], strict=True) if scene in hidden]
+    learned = [index for index in kept if index not in {*judged, *known}]
     return TrainingSet(
         train=[fit[index] for index in learned],
         made=[isinstance(found[index], Photo) for index in learned],
-        validation=[counterparted(found[index], fit[index]) for index in sorted(judged)],
-        held_out=[known_as(found[index]) for index in sorted(judged)],
+        validation=[counterparted(found[index], fit[index]) for index in judged],
+        held_out=[known_as(found[index]) for index in judged],
         learned_from=sorted({known_as(found[index]).partition("/")[0] for index in kept}),
-        left_out=[reason for reason in faults if reason is not None],
+        left_out=[
+            *(reason for reason in faults if reason is not None),
+            *(f"{found[index].high}: shows a scene that is held out" for index in known),
+        ],
     )

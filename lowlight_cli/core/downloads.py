@@ -146,17 +146,15 @@ def obtain(source: Source, data: Path, archive: Path | None = None) -> Iterator[
 
 def check(source: Source, data: Path) -> Iterator[Event]:
     """Inspect a data set that is there already. Raises DatasetError at the end if anything is wrong with it."""
-    place = datasets.root(source.name, data)
+    place, command = datasets.root(source.name, data), f"`lowlight download {source.name} --data {data}`"
     if not place.is_dir():
-        raise DatasetError(f"{place}: no {source.name} to check: get it with `lowlight download {source.name}`")
+        raise DatasetError(f"{place}: no {source.name} to check: get it with {command}")
     faults = 0
     for finding in inspect(place, source.parts):
         faults += isinstance(finding, Faulty)
         yield finding
     if faults:
-        raise DatasetError(
-            f"{place}: {faults} faults: move it away and get it again with `lowlight download {source.name}`"
-        )
+        raise DatasetError(f"{place}: {faults} faults: move it away and get it again with {command}")
     yield Finished(place, source.pairs, looked_at(source), present=True)
 
 

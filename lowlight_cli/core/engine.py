@@ -7,6 +7,7 @@ share of each batch; gradients are averaged, so that the result is that of one p
 import math
 import time
 from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -64,18 +65,19 @@ def train(settings: TrainSettings, run_dir: Path) -> Generator[Event]:
         raise
 
     try:
-        with ranks.together():
+        with ranks.together(), enough_memory(place):
             if state is None:
                 network(settings)  # what is wrong with --init is to be said before all pictures are read
             data = yield from read(settings)
         ranks.agreed(other_data(data, ranks))
         if state is not None:  # it holds all weights: those that the run began with may be gone
             settings = settings.model_copy(update={"init": None})
-        with ranks.together():
+        with ranks.together(), enough_memory(place):
             session = Session(settings, data, run, place, ranks)
             if state is not None:
                 session.restore(state)
         train_pairs, validation_pairs, left_out = len(data.train), len(data.validation), data.left_out
+        known = len(data.held_out) - len(session.unseen)
         del data  # the session has its own copy on the device
     except BaseException:
         run.withdraw()
@@ -88,21 +90,30 @@ def train(settings: TrainSettings, run_dir: Path) -> Generator[Event]:
             parameters=sum(parameter.numel() for parameter in session.net.parameters()),
             train_pairs=train_pairs,
             validation_pairs=validation_pairs,
+            known=known,
             left_out=left_out,
             steps=session.steps_an_epoch * settings.epochs * len(session.phases),
             done=session.step,
         )
-        yield from session.events()
+        with enough_memory(place):
+            yield from session.events()
         best = session.best > -math.inf
         yield Finished(str(run.best if best else run.last), time.monotonic() - began)
+    finally:
+        run.leave()
+
+
+@contextmanager
+def enough_memory(place: torch.device) -> Iterator[None]:
+    """Work that, if memory runs out, ends with a TrainingError."""
+    try:
+        yield
     except RuntimeError as error:
         if device.out_of_memory(error):
             raise TrainingError(
-                f"out of memory on {place}: lower --batch or --patch; the last save is whole"
+                f"out of memory on {place}: lower --batch or --patch, or give fewer pictures; what was saved is whole"
             ) from error
         raise
-    finally:
-        run.leave()
 
 
 def read(settings: TrainSettings) -> Generator[Event, None, datasets.TrainingSet]:
@@ -268,7 +279,7 @@ class Session:
         at = (self.phase, self.epoch, self.step)
         if done in settings.restarts:
             self.check()
-            self.ranks.told(lambda: self.run.keep(self.result, self.about(done)))
+            self.ranks.told(lambda: self.run.store(f"{self.phase}-{done}", self.result, self.about(done)))
         if (bank := self.validation) is not None and (last or done % settings.validate_every == 0):
             # by one process: what all decide by it must not differ in its last digits
             figures = self.ranks.told(lambda: validation.figures(self.result, self.phase, bank, settings.weights))
@@ -277,7 +288,9 @@ class Session:
             # by SSIM, as PSNR is most of all brightness, which a dark picture leaves to chance (experiments/RESULTS.md)
             best = figures.get("ssim", -math.inf) > self.best
             if best:
-                self.ranks.told(lambda: self.run.save_best(self.result, {**self.about(done), "validation": figures}))
+                self.ranks.told(
+                    lambda: self.run.store("best", self.result, {**self.about(done), "validation": figures})
+                )
             yield Validated(*at, figures, best)
             shown = self.validation_names[:SHOWN] if self.ranks.first else []
             yield Pictured(*at, validation.pictures(self.result, bank, shown))
@@ -342,16 +355,16 @@ class Session:
         self.begin_phase()
         self.epoch, self.step, self.step_in_epoch = state["epoch"], state["step"], state["step_in_epoch"]
         self.best = state["best"]
-        before = checkpoints.in_full(state.get("unseen", self.unseen))
-        self.unseen = [name for name in self.unseen if name in before]  # pairs added meanwhile may hold others out
-        self.learned_from = sorted({*self.learned_from, *state.get("learned_from", ())})
+        # pairs added meanwhile may hold others out
+        self.unseen = [name for name in self.unseen if name in state["unseen"]]
+        self.learned_from = sorted({*self.learned_from, *state["learned_from"]})
         self.net.load_state_dict(state["net"])
         if self.average is not None:
             self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
         if self.plateau is not None:
             self.plateau.load_state_dict(state["plateau"])
-        if state.get("place", self.place.type) == self.place.type:
+        if state["place"] == self.place.type:
             self.epoch_start = state["generator"].cpu()
             self.generator.set_state(self.epoch_start)
         else:  # generators of two kinds of devices do not understand each other: the rest of the run is as good a draw

@@ -217,7 +217,7 @@ def run(settings: EvaluateSettings) -> Generator[Progress | Finished]:
         notes.append(f"{len(left_out)} of {len(found)} pictures left out, which cannot be read")
     report = Report(
         dataset=settings.dataset,
-        split=split_name(settings),
+        split="held-out scenes" if settings.protocol == "scenes" else "test" if settings.dataset == "lol" else None,
         protocol=settings.protocol if settings.dataset == "lol" or settings.protocol == "scenes" else None,
         pictures=max(len(each.rows) for each in results.values()),
         paired=paired,
@@ -243,8 +243,9 @@ def prepared(settings: EvaluateSettings) -> Generator[Progress, None, tuple[list
     if settings.protocol == "scenes":
         found = yield from held_out_scenes(found)
     theirs = systems.of_results(settings.results, found, by)
+    inputs |= {path.resolve() for _, files in theirs for path in files.values()}
+    outputs.check(settings, inputs, [system.name for system in by])
     by += [system for system, _ in theirs]
-    outputs.check(settings, inputs | {path.resolve() for _, files in theirs for path in files.values()})
     check_sizes(found, [files for _, files in theirs])
     if found[0].high is not None:
         known = [each for each in by if settings.protocol == "scenes" or "learned_from" in each.about]
@@ -294,13 +295,6 @@ def fewer(report: Report) -> Iterator[str]:
         most = max((len(result.values(key)) for result in report.systems), default=0)
         if 0 < most < report.pictures:
             yield f"{figure} is the mean of {most} of {report.pictures} pictures: it needs {needs}"
-
-
-def split_name(settings: EvaluateSettings) -> str | None:
-    """What part of the data set was measured; a folder has no parts."""
-    if settings.protocol == "scenes":
-        return "held-out scenes"
-    return "test" if settings.dataset == "lol" else None
 
 
 def seen_scenes(by: Sequence[System], names: set[str]) -> Iterator[str]:

@@ -26,6 +26,7 @@ class Started:
     parameters: int
     train_pairs: int
     validation_pairs: int
+    known: int  # of these, that the weights to start from have learned from
     left_out: list[str]
     steps: int
     done: int

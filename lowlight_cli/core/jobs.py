@@ -1,6 +1,7 @@
 """Which pictures to work on, and where each result goes. An output is never an input, nor the output of another."""
 
 import glob
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -104,13 +105,32 @@ def enhance_jobs(
         else:
             target = place(source, out, suffix)
             target = target.with_suffix(f".{kind}" if kind else written_as(target.suffix))
-        more = (target.with_name(f"{target.stem}_compare.jpg"),) if compare else ()
         narrow = too_narrow(images.kind_of(target)) if wide else ""
         fault = f"{target}: {narrow}" if narrow else ""
-        jobs.append(Job(source.path, (target, *more), fault))
+        jobs.append(Job(source.path, (target,), fault))
     if suffix:
-        jobs = apart(jobs, lambda job: [job.targets[0].stem, f"{job.targets[0].stem}_compare"])
+        jobs = apart(jobs, lambda job: [job.targets[0].stem, *comparisons(job.targets[0])])
+    if compare:
+        jobs = compared(jobs)
     return checked(jobs)
+
+
+def comparisons(target: Path) -> tuple[str, str]:
+    """What a picture of before and after is called, without suffix; and where there is another result of that stem."""
+    return f"{target.stem}_compare", f"{target.stem}_{target.suffix[1:]}_compare"
+
+
+def compared(jobs: Sequence[Job]) -> list[Job]:
+    """The jobs, each with such a picture."""
+    count = Counter(job.targets[0].with_suffix("") for job in jobs if job.targets)
+    result = []
+    for job in jobs:
+        for target in job.targets:
+            name, among = comparisons(target)
+            more = target.with_name(f"{name if count[target.with_suffix('')] == 1 else among}.jpg")
+            job = replace(job, targets=(target, more))
+        result.append(job)
+    return result
 
 
 def check_folder(out: Path | None) -> None:
@@ -145,14 +165,9 @@ def apart(jobs: Sequence[Job], names: Callable[[Job], Sequence[str]]) -> list[Jo
     }
     result = []
     for job in jobs:
-        maker = made.get(unsuffixed(job.source)) if job.source.suffix.lower() in images.WRITTEN else None
+        maker = made.get(real(job.source).with_suffix("")) if job.source.suffix.lower() in images.WRITTEN else None
         result.append(Job(job.source, skip=f"by its name a result of {maker.name}") if maker else job)
     return result
-
-
-def unsuffixed(path: Path) -> Path:
-    """Where a file lies, without the end of its name that tells its format."""
-    return real(path).with_suffix("")
 
 
 def place(source: Source, out: Path | None, suffix: str) -> Path:

@@ -64,6 +64,8 @@ def strangers(low: Tensor, high: Tensor) -> bool:
 def scenes(highs: Iterable[Tensor]) -> list[int]:
     """A scene number for each well-lit picture (3, H, W) uint8: those that look alike share it, through any chain."""
     thumbnails = [F.adaptive_avg_pool2d(luma(high[None].float()), THUMBNAIL).flatten() for high in highs]
+    if not thumbnails:
+        return []
     flat = torch.stack(thumbnails)
     flat = F.normalize(flat - flat.mean(dim=1, keepdim=True))
     alike = flat @ flat.T > SAME_SCENE

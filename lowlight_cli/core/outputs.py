@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -20,8 +20,9 @@ from .results import Report, as_csv, as_json
 from .summary import as_markdown
 
 
-def check(settings: EvaluateSettings, inputs: set[Path]) -> None:
-    """Refuse, before anything is computed, outputs that would replace a picture or mix with earlier ones."""
+def check(settings: EvaluateSettings, inputs: set[Path], systems: Sequence[str]) -> None:
+    """Refuse, before anything is computed, outputs that would replace a picture or mix with others: of an earlier
+    evaluation, or of two of the ``systems`` whose pictures are saved."""
     asked = (settings.json_file, settings.csv, settings.markdown, settings.sheet, settings.report)
     named = [path.resolve() for path in (*asked, settings.save) if path is not None]
     if PIPE in (settings.sheet, settings.save):
@@ -38,6 +39,12 @@ def check(settings: EvaluateSettings, inputs: set[Path]) -> None:
             raise LowlightError(f"{path}: cannot be written: {closed} is no folder that you may write to")
     if settings.sheet is not None:
         images.kind_of(settings.sheet)
+    homes = [home(system) for system in systems]
+    shared = next((path for path in homes if homes.count(path) > 1), None)
+    if settings.save is not None and shared is not None:
+        raise LowlightError(
+            f"{settings.save / shared}: the pictures of two models cannot go into one folder: rename one"
+        )
     if settings.save is not None and settings.save.exists():
         if not settings.save.is_dir():
             raise LowlightError(f"{settings.save}: not a folder: choose another --save")
@@ -47,10 +54,14 @@ def check(settings: EvaluateSettings, inputs: set[Path]) -> None:
             raise LowlightError(f"{settings.save}: not empty: choose another --save, or replace with --overwrite")
 
 
+def home(system: str) -> str:
+    """The folder, in that of ``--save``, for the pictures of a system."""
+    return re.sub(r"[/\\]", "_", system).lstrip("._")
+
+
 def save(folder: Path, system: str, picture: str, enhanced: Tensor) -> None:
     """Write one enhanced picture, uint8 (3, H, W), to ``folder/system/picture.png``."""
-    path = folder / re.sub(r"[/\\]", "_", system).lstrip("._") / f"{picture}.png"
-    images.write(path, Picture(enhanced))
+    images.write(folder / home(system) / f"{picture}.png", Picture(enhanced))
 
 
 def write(settings: EvaluateSettings, report: Report, gallery: Gallery) -> Iterator[Path | LowlightError]:

@@ -131,27 +131,17 @@ class Run:
 
     def save(self, net: Network, state: State, about: Mapping[str, Any]) -> None:
         """Replace the last model and the state."""
-        with self._saving():
-            checkpoints.save(net, self.last, {**about, **self._origin()})
-            with replacing(self._state) as partial:
-                torch.save(state, partial)
+        self.store("last", net, about)
+        with self._saving(), replacing(self._state) as partial:
+            torch.save(state, partial)
 
-    def save_best(self, net: Network, about: Mapping[str, Any]) -> None:
-        """Replace the best model."""
-        with self._saving():
-            checkpoints.save(net, self.best, {**about, **self._origin()})
-
-    def keep(self, net: Network, about: Mapping[str, Any]) -> None:
-        """Store the model of the end of a cosine, after which another begins, to stay."""
-        with self._saving():
-            name = f"{about['phase']}-{about['epoch']}.safetensors"
-            checkpoints.save(net, self.folder / name, {**about, **self._origin()})
-
-    def _origin(self) -> dict[str, Any]:
+    def store(self, name: str, net: Network, about: Mapping[str, Any]) -> None:
+        """Write a model into the folder, in the place of what had that name: "last", "best", or a cosine's end."""
         settings = self.settings.model_dump(mode="json", exclude=ELSEWHERE)
         settings["dataset"] = self.settings.dataset_names
         settings["init"] = self.settings.init and Path(self.settings.init).name
-        return {"settings": settings}
+        with self._saving():
+            checkpoints.save(net, self.folder / f"{name}.safetensors", {**about, "settings": settings})
 
     @contextmanager
     def _saving(self) -> Iterator[None]:

@@ -75,6 +75,8 @@ def samples(place: Path, apart: Path | None = None) -> list[Sample]:
 def stored(folder: Path, found: Sequence[Sample]) -> dict[str, Path]:
     """The result in ``folder`` of each sample, by the sample's name: files that are called like it, or like its dark or
     its true picture. Raises DatasetError if one is missing."""
+    if not folder.is_dir():
+        raise DatasetError(f"{folder}: no such folder of results: give --results NAME=FOLDER")
     there: dict[str, Path] = {}
     for path in datasets.pictures(folder):
         name = path.relative_to(folder).with_suffix("").as_posix()

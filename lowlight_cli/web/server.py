@@ -59,9 +59,8 @@ def listening(app: Flask, settings: ServeSettings) -> TcpWSGIServer:
         family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
         place = socket.create_server((settings.host, settings.port), family=family, backlog=1024)
     except OSError as error:
-        raise LowlightError(
-            f"cannot listen on {settings.host} port {settings.port}: {error.strerror or error}: choose another --port"
-        ) from error
+        fault = f"cannot listen on {settings.host} port {settings.port}: {error.strerror or error}"
+        raise LowlightError(f"{fault}: choose another --host or --port") from error
     server = create_server(
         app,
         sockets=[place],

@@ -25,7 +25,10 @@ export async function decompose(file, fields, watch) {
 }
 
 const textOf = (part) => (typeof part === "string" ? part : part.text());
-const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
+const pause = (milliseconds, signal) => new Promise((done) => {
+  setTimeout(done, milliseconds);
+  signal?.addEventListener("abort", done);
+});
 
 /** Send a picture, again for as long as the server is full; `watch.tell` hears how far it is, `watch.signal` ends it. */
 async function send(path, accept, file, fields, watch) {
@@ -35,7 +38,7 @@ async function send(path, accept, file, fields, watch) {
     const seconds = Number(answer.retryAfter);
     if (answer.status !== 503 || !seconds) throw new Refused(answer.error);
     watch.tell({ state: "full", seconds });
-    await pause(seconds * 1000);
+    await pause(seconds * 1000, watch.signal);
     watch.signal?.throwIfAborted();
   }
 }

@@ -400,7 +400,7 @@ function listen() {
   addEventListener("drop", (event) => {
     event.preventDefault();
     over(-depth);
-    dropped(event.dataTransfer).then(add);
+    dropped(event.dataTransfer).then(add, () => ($("refused").textContent = "What was dropped cannot be read."));
   });
   form.onsubmit = (event) => event.preventDefault();
   for (const name of ["input", "change"]) {
@@ -474,8 +474,9 @@ async function start() {
     const button = Object.assign(document.createElement("button"), { type: "button" });
     button.append(Object.assign(new Image(), { src: `/samples/${name}`, alt: name.replace(/\.\w+$/, "") }));
     button.onclick = async () => {
-      const blob = await (await fetch(`/samples/${name}`)).blob();
-      add([new File([blob], name, { type: blob.type })]);
+      const blob = await fetch(`/samples/${name}`).then((answer) => (answer.ok ? answer.blob() : null)).catch(() => null);
+      if (!blob) $("refused").textContent = "The server does not answer.";
+      else add([new File([blob], name, { type: blob.type })]);
     };
     item.append(button);
     return item;

@@ -215,6 +215,7 @@ export class Viewer {
     }, { passive: false });
     stage.addEventListener("dblclick", (event) => (this.view.zoom > 1 ? this.fit() : this.zoomBy(devicePixelRatio / this.scale(), ...shares(event))));
     stage.addEventListener("keydown", (event) => {
+      if (event.ctrlKey || event.metaKey || event.altKey) return; // the browser's own
       const step = { ArrowLeft: [40, 0], ArrowRight: [-40, 0], ArrowUp: [0, 40], ArrowDown: [0, -40] }[event.key];
       const zoom = { "+": 1.25, "=": 1.25, "-": 0.8 }[event.key];
       if (event.target === divider && slide(this, event.key)) event.preventDefault();
