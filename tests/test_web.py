@@ -690,7 +690,7 @@ def test_a_taken_port_and_a_missing_model_are_one_line(lowlight: Run, models: tu
         code, _, talk = lowlight("serve", "--port", port, "--model", models[0])
     assert code == 1
     assert talk.count("\n") == 1
-    assert "another --port" in talk
+    assert "another --host or --port" in talk
     code, _, talk = lowlight("serve", "--model", "nothing.safetensors")
     assert (code, talk.count("\n")) == (1, 1)
 
