@@ -379,7 +379,7 @@ def test_an_interrupted_run_ends_with_the_same_weights(pair_folder: Path, tmp_pa
     how = recipe(pair_folder)
     whole = list(engine.train(how, tmp_path / "whole"))
     (started,) = (event for event in whole if isinstance(event, Started))
-    assert (started.train_pairs, started.validation_pairs) == (6 + 6, 2)  # those photographs are left out that show what is held out
+    assert (started.train_pairs, started.validation_pairs) == (6 + 6, 2)  # not the photographs of what is held out
     steps = [event for event in whole if isinstance(event, Step)]
     assert {event.phase for event in steps} == {"plus"}
     assert set(steps[0].terms) == {"pixel", "ssim", "colour", "light", "smooth", "exposure", "scene"}
