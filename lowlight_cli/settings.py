@@ -163,10 +163,10 @@ class Settings(BaseModel):
                 return f"{place} {fault['input']}: give {cls.model_fields[place].description}".removesuffix(".")
             case "missing":
                 return f"{place}: missing"
-        if fault["type"] == "model_type":
-            return f"{place}: give a table, [{place}], in a --config file"
-        if fault["type"] == "finite_number":
-            return f"{place} {fault['input']}: give a number"
+            case "model_type":
+                return f"{place}: give a table, [{place}], in a --config file"
+            case "finite_number":
+                return f"{place} {fault['input']}: give a number"
         return f"{place} {fault['input']}: {fault['msg'].removeprefix('Input ').partition(', unable')[0]}"
 
 
