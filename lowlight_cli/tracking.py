@@ -170,7 +170,7 @@ class WeightsAndBiases:
                 mode="offline" if self._offline else "online",
                 dir=self._folder.parent,
                 config=self._settings.model_dump(mode="json"),
-                settings={"silent": True, "console": "off"},
+                settings={"silent": True, "console": "off", "x_service_wait": 120},  # its own 30 s fail on busy cores
             )
         except self._wandb.Error as error:
             raise TrainingError(f"Weights & Biases did not start: {error}: use --wandb offline, or off") from error
