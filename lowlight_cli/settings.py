@@ -522,6 +522,13 @@ class EnhanceSettings(PictureSettings):
     compare: bool = described(False, "Also write NAME_compare.jpg, before and after side by side.")
     watch: bool = described(False, "Go on with what arrives in the folders, until Ctrl-C.")
 
+    @model_validator(mode="after")
+    def the_format_has_it(self) -> Self:
+        for name, formats in (("quality", ("jpg", "webp", "avif", "heic")), ("subsampling", ("jpg",))):
+            if self.format not in (None, *formats) and self.changed(name):
+                raise ValueError(f"{name} means nothing to {self.format}: use {' or '.join(formats)}, or leave it out")
+        return self
+
 
 class DecomposeSettings(PictureSettings):
     """What ``lowlight decompose`` accepts."""

@@ -207,6 +207,15 @@ def test_what_is_for_models_alone_is_refused_without_one(options: dict[str, obje
     assert EvaluateSettings.load(**options).model
 
 
+def test_what_a_format_has_not_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"quality means nothing to png: use jpg or webp"):
+        EnhanceSettings.load(format="png", quality=80)
+    with pytest.raises(ConfigError, match=r"subsampling means nothing to webp: use jpg, or leave it out"):
+        EnhanceSettings.load(format="webp", quality=80, subsampling="420")
+    assert EnhanceSettings.load(format="jpeg", quality=80, subsampling="420").quality == 80
+    assert EnhanceSettings.load(quality=80).quality == 80
+
+
 def test_numbers_stand_plain_in_a_file(tmp_path: Path) -> None:
     found = EnhanceSettings.load(recipe(tmp_path, "depth = 16\nsubsampling = 420"))
     assert (found.depth, found.subsampling) == ("16", "420")
