@@ -371,7 +371,9 @@ for more in (
 
 def test_two_processes_compute_what_one_does(pair_folder: Path, tmp_path: Path) -> None:
     how = settings(pair_folder, stage="separate", epochs=3, run_dir=tmp_path / "two")
-    alone = [event.loss for event in engine.train(how, tmp_path / "alone") if isinstance(event, Step)]
+    found = list(engine.train(how, tmp_path / "alone"))
+    alone = [event.loss for event in found if isinstance(event, Step)]
+    figures = [event.figures for event in found if isinstance(event, Validated)]
     (tmp_path / "recipe.json").write_text(how.model_dump_json())
     (tmp_path / "often.py").write_text(OFTEN)
     shutil.copytree(pair_folder, tmp_path / "fewer")
@@ -386,6 +388,10 @@ def test_two_processes_compute_what_one_does(pair_folder: Path, tmp_path: Path) 
     records = [json.loads(line) for line in (tmp_path / "two" / "events.jsonl").read_text().splitlines()]
     together = [record["loss"] for record in records if record["event"] == "step"]
     assert together == pytest.approx(alone, rel=1e-4)
+    validated = [record["figures"] for record in records if record["event"] == "validated"]  # each process a part
+    assert len(validated) == len(figures) == 4
+    for of_two, of_one in zip(validated, figures, strict=True):
+        assert of_two == pytest.approx(of_one, rel=1e-3)
     one, two = weights(tmp_path / "alone"), weights(tmp_path / "two")
     assert all(torch.allclose(one[name], two[name], rtol=0, atol=1e-4) for name in one)
     # what went wrong, then, the first process says alone; the others leave without a word

@@ -9,9 +9,11 @@ from lowlight_cli.core.losses import smoothness
 from lowlight_cli.core.networks import RetinexNet, RetinexPlus, thumbnail, turned_up
 from lowlight_cli.core.objective import objective
 from lowlight_cli.core.pairbank import PairBank
+from lowlight_cli.core.ranks import Ranks
 from lowlight_cli.settings import LossWeights
 
 WEIGHTS = LossWeights()
+ALONE = Ranks(0, 1, torch.device("cpu"))
 
 
 def of_one_size(height: int, width: int) -> tuple[RetinexNet, PairBank]:
@@ -36,7 +38,7 @@ def test_psnr_and_ssim_are_of_stored_pictures_of_any_size() -> None:
         _, map_ = structural_similarity(truth, stored, channel_axis=2, full=True, **how)
         ssims.append(map_[5:-5, 5:-5].mean())  # valid windows
         lights.append(found.relit[0, :, :21, :30].mean().item())
-    figures = validation.figures(net, "joint", bank, WEIGHTS)
+    figures = validation.figures(net, "joint", bank, WEIGHTS, ALONE)
     assert figures["psnr"] == pytest.approx(sum(psnrs) / 2, abs=1e-4)
     assert figures["ssim"] == pytest.approx(sum(ssims) / 2, abs=1e-5)
     assert figures["relit_mean"] == pytest.approx(sum(lights) / 2, abs=1e-5)
@@ -46,7 +48,7 @@ def test_the_loss_is_that_of_training_and_decom_has_no_other_figure() -> None:
     net, bank = of_one_size(16, 24)
     with torch.inference_mode():
         losses = [sum(objective(net, "decom", WEIGHTS)(*bank.pair(index)).values()) for index in range(2)]
-    figures = validation.figures(net, "decom", bank, WEIGHTS)
+    figures = validation.figures(net, "decom", bank, WEIGHTS, ALONE)
     assert figures == {"loss": pytest.approx(float(sum(losses)) / 2)}
 
 
@@ -56,7 +58,7 @@ def test_the_loss_of_a_large_picture_is_that_of_its_middle(monkeypatch: pytest.M
     pairs = [[side[..., 8:32, 16:40] for side in bank.pair(index)] for index in range(2)]
     with torch.inference_mode():
         losses = [sum(objective(net, "decom", WEIGHTS)(*pair).values()) for pair in pairs]
-    assert validation.figures(net, "decom", bank, WEIGHTS)["loss"] == pytest.approx(float(sum(losses)) / 2)
+    assert validation.figures(net, "decom", bank, WEIGHTS, ALONE)["loss"] == pytest.approx(float(sum(losses)) / 2)
 
 
 def test_retinex_plus_is_told_where_the_middle_lies(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,7 +75,7 @@ def test_retinex_plus_is_told_where_the_middle_lies(monkeypatch: pytest.MonkeyPa
     frame = torch.tensor([[24 / 80, 32 / 96, 56 / 80, 64 / 96]])
     with torch.inference_mode():
         terms = objective(net, "plus", WEIGHTS)(*part, thumbnail(low), thumbnail(high), frame)
-    found = validation.figures(net, "plus", bank, WEIGHTS)["loss"]
+    found = validation.figures(net, "plus", bank, WEIGHTS, ALONE)["loss"]
     assert found == pytest.approx(float(sum(terms.values())))
 
 
@@ -97,7 +99,7 @@ def test_what_is_exposed_first_is_told_of_the_whole_picture(phase: str, monkeypa
             found = plain(lit[0])
             expected["relight"] = (found.enhanced - part[1]).abs().mean()
             expected["smooth_relit"] = WEIGHTS.smooth_relit * smoothness(found.relit, found.reflectance)
-    found = validation.figures(net, phase, bank, WEIGHTS)["loss"]
+    found = validation.figures(net, phase, bank, WEIGHTS, ALONE)["loss"]
     assert found == pytest.approx(float(sum(expected.values())))
 
 

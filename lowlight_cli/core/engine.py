@@ -281,8 +281,7 @@ class Session:
             self.check()
             self.ranks.told(lambda: self.run.store(f"{self.phase}-{done}", self.result, self.about(done)))
         if (bank := self.validation) is not None and (last or done % settings.validate_every == 0):
-            # by one process: what all decide by it must not differ in its last digits
-            figures = self.ranks.told(lambda: validation.figures(self.result, self.phase, bank, settings.weights))
+            figures = validation.figures(self.result, self.phase, bank, settings.weights, self.ranks)
             if not math.isfinite(figures["loss"]):
                 raise self.diverged(f"the validation loss became {figures['loss']}")
             # by SSIM, as PSNR is most of all brightness, which a dark picture leaves to chance (experiments/RESULTS.md)

@@ -104,9 +104,13 @@ class Ranks:
         """This process's part of a (B, ...) batch that all drew alike."""
         return batch.chunk(self.count)[self.rank]
 
+    def total(self, values: Tensor) -> Tensor:
+        """The sum over all processes."""
+        if self.count > 1:
+            values = values.to(self.place)
+            distributed.all_reduce(values)
+        return values
+
     def mean(self, values: Tensor) -> Tensor:
         """The mean over all processes."""
-        if self.count > 1:
-            distributed.all_reduce(values)
-            values = values / self.count
-        return values
+        return self.total(values) / self.count

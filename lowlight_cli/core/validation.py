@@ -12,18 +12,21 @@ from .networks import Network, RetinexPlus, thumbnail
 from .objective import objective
 from .pairbank import PairBank
 from .picture import quantised
+from .ranks import Ranks
 
 WHOLE = 1024
 """Side in px of the middle of a picture on which the loss is computed: at once, since it has no tiles."""
 
 
 @torch.inference_mode()
-def figures(net: Network, phase: Phase, bank: PairBank, weights: LossWeights) -> dict[str, float]:
-    """Mean figures over held-out pictures, in fp32: the loss of ``phase``, of large pictures that of their middle; in
-    every phase but "decom", PSNR in dB and SSIM (RGB) of the whole enhanced picture in 8 bit, and the mean of I_hat."""
+def figures(net: Network, phase: Phase, bank: PairBank, weights: LossWeights, ranks: Ranks) -> dict[str, float]:
+    """Mean figures over held-out pictures, of which each process measures its part, in fp32: the loss of ``phase``, of
+    large pictures that of their middle; in every phase but "decom", PSNR in dB and SSIM (RGB) of the whole enhanced
+    picture in 8 bit, and the mean of I_hat."""
     computed = objective(net, phase, weights)
-    rows: list[dict[str, float]] = []
-    for index in range(len(bank)):
+    names = ("loss",) if phase == "decom" else ("loss", "psnr", "ssim", "relit_mean")
+    table = torch.zeros(len(bank), len(names), dtype=torch.double)
+    for index in range(ranks.rank, len(bank), ranks.count):
         low, high = bank.pair(index)
         box = middle(*low.shape[-2:])
         seen = [tiling.padded(box.cut(picture), net.MULTIPLE) for picture in (low, high)]
@@ -31,17 +34,13 @@ def figures(net: Network, phase: Phase, bank: PairBank, weights: LossWeights) ->
             sides = (*low.shape[-2:], *low.shape[-2:])
             frame = [edge / side for edge, side in zip(box.padded(net.MULTIPLE), sides, strict=True)]
             seen += [*(thumbnail(picture) for picture in (low, high)), low.new_tensor([frame])]
-        row = {"loss": sum(value.item() for value in computed(*seen).values())}
+        row = [sum(value.item() for value in computed(*seen).values())]
         if phase != "decom":
             found = tiling.run(net, low)
             enhanced = quantised(found.enhanced) / 255
-            row |= {
-                "psnr": metrics.psnr(enhanced, high).item(),
-                "ssim": metrics.ssim(enhanced, high).item(),
-                "relit_mean": found.relit.mean().item(),
-            }
-        rows.append(row)
-    return {name: sum(row[name] for row in rows) / len(rows) for name in rows[0]}
+            row += [metrics.psnr(enhanced, high).item(), metrics.ssim(enhanced, high).item(), found.relit.mean().item()]
+        table[index] = torch.tensor(row)
+    return dict(zip(names, ranks.total(table).mean(dim=0).tolist(), strict=True))
 
 
 def middle(height: int, width: int) -> tiling.Box:
