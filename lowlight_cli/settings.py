@@ -11,7 +11,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args
 
 from pydantic import (
     BaseModel,
@@ -524,9 +524,11 @@ class EnhanceSettings(PictureSettings):
 
     @model_validator(mode="after")
     def the_format_has_it(self) -> Self:
+        named = usual_suffix(self.out.suffix.lower()[1:]) if self.out is not None else ""
+        kind = self.format or (named if named in get_args(Format) else None)
         for name, formats in (("quality", ("jpg", "webp", "avif", "heic")), ("subsampling", ("jpg",))):
-            if self.format not in (None, *formats) and self.changed(name):
-                raise ValueError(f"{name} means nothing to {self.format}: use {' or '.join(formats)}, or leave it out")
+            if kind not in (None, *formats) and self.changed(name):
+                raise ValueError(f"{name} means nothing to {kind}: use {' or '.join(formats)}, or leave it out")
         return self
 
 

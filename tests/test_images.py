@@ -1,6 +1,7 @@
 """Pictures in and out, against Pillow."""
 
 import io
+import math
 import os
 import shutil
 import struct
@@ -282,7 +283,9 @@ def test_metadata_goes_along_into_every_format(tmp_path: Path, suffix: str, wide
         assert exif.get_ifd(ExifTags.IFD.GPSInfo)[ExifTags.GPS.GPSLatitudeRef] == "N"
         assert written.info["icc_profile"] == tags["icc_profile"]
         assert b"<rating>5</rating>" in written.info["xmp"]
-        if suffix not in (".webp", ".avif", ".heic"):
+        if suffix in (".webp", ".avif", ".heic"):
+            assert [exif[tag] for tag in (282, 283, 296)] == [300, 300, 2]
+        else:
             assert written.info["dpi"] == pytest.approx((300, 300), abs=0.1)
     assert again.origin.exif
     difference = again.pixels - picture.pixels
@@ -666,6 +669,62 @@ def test_several_frames_or_pages_are_refused(tmp_path: Path) -> None:
     pages[0].save(tmp_path / "a.gif", save_all=True, append_images=pages[1:])
     with pytest.raises(PictureError, match="an animation"):
         images.read(tmp_path / "a.gif")
+
+
+def test_pages_of_other_sizes_are_pages_too(tmp_path: Path) -> None:
+    first = Image.fromarray(photo())
+    first.save(tmp_path / "scan.tif", save_all=True, append_images=[first.resize((30, 25))])
+    with pytest.raises(PictureError, match="several pages"):
+        images.read(tmp_path / "scan.tif")
+    reduced = first.resize((20, 16))
+    reduced.encoderinfo = {"tiffinfo": {254: 1}}
+    first.save(tmp_path / "a.tif", save_all=True, append_images=[reduced])
+    assert images.read(tmp_path / "a.tif").size == (24, 31)
+
+
+@pytest.mark.parametrize("dpi", [(math.nan, math.nan), (math.inf, 72), (0, 72), (-1, -1), (1e12, 1e12)])
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif", ".webp", ".bmp"])
+def test_a_resolution_that_cannot_be_is_none(tmp_path: Path, dpi: tuple[float, float], suffix: str) -> None:
+    image = Image.fromarray(photo())
+    image.info["dpi"] = dpi
+    picture = images.from_image(image)
+    assert picture.origin.dpi == (0, 0)
+    images.write(tmp_path / f"a{suffix}", picture)
+
+
+def test_a_resolution_that_jpeg_cannot_say_stands_in_its_exif(tmp_path: Path) -> None:
+    image = Image.fromarray(photo())
+    image.save(tmp_path / "a.tif", dpi=(390_769, 390_769))
+    picture = images.read(tmp_path / "a.tif")
+    images.write(tmp_path / "a.jpg", picture)
+    images.write(tmp_path / "a.png", picture)
+    with Image.open(tmp_path / "a.jpg") as jpeg, Image.open(tmp_path / "a.png") as png:
+        assert jpeg.info["jfif_unit"] == 0 and jpeg.info["dpi"] == (390_769, 390_769)
+        assert png.info["dpi"] == pytest.approx((390_769, 390_769), rel=1e-4)
+
+
+def test_lossless_webp_keeps_what_is_transparent(tmp_path: Path) -> None:
+    values = np.dstack([photo(), np.zeros((24, 31), np.uint8)])
+    Image.fromarray(values).save(tmp_path / "a.webp", lossless=True, exact=True)
+    images.write(tmp_path / "b.webp", images.read(tmp_path / "a.webp"))
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "b.webp")), values)
+
+
+def test_sixteen_bit_gray_with_alpha_is_turned_wherever_its_exif_stands(tmp_path: Path) -> None:
+    values = np.arange(24 * 31 * 2, dtype=np.uint16).reshape(24, 31, 2) * 40
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    images.write(tmp_path / "a.png", replace(images.from_array(values), origin=Origin(exif=exif.tobytes())))
+    content = (tmp_path / "a.png").read_bytes()
+    at = content.index(b"eXIf") - 4
+    chunk = content[at : at + 12 + int.from_bytes(content[at : at + 4])]
+    end = content.index(b"IEND") - 4
+    late = content[:at] + content[at + len(chunk) : end] + chunk + content[end:]
+    assert content.index(b"IDAT") > at and late.index(b"IDAT") < late.index(b"eXIf")
+    (tmp_path / "b.png").write_bytes(late)
+    early, behind = (images.read(tmp_path / name) for name in ("a.png", "b.png"))
+    assert behind.size == early.size == (31, 24)
+    assert torch.equal(behind.samples, early.samples)
 
 
 def test_a_quality_leaves_the_subsampling(tmp_path: Path) -> None:

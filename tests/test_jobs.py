@@ -98,6 +98,27 @@ def test_an_output_is_never_an_input(photos: Path) -> None:
     assert "would replace an input" in job.fault
 
 
+def test_results_never_come_to_lie_among_the_inputs_of_the_next_time(photos: Path, tmp_path: Path) -> None:
+    found = jobs.enhance_jobs([photos], photos, kind="png")
+    assert all("add --suffix" in job.fault for job in found if job.source.suffix != ".PNG")
+    assert all(not job.fault for job in jobs.enhance_jobs([photos], photos, kind="png", suffix="_b"))
+    assert all(not job.fault for job in jobs.enhance_jobs([photos], tmp_path / "out", kind="png"))
+    (alone,) = jobs.enhance_jobs([photos / "a.jpg"], photos, kind="png", compare=True)
+    assert not alone.fault
+    for target in alone.targets:
+        Image.new("RGB", (8, 8)).save(target)
+    (again,) = todo(jobs.enhance_jobs([photos / "a.jpg", photos / "a_compare.jpg"], photos, kind="png", compare=True))
+    assert again.finished
+
+
+def test_the_panel_beside_maps_as_floats_is_no_input(photos: Path, tmp_path: Path) -> None:
+    before = jobs.enhance_jobs([photos], tmp_path / "out")
+    (photos / "a_panel.png").touch()
+    assert len(todo(jobs.enhance_jobs([photos], tmp_path / "out"))) == len(before) + 1
+    (photos / "a_maps.npz").touch()
+    assert todo(jobs.enhance_jobs([photos], tmp_path / "out")) == before
+
+
 def test_maps_beside_a_picture_are_no_inputs(photos: Path, tmp_path: Path) -> None:
     alone = photos / "a_enhanced.jpg"  # somebody's own, as it seems
     alone.touch()

@@ -136,6 +136,14 @@ def test_long_names_stay_in_their_column() -> None:
     assert 80 < font.getlength(short) <= 100
 
 
+def test_a_sheet_that_is_too_tall_has_smaller_pictures(pair_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = EvaluateSettings(dataset=str(pair_folder), baseline=("gamma",), lpips=False, sheet=Path("s.png"))
+    *_, (report, copies) = evaluation.run(settings)
+    whole = gallery.contact_sheet(report, copies, width=60)
+    monkeypatch.setattr(gallery, "TALLEST", whole.height - 1)
+    assert gallery.contact_sheet(report, copies, width=60).size == gallery.contact_sheet(report, copies, width=30).size
+
+
 def test_a_full_gallery_keeps_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gallery, "LIMIT", 2)
     copies = gallery.Gallery()

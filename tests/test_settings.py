@@ -212,6 +212,9 @@ def test_what_a_format_has_not_is_refused() -> None:
         EnhanceSettings.load(format="png", quality=80)
     with pytest.raises(ConfigError, match=r"subsampling means nothing to webp: use jpg, or leave it out"):
         EnhanceSettings.load(format="webp", quality=80, subsampling="420")
+    with pytest.raises(ConfigError, match=r"quality means nothing to tif: use jpg"):
+        EnhanceSettings.load(out=Path("bright.TIFF"), quality=80)
+    assert EnhanceSettings.load(out=Path("photos.2024"), quality=80).quality == 80
     assert EnhanceSettings.load(format="jpeg", quality=80, subsampling="420").quality == 80
     assert EnhanceSettings.load(quality=80).quality == 80
 

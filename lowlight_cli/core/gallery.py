@@ -12,6 +12,8 @@ from .summary import shown
 
 SIDE = 960
 """Longest side of a copy in px."""
+TALLEST = 65_000
+"""Px that a sheet has at most: JPEG holds little more. Its pictures become smaller instead."""
 LIMIT = 100
 """Pictures that are kept; further ones are measured but not shown."""
 
@@ -66,11 +68,10 @@ def contact_sheet(report: Report, gallery: Gallery, *, width: int = 300, gap: in
         for name, copies in gallery.pictures.items()
     }
     heights = {name: max(tile.height for tile in row.values()) for name, row in tiles.items()}
-    sheet = Image.new(
-        "RGB",
-        (gap + len(versions) * (width + gap), 2 * line + sum(height + 2 * line + gap for height in heights.values())),
-        PAPER,
-    )
+    height = 2 * line + sum(height + 2 * line + gap for height in heights.values())
+    if height > TALLEST:
+        return contact_sheet(report, gallery, width=width // 2, gap=gap)
+    sheet = Image.new("RGB", (gap + len(versions) * (width + gap), height), PAPER)
     draw = ImageDraw.Draw(sheet)
     draw.text((gap, gap), f"{report.title}  ·  lowlight evaluate", INK, font)
     top = 2 * line

@@ -21,7 +21,7 @@ from ..settings import Depth, Subsampling
 from . import colour, sixteen
 from .errors import PictureError
 from .files import replacing
-from .metadata import Origin, captioned, exif_of, lossless_webp, origin_of, png_texts, shortened, tiff_tags
+from .metadata import Origin, captioned, exif_of, lossless_webp, origin_of, png_texts, resolved, shortened, tiff_tags
 from .picture import (
     Picture,
     check_range,
@@ -118,7 +118,9 @@ def from_file(source: Path | io.BytesIO, formats: list[str] | None = None) -> Pi
         if image.format in ("PNG", "WEBP", "AVIF", "GIF") and getattr(image, "is_animated", False):
             raise PictureError("an animation: take its frames apart first")
         if image.format == "TIFF" and of_sensor(image):
-            raise PictureError("camera raw, whose small preview alone can be read here: give it the camera's own name")
+            raise PictureError(
+                "camera raw, whose small preview alone can be read here: give it the camera's own name, or develop it"
+            )
         if image.format == "TIFF" and several_pages(image):
             raise PictureError("several pages: take them apart first")
         if image.format == "TIFF" and image.mode == "I":
@@ -157,8 +159,11 @@ def wide_png(content: bytes, image: Image.Image) -> Picture:
     """A PNG of which Pillow, that has opened it as ``image``, loses half."""
     values = sixteen.read_png(content, image.info.get("transparency"))
     planes = [Image.fromarray(plane) for plane in np.moveaxis(values, 2, 0)]
+    image.load()  # EXIF may stand behind the pixels, and XMP tell of the orientation as well
+    way = Image.Exif()
+    way[ExifTags.Base.Orientation] = image.getexif().get(ExifTags.Base.Orientation, 1)
     for plane in planes:
-        plane.info["exif"] = image.info.get("exif", b"")
+        plane.info["exif"] = way.tobytes()
         upright(plane)
     upright(image)
     return from_array(np.stack([array(plane) for plane in planes], axis=2), origin_of(image))
@@ -177,13 +182,14 @@ def of_sensor(image: Image.Image) -> bool:
 
 
 def several_pages(image: Image.Image) -> bool:
-    """Whether a TIFF has another page as large as the first, or more than ``PAGES``, each of which takes time to find;
-    cameras add a small one to look at."""
-    first = image.size
+    """Whether a TIFF has another page that is no smaller version of the first, or more than ``PAGES``, each of which
+    takes time to find; cameras add a small one to look at."""
+    width, height = image.size
     try:
         for number in range(1, PAGES + 1):
             image.seek(number)
-            if image.size == first:
+            reduced = getattr(image, "tag_v2", {}).get(254, 0) & 1
+            if not reduced and max(image.width / width, image.height / height) > 1 / 2:
                 return True
     except EOFError:
         return False
@@ -448,12 +454,16 @@ def encode(file: IO[bytes], picture: Picture, kind: str, encoding: Encoding = US
         options |= {"exif": shortened(origin.exif, SEGMENT), "xmp": origin.xmp if len(origin.xmp) <= SEGMENT else b""}
         options |= {"extra": captioned(origin.iptc), "comment": origin.comment}
         options = {name: value for name, value in options.items() if value or name not in ("exif", "xmp", "comment")}
+        if max(origin.dpi) >= 1 << 16:  # of a microscope: more than JPEG can say
+            del options["dpi"]
     elif kind == "PNG":
         options["pnginfo"] = png_texts(origin)
     elif kind == "WEBP" and origin.lossless and quality is None:
-        options["lossless"] = True
+        options |= {"lossless": True, "exact": True}  # what is transparent keeps its colours, too
     elif kind in ("WEBP", "AVIF", "HEIF"):
         options["quality"] = quality or 95
+    if kind in ("WEBP", "AVIF", "HEIF") and (exif := resolved(origin)):
+        options["exif"] = exif
     if kind == "HEIF":
         know_heif()
     to_image(channels).save(file, format=kind, **options)

@@ -105,11 +105,11 @@ def enhance_jobs(
         else:
             target = place(source, out, suffix)
             target = target.with_suffix(f".{kind}" if kind else written_as(target.suffix))
-        narrow = too_narrow(images.kind_of(target)) if wide else ""
-        fault = f"{target}: {narrow}" if narrow else ""
-        jobs.append(Job(source.path, (target,), fault))
-    if suffix:
-        jobs = apart(jobs, lambda job: [job.targets[0].stem, *comparisons(job.targets[0])])
+        why = too_narrow(images.kind_of(target)) if wide else ""
+        if not suffix and is_folder(source.given) and real(target).parent == real(source.path).parent:
+            why = "it would be taken for an input the next time: add --suffix, or choose another --out"
+        jobs.append(Job(source.path, (target,), f"{target}: {why}" if why else ""))
+    jobs = apart(jobs, lambda job: [*([job.targets[0].stem] if suffix else []), *comparisons(job.targets[0])])
     if compare:
         jobs = compared(jobs)
     return checked(jobs)
@@ -197,13 +197,15 @@ def map_files(maps: Maps) -> list[str]:
 
 
 def maps_among(found: Sequence[Source]) -> set[Path]:
-    """The inputs that are maps which ``decompose`` has left beside their picture, known by being all there."""
+    """The inputs that ``decompose`` has left beside their picture, known by being all there: maps, and their panel."""
     there = {real(source.path) for source in found}
     made: set[Path] = set()
     for stem in {path.with_suffix("") for path in there}:
         for names in (map_files("png"), map_files("tiff")):
             maps = {stem.with_name(f"{stem.name}_{name}") for name in names}
             made |= maps if maps <= there else set()
+        floats, panel = (stem.with_name(f"{stem.name}_{name}") for name in map_files("npz"))
+        made |= {panel} if panel in there and exists(floats) else set()
     return made
 
 

@@ -15,6 +15,8 @@ ELSEWHERE = frozenset({347, 529, 530, 531, 532, 700, 34377, 34675, 37724, 50341,
 ICC, which are kept by themselves."""
 CAPTION, IPTC_IN_TIFF = 1028, 33723
 """Where Photoshop's resources in a JPEG, and a TIFF's tags, have the IPTC record: caption, keywords, credit."""
+FINEST = 1e7
+"""Pixels an inch that no picture has: a hundredth of a light wave each."""
 XMP_IN_PNG = "XML:com.adobe.xmp"
 ATTRIBUTE = re.compile(rb"""\s(?:hdrgm:\w+|GCamera:(?:MotionPhoto|MicroVideo)\w*)\s*=\s*("[^"]*"|'[^']*')""")
 ELEMENT = re.compile(rb"<(hdrgm:\w+|GCamera:(?:MotionPhoto|MicroVideo)\w*|Container:Directory)\b[^<>]*>")
@@ -67,12 +69,20 @@ def origin_of(image: Image.Image) -> Origin:
         exif=exif_of(image),
         xmp=detached(xmp) if isinstance(xmp, bytes) else b"",
         icc=icc if isinstance(icc, bytes) else b"",
-        dpi=(float(dpi[0]), float(dpi[1])) if isinstance(dpi, tuple) and len(dpi) == 2 else (0, 0),
+        dpi=resolution(dpi),
         iptc=iptc if isinstance(iptc, bytes) else b"",
         comment=comment if isinstance(comment, bytes) else b"",
         texts=texts_of(image) if isinstance(image, PngImagePlugin.PngImageFile) else (),
         jpeg=jpeg,
     )
+
+
+def resolution(dpi: object) -> tuple[float, float]:
+    """Pixels an inch, across and down, as Pillow gives them; 0 if that cannot be: a fraction over 0 is no number."""
+    if not isinstance(dpi, tuple) or len(dpi) != 2:
+        return 0, 0
+    across, down = map(float, dpi)
+    return (across, down) if 0 < across < FINEST and 0 < down < FINEST else (0, 0)
 
 
 def lossless_webp(content: bytes) -> bool:
@@ -163,6 +173,21 @@ def captioned(iptc: bytes) -> bytes:
     return b"\xff\xed" + struct.pack(">H", len(resource) + 2) + resource if iptc and fits else b""
 
 
+def resolution_tags(origin: Origin) -> dict[int, Any]:
+    """The resolution as TIFF and EXIF have it, in inches; nothing if it is not known."""
+    across, down = origin.dpi
+    places = (ExifTags.Base.XResolution, ExifTags.Base.YResolution, ExifTags.Base.ResolutionUnit)
+    return dict(zip(places, (across, down, 2), strict=True)) if across else {}
+
+
+def resolved(origin: Origin) -> bytes:
+    """EXIF that tells the resolution too, for files that have no other place for it."""
+    exif = Image.Exif()
+    exif.load(origin.exif)
+    exif.update(resolution_tags(origin))
+    return exif.tobytes() if len(exif) else b""
+
+
 def tiff_tags(origin: Origin) -> dict[int, Any]:
     """Metadata as the tags of a TIFF."""
     exif = Image.Exif()
@@ -176,10 +201,4 @@ def tiff_tags(origin: Origin) -> dict[int, Any]:
         tags[34675] = origin.icc
     if origin.iptc:
         tags[IPTC_IN_TIFF] = origin.iptc
-    if any(origin.dpi):
-        tags |= {
-            ExifTags.Base.XResolution: origin.dpi[0],
-            ExifTags.Base.YResolution: origin.dpi[1],
-            ExifTags.Base.ResolutionUnit: 2,
-        }
-    return tags
+    return tags | resolution_tags(origin)
