@@ -325,6 +325,9 @@ class TrainSettings(Settings):
     def choices_agree(self) -> Self:
         if self.stage == "enhance" and self.init is None:
             raise ValueError("stage enhance keeps Decom-Net frozen: give the trained one with --init NAME or FILE")
+        names = self.dataset_names
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise ValueError(f"two data sets are called {twice}, as a model's file has them: rename one, or link to it")
         if self.photos is not None and "synthetic" not in self.dataset:
             raise ValueError("photos become the synthetic data set: add --dataset synthetic")
         if self.ignore_enhance_net and self.stage != "joint":

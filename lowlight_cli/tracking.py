@@ -155,8 +155,13 @@ class WeightsAndBiases:
         self._wandb, self._settings, self._folder = wandb, settings, folder
         self._offline = settings.wandb == "offline"
         self._run: Any = None
-        if not self._offline and not wandb.login(prompt=False):
-            raise TrainingError("Weights & Biases has no login here: run `wandb login` once, or use --wandb offline")
+        remedy = "run `wandb login` once, or use --wandb offline"
+        try:
+            known = self._offline or wandb.login(prompt=False)
+        except (wandb.Error, ValueError) as error:  # a key or an address that cannot be
+            raise TrainingError(f"Weights & Biases: {' '.join(str(error).split())}: {remedy}") from error
+        if not known:
+            raise TrainingError(f"Weights & Biases has no login here: {remedy}")
 
     def _begin(self) -> None:
         """Late, so that a run that cannot start leaves nothing there."""

@@ -179,18 +179,25 @@ def test_a_run_goes_on_when_the_command_is_repeated(
     assert "restarts none, not 1" in err
 
 
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])  # Ctrl-C, a machine that ends, a terminal that closes
-def test_ctrl_c_saves_and_says_how_to_go_on(pair_folder: Path, tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    "names",
+    [("SIGINT",), ("SIGHUP",), ("SIGTERM", "SIGHUP")],  # Ctrl-C, a terminal that closes, a machine that shuts down
+)
+def test_ctrl_c_saves_and_says_how_to_go_on(pair_folder: Path, tmp_path: Path, names: tuple[str, ...]) -> None:
     run = tmp_path / "run"
     command = [sys.executable, "-m", "lowlight_cli", "train", "--dataset", str(pair_folder), "--run-dir", str(run)]
     command += ["--epochs", "100000", "--patch", "16", "--batch", "4", "--validation", "0", "--stage", "decom"]
-    kept = signal.signal(signal.Signals[name], signal.SIG_DFL)  # under nohup, children would inherit a deaf ear
+    signals = [signal.Signals[name] for name in names]
+    kept = [signal.signal(number, signal.SIG_DFL) for number in signals]  # under nohup, children would have a deaf ear
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    signal.signal(signal.Signals[name], kept)
+    for number, handler in zip(signals, kept, strict=True):
+        signal.signal(number, handler)
     journal = run / "events.jsonl"
     while process.poll() is None and not (journal.exists() and '"step"' in journal.read_text()):
         time.sleep(0.05)
-    process.send_signal(signal.Signals[name])
+    for number in signals:
+        process.send_signal(number)
+        time.sleep(0.005)  # or they would come in the order of their numbers
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert f"lowlight train --resume {run}" in err

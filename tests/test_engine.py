@@ -344,6 +344,12 @@ def test_one_scene_cannot_be_learned_and_held_out(pair_folder: Path, tmp_path: P
     for side in ("low", "high"):
         for path in (pair_folder / side).glob("[1-7].png"):
             shutil.copy(pair_folder / side / "0.png", path)
+    (tmp_path / "photos").mkdir()
+    for seed in range(20, 24):
+        images.write(tmp_path / "photos" / f"{seed}.png", images.Picture(scenery(seed)))
+    with pytest.raises(DatasetError, match="all 8 pairs show one scene, none is left to train on: use --validation 0"):
+        more = {"dataset": (str(pair_folder), "synthetic"), "photos": tmp_path / "photos"}
+        list(engine.train(settings(pair_folder, **more), tmp_path / "run"))
     with pytest.raises(DatasetError, match="all 8 pairs show one scene, none is left to train on: use --validation 0"):
         events(engine.train(settings(pair_folder), tmp_path / "run"))
     assert not (tmp_path / "run").exists()
@@ -488,15 +494,25 @@ def test_what_a_run_without_a_state_has_left_is_not_mixed_with_another(pair_fold
     next(event for event in stream if isinstance(event, Pictured))
     stream.close()
     (run / "state.pt").unlink()
-    (run / "last.safetensors").unlink()
+    (run / "last.safetensors").rename(run / "joint-2.safetensors")  # as a cosine's end leaves one
     (run / "events.jsonl").write_text("{}\n")
     with pytest.raises(TrainingError, match=r"lr 0\.001, not 0\.5"):
         events(engine.train(how.model_copy(update={"lr": 0.5}), run))
     assert (run / "best.safetensors").exists()
     stream = engine.train(how, run)
     next(event for event in stream if isinstance(event, Started))
-    assert not (run / "best.safetensors").exists() and not (run / "events.jsonl").exists()
+    assert not list(run.glob("*.safetensors")) and not (run / "events.jsonl").exists()
     stream.close()
+
+
+def test_photographs_darkened_anew_do_not_become_pairs_unsaid(pair_folder: Path, tmp_path: Path) -> None:
+    how = settings(pair_folder, dataset=("synthetic",), photos=pair_folder / "high", data=tmp_path)
+    stream = engine.train(how, tmp_path / "run")
+    next(event for event in stream if isinstance(event, Saved))
+    stream.close()
+    shutil.copytree(pair_folder, tmp_path / "synthetic")
+    with pytest.raises(TrainingError, match=r"holds a run with photos .*high, not None: choose another"):
+        events(engine.train(how.model_copy(update={"photos": None}), tmp_path / "run"))
 
 
 def test_a_net_keeps_its_exposure(pair_folder: Path, tmp_path: Path) -> None:
@@ -564,6 +580,8 @@ def test_a_patch_larger_than_a_picture_is_refused(pair_folder: Path, tmp_path: P
 def test_a_loss_that_is_no_number_stops_the_run(pair_folder: Path, tmp_path: Path) -> None:
     with pytest.raises(LowlightError, match="with a --lr below"):
         events(engine.train(settings(pair_folder, stage="joint", lr=1e30, epochs=8), tmp_path / "run"))
+    with pytest.raises(LowlightError, match=r"with a --decom-lr below 1e\+30"):
+        events(engine.train(settings(pair_folder, stage="joint", decom_lr=1e30, epochs=8), tmp_path / "again"))
 
 
 @pytest.mark.parametrize("validation", [0.25, 0])
@@ -710,7 +728,7 @@ def test_a_picture_too_small_to_learn_from_or_to_be_judged_by_is_refused(pair_fo
 def test_a_damaged_state_is_one_line(pair_folder: Path, tmp_path: Path) -> None:
     events(engine.train(settings(pair_folder, stage="joint"), tmp_path / "run"))
     state = tmp_path / "run" / "state.pt"
-    for damaged in (state.read_bytes()[:500], b""):
+    for damaged in (state.read_bytes()[:500], b"", b"e" * 40, b"dear diary"):
         state.write_bytes(damaged)
         with pytest.raises(TrainingError, match="damaged"):
             events(engine.train(settings(pair_folder, stage="joint"), tmp_path / "run"))

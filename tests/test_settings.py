@@ -244,6 +244,12 @@ def test_a_seed_is_one_that_torch_knows() -> None:
         TrainSettings.load(seed=2**64)
 
 
+def test_two_data_sets_of_one_name_are_refused() -> None:
+    with pytest.raises(ConfigError, match="two data sets are called Train, as a model's file has them: rename one"):
+        TrainSettings.load(dataset=("real/Train", "synthetic/Train"))
+    assert TrainSettings.load(dataset=("real/Train", "lol")).dataset_names == ["Train", "lol"]
+
+
 def test_a_rate_falls() -> None:
     with pytest.raises(ConfigError, match=r"decay 1\.0: should be less than 1"):
         TrainSettings.load(decay=1.0, scheduler="plateau")

@@ -146,6 +146,11 @@ def test_online_without_a_login_stops_before_training(
     assert "wandb login" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "run").exists()
+    monkeypatch.setenv("WANDB_API_KEY", "abc")
+    done = subprocess.run([sys.executable, "-m", "lowlight_cli", *command], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "API key" in done.stderr and "wandb login" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_wandb_is_not_imported_unasked(pair_folder: Path, tmp_path: Path) -> None:

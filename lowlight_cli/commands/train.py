@@ -68,8 +68,6 @@ def train(
             raise ConfigError(f"--resume goes on in {resume}: leave out --run-dir, or start from it with --init")
         config = config or resume / "settings.json"
         run_dir = resume
-        if not (resume / "state.pt").is_file():
-            console.note(f"{resume}: nothing was saved there yet: it begins anew")
     of_run = resume is not None and config == resume / "settings.json"
     settings = TrainSettings.load(**given | {"config": config, "run_dir": run_dir, "of_run": of_run})
     from ..core import engine
@@ -79,6 +77,8 @@ def train(
 
     ranks = Ranks.here(choose(settings.device))
     folder = settings.run_dir or own_folder(settings)
+    if resume is not None and ranks.first and not (resume / "state.pt").is_file():
+        console.note(f"{resume}: nothing was saved there yet: it begins anew")
 
     def all_leave(event: Event, interrupted: list[bool]) -> bool:
         """Whether every process leaves after this event. Of those of reading, one may have more than another."""
@@ -122,12 +122,13 @@ def own_folder(settings: TrainSettings) -> Path:
 
 @contextmanager
 def interruptible() -> Iterator[list[bool]]:
-    """Within, a first Ctrl-C, SIGTERM or SIGHUP fills the list that is yielded; a second one interrupts at once, save
-    under torchrun, which hands on what the terminal has sent already, and itself ends what does not end."""
+    """Within, Ctrl-C, SIGTERM or SIGHUP fills the list that is yielded. A Ctrl-C after that interrupts at once, save
+    under torchrun, which hands on what the terminal has sent already, and itself ends what does not end. A second one
+    of the others does not: whoever shuts down sends several."""
     seen: list[bool] = []
 
-    def note(*_: object) -> None:
-        if seen and "TORCHELASTIC_RUN_ID" not in os.environ:
+    def note(number: int, _: object) -> None:
+        if seen and number == signal.SIGINT and "TORCHELASTIC_RUN_ID" not in os.environ:
             raise KeyboardInterrupt
         seen.append(True)
 

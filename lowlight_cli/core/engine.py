@@ -128,11 +128,7 @@ def read(settings: TrainSettings) -> Generator[Event, None, datasets.TrainingSet
         pictures.append(picture)
         faults.append(reason)
         yield Reading(len(pictures), len(found))
-    data = datasets.split(found, pictures, faults, fraction=settings.validation)
-    if not data.train:
-        many = len(data.validation)
-        raise DatasetError(f"all {many} pairs show one scene, none is left to train on: use --validation 0")
-    return data
+    return datasets.split(found, pictures, faults, fraction=settings.validation)
 
 
 def other_data(data: datasets.TrainingSet, ranks: Ranks) -> DatasetError | None:
@@ -312,7 +308,10 @@ class Session:
         """That it went wrong, and what to do, which the first process alone says: all come here together."""
         if not self.ranks.first:
             return SystemExit(1)
-        return TrainingError(f"{how} at step {self.step}: begin anew with a --lr below {self.settings.lr:g}")
+        fastest = max(self.optimizer.param_groups, key=lambda group: float(group["initial_lr"]))
+        own = getattr(self.settings, f"{fastest['name']}_lr", None)
+        option = "--lr" if own is None else f"--{fastest['name']}-lr"
+        return TrainingError(f"{how} at step {self.step}: begin anew with a {option} below {fastest['initial_lr']:g}")
 
     def save(self) -> None:
         """Write the model and everything that the rest of the run depends on, unless it is ruined."""

@@ -79,13 +79,14 @@ class Run:
 
     def _clear(self) -> None:
         """Remove what a run has left that saved no state, which now begins anew; one with other settings, which has got
-        as far as a best model, keeps it."""
-        if self.best.exists():
+        as far as a model, keeps it."""
+        models = list(self.folder.glob("*.safetensors"))
+        if models:
             self._check_settings()
-        for name in (self.best.name, "events.jsonl", "curves.png", "wandb.id"):
-            (self.folder / name).unlink(missing_ok=True)
-        for picture in (self.folder / "pictures").glob("*.png"):
-            picture.unlink()
+        left = (self.folder / name for name in ("events.jsonl", "curves.png", "wandb.id"))
+        for path in (*models, *left, *(self.folder / "pictures").glob("*.png")):
+            if path != self.last:  # which stays until there is another
+                path.unlink(missing_ok=True)
 
     def withdraw(self) -> None:
         """Leave nothing of a run that could not start."""
@@ -105,7 +106,7 @@ class Run:
         """What was saved last."""
         try:
             return cast(State, torch.load(self._state, map_location="cpu", weights_only=True))
-        except (RuntimeError, EOFError, ValueError, UnpicklingError) as error:
+        except (RuntimeError, EOFError, ValueError, LookupError, TypeError, UnpicklingError) as error:
             raise self.damaged() from error
 
     def damaged(self, file: Path | None = None) -> TrainingError:
@@ -122,6 +123,8 @@ class Run:
         except (ValueError, AttributeError) as error:
             raise self.damaged(self._record) from error
         changed = sorted(name for name in known.keys() - ELSEWHERE if named(before[name]) != named(now[name]))
+        if (before["photos"] is None) != (now["photos"] is None):  # darkened anew for each patch, or once for all
+            changed.append("photos")
         if changed:
             others = ", ".join(f"{name} {said(before[name])}, not {said(now[name])}" for name in changed)
             raise TrainingError(
