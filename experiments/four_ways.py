@@ -221,9 +221,10 @@ def main() -> None:
         run.name: {name: measured(enhancers[run.name], pairs, run.settings.weights) for name, pairs in sets.items()}
         for run in runs
     }
-    pictures(enhancers)
     how = f"`make experiments`, commit {commit}, {given.hardware}, torch {torch.__version__}."
     insert(f"{how}\n\n{tables(runs, found, enhancers)}", BEGIN, END)
+    if LETTERS.keys() <= enhancers.keys():
+        pictures(enhancers)
 
 
 if __name__ == "__main__":

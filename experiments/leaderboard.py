@@ -92,7 +92,7 @@ def main() -> None:
     lol = measured(EvaluateSettings(dataset="lol", data=arguments.data, **common))
     samples = measured(EvaluateSettings(dataset="samples", **common))
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    machine = "{processor} ({device}), {threads} threads, torch {torch}".format(**lol.machine)
+    machine = "{processor} ({device}), threads: {threads}, torch {torch}".format(**lol.machine)
     sections = [
         "# Leaderboard",
         f"Written by `python experiments/leaderboard.py` on {datetime.date.today()}, commit {commit.stdout.strip()}, "
@@ -104,7 +104,6 @@ def main() -> None:
         "measures on scenes that training held out.",
         f"## Packaged samples, {samples.pictures} pairs",
         summary.markdown_table(sorted_table(samples)),
-        "LMSE R and LMSE I are measured on the Mondrians alone, whose reflectance and illumination are known.",
         lol.caption,
         *dict.fromkeys((*lol.notes, *samples.notes)),
     ]

@@ -223,6 +223,12 @@ def test_an_interrupted_evaluation_gives_what_all_have_made(pair_folder: Path, m
     assert list(gallery.pictures) == ["0", "1", "2", "3", "4"]
     assert [list(result.tones) for result in report.systems] == [["0", "1", "2", "3", "4"]] * 2
     events = evaluation.run(settings)
+    for event in events:
+        if isinstance(event, evaluation.Progress) and event.done == 24 - 1:  # all but the last of the truths
+            break
+    report, _ = events.throw(KeyboardInterrupt())
+    assert [(result.name, len(result.rows)) for result in report.results] == [("input", 8), ("gamma", 8)]
+    events = evaluation.run(settings)
     next(events)
     with pytest.raises(KeyboardInterrupt):
         events.throw(KeyboardInterrupt())

@@ -95,6 +95,22 @@ def test_charts_show_every_value_and_are_well_formed() -> None:
     assert charts.dots("PSNR", "dB", ["a"], [Series("one", [(0, float("inf"))], 0)]) == ""
 
 
+def test_many_series_are_told_apart_and_named_within_the_drawing() -> None:
+    import xml.etree.ElementTree as ElementTree
+
+    names = [f"a-model-of-a-long-name-{number}" for number in range(16)]
+    drawn = ElementTree.fromstring(
+        charts.dots("PSNR", "dB", ["a"], [Series(name, [(0, 10.0)], number) for number, name in enumerate(names)])
+    )
+    _, _, width, height = map(float, drawn.attrib["viewBox"].split())
+    legend = {label.text: label for label in drawn.iter("text") if label.text in names}
+    assert legend.keys() == set(names)
+    for name, label in legend.items():
+        assert 8 * len(name) <= float(label.attrib["x"]) <= width and float(label.attrib["y"]) <= height
+    marks = {(mark.attrib["d"], mark.attrib["fill"]) for mark in drawn.iter("path")}
+    assert len(marks) == len(names)
+
+
 @pytest.mark.parametrize(
     ("low", "high", "expected"),
     [
@@ -141,7 +157,9 @@ def test_a_sheet_that_is_too_tall_has_smaller_pictures(pair_folder: Path, monkey
     *_, (report, copies) = evaluation.run(settings)
     whole = gallery.contact_sheet(report, copies, width=60)
     monkeypatch.setattr(gallery, "TALLEST", whole.height - 1)
-    assert gallery.contact_sheet(report, copies, width=60).size == gallery.contact_sheet(report, copies, width=30).size
+    smaller = gallery.contact_sheet(report, copies, width=60)
+    assert smaller.size == gallery.contact_sheet(report, copies, width=60, side=30).size
+    assert smaller.width == whole.width and smaller.height < whole.height
 
 
 def test_a_full_gallery_keeps_the_first(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,8 @@ MARKS = (
 )
 LEFT, RIGHT, TOP, BOTTOM = 52, 16, 60, 44
 WIDTH, HEIGHT = 920, 340
+LEGEND = 200
+"""Where the legend begins at the earliest, right of what an axis counts."""
 
 
 class Series(NamedTuple):
@@ -85,7 +87,8 @@ def mark(series: Series, x: float, y: float, scale: float = 1.0, *, said: str = 
     """The mark of a series at a place of the drawing, which says something when pointed at."""
     if series.number is None:
         return ""
-    shape, colour = MARKS[series.number % len(MARKS)], COLOURS[series.number % len(COLOURS)]
+    rounds, place = divmod(series.number, len(COLOURS))  # from the ninth on, a colour comes with another mark
+    shape, colour = MARKS[(place + rounds) % len(MARKS)], COLOURS[place]
     return (
         f'<path d="{shape}" transform="translate({x:.1f},{y:.1f}) scale({scale:g})" fill="{colour}">'
         f"<title>{escape(said)}</title></path>"
@@ -119,15 +122,18 @@ class Plot(NamedTuple):
         return parts
 
     def drawn(self, title: str, parts: list[str], series: Sequence[Series]) -> str:
-        """The whole drawing, with its legend at the top right."""
-        x = float(WIDTH - RIGHT)
+        """The whole drawing, with its legend at the top right, and below what finds no place there."""
+        x, y, height = float(WIDTH - RIGHT), 40, HEIGHT
         for one in reversed(series):
-            parts.append(self.label(x, 40, one.name, anchor="end"))
+            if x - 8 * len(one.name) < LEGEND:
+                x, y, height = float(WIDTH - RIGHT), height + 12, height + 20
+            parts.append(self.label(x, y, one.name, anchor="end"))
             x -= 8 * len(one.name) + 8
             if one.number is None:
-                parts.append(f'<line class="quiet" x1="{x - 8}" x2="{x + 6}" y1="36" y2="36" stroke-width="2.5"/>')
-            parts.append(mark(one, x, 36, said=one.name))
+                ends = f'x1="{x - 8}" x2="{x + 6}" y1="{y - 4}" y2="{y - 4}"'
+                parts.append(f'<line class="quiet" {ends} stroke-width="2.5"/>')
+            parts.append(mark(one, x, y - 4, said=one.name))
             x -= 18
         return (
-            f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">' + "".join(parts) + "</svg>"
+            f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(title)}">' + "".join(parts) + "</svg>"
         )

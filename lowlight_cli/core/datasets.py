@@ -358,8 +358,6 @@ def split(
     hidden = set(scene_of[: len(judged)])
     known = [index for index, scene in zip(photos, scene_of[len(judged) :], strict=True) if scene in hidden]
     learned = [index for index in kept if index not in {*judged, *known}]
-    if not set(real).intersection(learned):
-        raise DatasetError(f"all {len(judged)} pairs show one scene, none is left to train on: use --validation 0")
     return TrainingSet(
         train=[fit[index] for index in learned],
         made=[isinstance(found[index], Photo) for index in learned],

@@ -128,7 +128,12 @@ def read(settings: TrainSettings) -> Generator[Event, None, datasets.TrainingSet
         pictures.append(picture)
         faults.append(reason)
         yield Reading(len(pictures), len(found))
-    return datasets.split(found, pictures, faults, fraction=settings.validation)
+    data = datasets.split(found, pictures, faults, fraction=settings.validation)
+    captured = any(isinstance(item, datasets.Pair) and not fault for item, fault in zip(found, faults, strict=True))
+    if not data.train or (captured and all(data.made)):
+        many = len(data.validation)
+        raise DatasetError(f"all {many} pairs show one scene, none is left to train on: use --validation 0")
+    return data
 
 
 def other_data(data: datasets.TrainingSet, ranks: Ranks) -> DatasetError | None:

@@ -192,7 +192,7 @@ def run(settings: EvaluateSettings) -> Generator[Progress | Finished]:
                 continue
             name, picture = now.system.name, now.row.name
             if name not in results:
-                results[name] = systems.empty_result(now.system, now.pixels)
+                results[name] = systems.empty_result(now.system)
             results[name].rows.append(now.row)
             results[name].tones[picture] = tones(now)
             if settings.sheet or settings.report:
@@ -209,6 +209,7 @@ def run(settings: EvaluateSettings) -> Generator[Progress | Finished]:
         for result in results.values():
             result.rows[:] = [row for row in result.rows if row.name in whole]
             result.tones = {name: found for name, found in result.tones.items() if name in whole}
+        results = {name: result for name, result in results.items() if len(result.rows) == len(whole)}
         gallery.keep(whole)
         notes.append(f"stopped after {len(whole)} of {len(found)} pictures")
     if not results:

@@ -13,7 +13,7 @@ from .summary import shown
 SIDE = 960
 """Longest side of a copy in px."""
 TALLEST = 65_000
-"""Px that a sheet has at most: JPEG holds little more. Its pictures become smaller instead."""
+"""Px that a sheet has at most: JPEG holds little more. Its pictures become smaller in their columns instead."""
 LIMIT = 100
 """Pictures that are kept; further ones are measured but not shown."""
 
@@ -58,19 +58,21 @@ def caption(report: Report, version: str, picture: str) -> str:
     return ""
 
 
-def contact_sheet(report: Report, gallery: Gallery, *, width: int = 300, gap: int = 10) -> Image.Image:
-    """A row a picture, a column a version, the figures under each."""
+def contact_sheet(
+    report: Report, gallery: Gallery, *, width: int = 300, gap: int = 10, side: int | None = None
+) -> Image.Image:
+    """A row a picture, a column a version, the figures under each; pictures ``side`` px wide, by default a column."""
     versions = order(report)
     font, small = ImageFont.load_default(16), ImageFont.load_default(13)
     line = 24
     tiles = {
-        name: {version: within(Image.open(io.BytesIO(copy)), width) for version, copy in copies.items()}
+        name: {version: within(Image.open(io.BytesIO(copy)), side or width) for version, copy in copies.items()}
         for name, copies in gallery.pictures.items()
     }
     heights = {name: max(tile.height for tile in row.values()) for name, row in tiles.items()}
     height = 2 * line + sum(height + 2 * line + gap for height in heights.values())
     if height > TALLEST:
-        return contact_sheet(report, gallery, width=width // 2, gap=gap)
+        return contact_sheet(report, gallery, width=width, gap=gap, side=(side or width) // 2)
     sheet = Image.new("RGB", (gap + len(versions) * (width + gap), height), PAPER)
     draw = ImageDraw.Draw(sheet)
     draw.text((gap, gap), f"{report.title}  ·  lowlight evaluate", INK, font)
