@@ -348,6 +348,7 @@ def test_photographs_of_a_held_out_scene_are_left_out() -> None:
     (name,) = data.validation_names
     assert data.left_out == [f"{Path(f'photos/{name}.png')}: shows a scene that is held out"]
     assert len(data.train) == 6 and data.made == [False] * 3 + [True] * 3
+    assert "photographs" in data.learned_from and "synthetic" not in data.learned_from
     assert not any(torch.equal(picture.high, data.validation[0].high) for picture in data.train)
 
 

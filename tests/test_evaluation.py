@@ -368,7 +368,9 @@ def test_a_model_that_may_have_seen_the_scenes_is_named(pair_folder: Path, tmp_p
 
 
 def test_packaged_models_say_what_was_held_out() -> None:
-    held_out = [checkpoints.load(name)[1]["held_out"] for name in MODELS]
+    abouts = [checkpoints.load(name)[1] for name in MODELS]
+    held_out = [about["held_out"] for about in abouts]
+    assert set().union(*(about["learned_from"] for about in abouts)) <= {"lol", "our485", "photographs"}
     assert all(len(names) == 26 for names in held_out)
     assert len({tuple(names) for names in held_out}) == 1
 

@@ -301,9 +301,10 @@ def held_out(scene_of: Sequence[int], fraction: float) -> set[int]:
 
 
 def known_as(pair: Pair | Photo) -> str:
-    """What a model's file calls a pair: the data set's folder and the name."""
+    """What a model's file calls a pair: the data set's folder and the name. Photographs that are darkened anew for each
+    patch are not the pairs of a data set called synthetic."""
     if isinstance(pair, Photo):
-        return f"synthetic/{pair.name}"
+        return f"photographs/{pair.name}"
     return f"{Path(os.path.abspath(pair.high)).parent.parent.name}/{pair.name}"  # noqa: PTH100  (leaves links)
 
 
