@@ -177,8 +177,12 @@ def opened(source: Path | io.BytesIO) -> IO[bytes]:
 
 def of_sensor(image: Image.Image) -> bool:
     """Whether a TIFF is a camera's raw file: it is a DNG, or begins with a smaller version of what is meant."""
-    tags = getattr(image, "tag_v2", {})
-    return 50706 in tags or bool(tags.get(254, 0) & 1)
+    return 50706 in getattr(image, "tag_v2", {}) or reduced(image)
+
+
+def reduced(page: Image.Image) -> bool:
+    """Whether this page of a TIFF says that it is a smaller version of another."""
+    return bool(getattr(page, "tag_v2", {}).get(254, 0) & 1)
 
 
 def several_pages(image: Image.Image) -> bool:
@@ -188,8 +192,7 @@ def several_pages(image: Image.Image) -> bool:
     try:
         for number in range(1, PAGES + 1):
             image.seek(number)
-            reduced = getattr(image, "tag_v2", {}).get(254, 0) & 1
-            if not reduced and max(image.width / width, image.height / height) > 1 / 2:
+            if not reduced(image) and max(image.width / width, image.height / height) > 1 / 2:
                 return True
     except EOFError:
         return False
@@ -462,8 +465,8 @@ def encode(file: IO[bytes], picture: Picture, kind: str, encoding: Encoding = US
         options |= {"lossless": True, "exact": True}  # what is transparent keeps its colours, too
     elif kind in ("WEBP", "AVIF", "HEIF"):
         options["quality"] = quality or 95
-    if kind in ("WEBP", "AVIF", "HEIF") and (exif := resolved(origin)):
-        options["exif"] = exif
+    if kind in ("WEBP", "AVIF", "HEIF") and any(origin.dpi):
+        options["exif"] = resolved(origin)
     if kind == "HEIF":
         know_heif()
     to_image(channels).save(file, format=kind, **options)

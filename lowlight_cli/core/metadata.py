@@ -175,9 +175,14 @@ def captioned(iptc: bytes) -> bytes:
 
 def resolution_tags(origin: Origin) -> dict[int, Any]:
     """The resolution as TIFF and EXIF have it, in inches; nothing if it is not known."""
+    if not any(origin.dpi):
+        return {}
     across, down = origin.dpi
-    places = (ExifTags.Base.XResolution, ExifTags.Base.YResolution, ExifTags.Base.ResolutionUnit)
-    return dict(zip(places, (across, down, 2), strict=True)) if across else {}
+    return {
+        ExifTags.Base.XResolution: across,
+        ExifTags.Base.YResolution: down,
+        ExifTags.Base.ResolutionUnit: 2,
+    }
 
 
 def resolved(origin: Origin) -> bytes:
@@ -185,7 +190,7 @@ def resolved(origin: Origin) -> bytes:
     exif = Image.Exif()
     exif.load(origin.exif)
     exif.update(resolution_tags(origin))
-    return exif.tobytes() if len(exif) else b""
+    return exif.tobytes()
 
 
 def tiff_tags(origin: Origin) -> dict[int, Any]:

@@ -21,6 +21,9 @@ from .picture import scaled
 from .results import Kind, Result
 from .testset import Pixels, Sample, like, stored
 
+SIZE = 400, 600
+"""Height and width, LOL's, for which a model's work is counted."""
+
 
 @dataclass(frozen=True)
 class System:
@@ -123,11 +126,13 @@ def references(batch: Sequence[Pixels], by: Sequence[System]) -> list[System]:
 
 
 def empty_result(system: System) -> Result:
-    """A result without rows for ``system``, whose work is counted for a picture of LOL's size."""
+    """A result without rows for ``system``, whose work is counted for a picture of ``SIZE``."""
     result = Result(system.name, system.kind)
     if (enhancer := system.enhancer) is not None:
         result.parameters = enhancer.parameters
-        result.multiply_adds_per_pixel = round(enhancer.passes * multiply_adds(enhancer.net, 400, 600) / (400 * 600))
+        height, width = SIZE
+        work = enhancer.passes * multiply_adds(enhancer.net, height, width)
+        result.multiply_adds_per_pixel = round(work / (height * width))
     return result
 
 
