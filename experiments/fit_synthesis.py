@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lowlight_cli.core import datasets, synthesis
+from lowlight_cli.core import datasets, synthesis, trainingset
 from lowlight_cli.core.colour import to_linear
 
 LEVELS = (2, 5, 10, 15, 20, 30, 45, 70)  # of the low picture, 8 bit: where noise is measured
@@ -66,7 +66,7 @@ def simulated(shot: float, read: float, levels: Tensor) -> Tensor:
 def main() -> None:
     found = datasets.pairs(Path(sys.argv[1]) / "our485")
     responses, noises, means = [], [], []
-    for picture, fault in datasets.examined(found):
+    for picture, fault in trainingset.examined(found):
         if fault is not None:
             continue
         low, high = (side.float() / 255 for side in picture)

@@ -12,18 +12,18 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from lowlight_cli.core import datasets, metrics
+from lowlight_cli.core import datasets, metrics, trainingset
 from lowlight_cli.core.enhancer import Enhancer
 from lowlight_cli.core.picture import quantised
 from lowlight_cli.settings import TrainSettings
 
 
-def held_out(data: Path, settings: TrainSettings | None = None) -> datasets.TrainingSet:
+def held_out(data: Path, settings: TrainSettings | None = None) -> trainingset.TrainingSet:
     """The training pairs as `lowlight train` splits them: by default LOL's, with its own settings."""
     settings = settings or TrainSettings()
     found = datasets.to_train_on(settings.dataset, data, settings.photos, settings.seed)
-    pictures, faults = zip(*datasets.examined(found), strict=True)
-    return datasets.split(found, pictures, faults, fraction=settings.validation)
+    pictures, faults = zip(*trainingset.examined(found), strict=True)
+    return trainingset.split(found, pictures, faults, fraction=settings.validation)
 
 
 def figures(enhanced: Tensor, truth: Tensor) -> tuple[float, float, float]:

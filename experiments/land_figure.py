@@ -15,7 +15,7 @@ import torch
 from PIL import ImageDraw, ImageFont
 from torch import Tensor
 
-from lowlight_cli.core import images, metrics
+from lowlight_cli.core import decoding, images, metrics
 from lowlight_cli.core.enhancer import Enhancer
 from lowlight_cli.core.panel import panel
 from lowlight_cli.core.picture import quantised, to_image
@@ -31,7 +31,7 @@ def marked(pixels: Tensor, mondrian: mondrians.Mondrian) -> Tensor:
     for letter, box in (("A", mondrian.a), ("B", mondrian.b)):
         at = (box.left + box.right) / 2, (box.top + box.bottom) / 2
         draw.text(at, letter, (255, 255, 255), font, anchor="mm", stroke_width=2, stroke_fill=(0, 0, 0))
-    return images.from_image(picture).pixels
+    return decoding.from_image(picture).pixels
 
 
 def main() -> None:

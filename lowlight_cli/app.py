@@ -12,8 +12,8 @@ from typer.core import TyperGroup
 
 from . import __version__, console
 from .commands import decompose, download, endings, enhance, evaluate, serve, synthesise, train
+from .config import ConfigError
 from .core.errors import LowlightError
-from .settings import ConfigError
 
 
 class Commands(TyperGroup):

@@ -17,14 +17,32 @@ OUTER = {
     "lowlight_cli.app",
     "lowlight_cli.web",
 }
+HEAVY = {"torch", "torchvision", "numpy", "PIL", "lowlight_cli.core"}
 FORBIDDEN = {
     "core": TALKERS | OUTER,
+    "config.py": {"torch", "torchvision", "numpy", "PIL", "lowlight_cli.core", "lowlight_cli.settings"}
+    | TALKERS
+    | OUTER,
     "settings.py": {"torch", "torchvision", "numpy", "PIL", "lowlight_cli.core"} | TALKERS | OUTER,
     "web": TALKERS - {"flask"} | OUTER - {"lowlight_cli.web"},
 }
-DRIVING = {f"lowlight_cli.core.{module}" for module in ("engine", "evaluation", "systems", "enhancer", "batch")}
+DRIVING = {
+    f"lowlight_cli.core.{module}" for module in ("engine", "session", "evaluation", "systems", "enhancer", "batch")
+}
 FORBIDDEN["core/networks"] = {"lowlight_cli.settings"} | DRIVING
-for module in ("losses", "tiling", "pairbank", "metrics", "checkpoints", "images", "files", "folders", "datasets"):
+for module in (
+    "losses",
+    "tiling",
+    "pairbank",
+    "metrics",
+    "checkpoints",
+    "images",
+    "decoding",
+    "files",
+    "folders",
+    "datasets",
+    "trainingset",
+):
     FORBIDDEN[f"core/{module}.py"] = DRIVING | {"lowlight_cli.core.jobs"}
 
 

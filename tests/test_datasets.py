@@ -9,7 +9,7 @@ import pytest
 import torch
 from conftest import SHARED, scenery
 
-from lowlight_cli.core import datasets, images, likeness
+from lowlight_cli.core import datasets, images, likeness, trainingset
 from lowlight_cli.core.datasets import Pair, Photo, PixelPair
 from lowlight_cli.core.errors import DatasetError
 
@@ -21,9 +21,9 @@ def touch(place: Path, *names: str) -> None:
         path.write_bytes(b"")
 
 
-def split(found: list[Pair], pictures: list[PixelPair], fraction: float) -> datasets.TrainingSet:
-    faults = [datasets.fault(*both) for both in zip(found, pictures, strict=True)]
-    return datasets.split(found, pictures, faults, fraction=fraction)
+def split(found: list[Pair], pictures: list[PixelPair], fraction: float) -> trainingset.TrainingSet:
+    faults = [trainingset.fault(*both) for both in zip(found, pictures, strict=True)]
+    return trainingset.split(found, pictures, faults, fraction=fraction)
 
 
 def pixel_pair(high: torch.Tensor, low: torch.Tensor | None = None) -> PixelPair:
@@ -149,16 +149,16 @@ def test_pictures_with_nothing_to_see_are_not_called_misaligned() -> None:
     noise = 0.01 * torch.randn(2, 3, 80, 100, generator=torch.Generator().manual_seed(0))
     assert likeness.shift(*pixel_pair(flat, flat * 0.1)) == (0, 0)
     pair = Pair("1", Path("low/1.png"), Path("high/1.png"))
-    assert datasets.fault(pair, pixel_pair(flat + noise[0], flat * 0.1 + noise[1])) is None
+    assert trainingset.fault(pair, pixel_pair(flat + noise[0], flat * 0.1 + noise[1])) is None
 
 
 def test_pictures_of_two_scenes_are_no_pair() -> None:
     pair = Pair("1", Path("low/1.png"), Path("high/1.png"))
     across = torch.linspace(0.1, 0.9, 120).expand(3, 96, 120)
     down = torch.linspace(0.1, 0.9, 96)[:, None].expand(3, 96, 120)
-    assert datasets.fault(pair, pixel_pair(across, across * 0.1)) is None
+    assert trainingset.fault(pair, pixel_pair(across, across * 0.1)) is None
     said = f"{Path('low/1.png')}: shows something else than its partner {Path('high/1.png')}"
-    assert datasets.fault(pair, pixel_pair(across, down * 0.1)) == said
+    assert trainingset.fault(pair, pixel_pair(across, down * 0.1)) == said
 
 
 def test_pictures_too_small_to_tell() -> None:
@@ -210,8 +210,8 @@ def test_photographs_get_a_dark_counterpart_each_the_same_for_the_same_seed(phot
 
 def test_training_set_of_pairs_and_photographs(photos: Path, pair_folder: Path) -> None:
     found = datasets.to_train_on([str(pair_folder), "synthetic"], Path("data"), photos, seed=0)
-    pictures, faults = zip(*datasets.examined(found), strict=True)
-    data = datasets.split(found, pictures, faults, fraction=0)
+    pictures, faults = zip(*trainingset.examined(found), strict=True)
+    data = trainingset.split(found, pictures, faults, fraction=0)
     assert data.made == [False] * 8 + [True] * 3
     assert data.left_out == [f"{photos / 'night.png'}: too dark to stand for a well-lit photograph"]
 
@@ -221,7 +221,7 @@ def test_photographs_whose_names_become_alike_stay_apart(tmp_path: Path) -> None
         images.write(tmp_path / "photos" / name, images.Picture(grain(len(name), 64, 96)))
     found = datasets.photographs(tmp_path / "photos", seed=1)
     assert len({photo.name for photo in found}) == len({photo.seed for photo in found}) == 3
-    assert list(datasets.synthesise(found, tmp_path / "out", jpeg=None)) == [None] * 3
+    assert list(trainingset.synthesise(found, tmp_path / "out", jpeg=None)) == [None] * 3
     assert len(datasets.pairs(tmp_path / "out")) == 3
 
 
@@ -229,11 +229,11 @@ def test_a_damaged_photograph_is_left_out_and_named(photos: Path, tmp_path: Path
     whole = (photos / "a.png").read_bytes()
     (photos / "a.png").write_bytes(whole[: len(whole) // 2])
     todo = datasets.photographs(photos, seed=1)
-    reasons = list(datasets.synthesise(todo, tmp_path / "out", jpeg=None))
+    reasons = list(trainingset.synthesise(todo, tmp_path / "out", jpeg=None))
     assert [reason is None for reason in reasons] == [False, False, True, True]
     assert str(photos / "a.png") in str(reasons[0]) and "damaged" in str(reasons[0])
-    pictures, faults = zip(*datasets.examined(todo), strict=True)
-    data = datasets.split(todo, pictures, [None] * 4, fraction=0)  # as with --keep-flagged
+    pictures, faults = zip(*trainingset.examined(todo), strict=True)
+    data = trainingset.split(todo, pictures, [None] * 4, fraction=0)  # as with --keep-flagged
     assert len(data.train) == 3
     assert faults[0] == reasons[0]
 
@@ -263,7 +263,7 @@ def test_synthetic_pairs_that_are_not_there(tmp_path: Path) -> None:
 def test_synthesised_data_set(photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "data" / "synthetic"
     todo = datasets.photographs(photos, seed=1, copies=2)
-    reasons = list(datasets.synthesise(todo, out, jpeg=None))
+    reasons = list(trainingset.synthesise(todo, out, jpeg=None))
     assert [reason is None for reason in reasons] == [True, True, False, False, True, True, True, True]
     found = datasets.pairs(datasets.folder("synthetic", tmp_path / "data", "train"))
     assert [pair.name for pair in found] == ["a_1", "a_2", "trip_b_1", "trip_b_2", "trip_big_1", "trip_big_2"]
@@ -273,26 +273,26 @@ def test_synthesised_data_set(photos: Path, tmp_path: Path) -> None:
     record = json.loads((out / "synthesis.json").read_text())
     assert record.keys() == {pair.name for pair in found} and len(record["a_1"]["light"]) == 3
     with pytest.raises(DatasetError, match="not empty"):
-        list(datasets.synthesise(todo, out, jpeg=None))
+        list(trainingset.synthesise(todo, out, jpeg=None))
 
 
 def test_a_link_to_an_empty_folder_leads_to_the_set(photos: Path, tmp_path: Path) -> None:
     (tmp_path / "disk").mkdir()
     (tmp_path / "link").symlink_to("disk")
-    list(datasets.synthesise(datasets.photographs(photos, seed=1), tmp_path / "link", jpeg=None))
+    list(trainingset.synthesise(datasets.photographs(photos, seed=1), tmp_path / "link", jpeg=None))
     assert (tmp_path / "link").is_symlink()
     assert len(datasets.pairs(tmp_path / "disk")) == 3
 
 
 def test_synthesised_data_set_as_cameras_write_it(photos: Path, tmp_path: Path) -> None:
-    list(datasets.synthesise(datasets.photographs(photos, seed=1), tmp_path / "out", jpeg=80))
+    list(trainingset.synthesise(datasets.photographs(photos, seed=1), tmp_path / "out", jpeg=80))
     assert {path.suffix for path in (tmp_path / "out" / "low").iterdir()} == {".jpg"}
     assert {path.suffix for path in (tmp_path / "out" / "high").iterdir()} == {".png"}
     datasets.pairs(tmp_path / "out")
 
 
 def test_interrupted_synthesis_leaves_nothing(photos: Path, tmp_path: Path) -> None:
-    making = datasets.synthesise(datasets.photographs(photos, seed=1), tmp_path / "out", jpeg=None)
+    making = trainingset.synthesise(datasets.photographs(photos, seed=1), tmp_path / "out", jpeg=None)
     next(making)
     making.close()
     assert {path.name for path in tmp_path.iterdir()} == {"photos"}
@@ -318,11 +318,11 @@ def test_scenes_join_through_a_chain() -> None:
 
 def test_whole_scenes_are_held_out() -> None:
     scene_of = [0, 0, 0, 3, 3, 5, 6, 7, 7, 7]
-    judged = datasets.held_out(scene_of, 0.3)
+    judged = trainingset.held_out(scene_of, 0.3)
     assert len(judged) >= 3
     assert {scene_of[i] for i in judged}.isdisjoint(scene_of[i] for i in range(10) if i not in judged)
-    assert datasets.held_out(scene_of, 0.3) == judged < datasets.held_out(scene_of, 0.6)
-    assert datasets.held_out(scene_of, 0.0) == set()
+    assert trainingset.held_out(scene_of, 0.3) == judged < trainingset.held_out(scene_of, 0.6)
+    assert trainingset.held_out(scene_of, 0.0) == set()
 
 
 @pytest.mark.parametrize(("name", "inside"), [("synthetic", ""), ("synthetic", "brightening"), ("mine", "")])
@@ -334,7 +334,7 @@ def test_what_was_learned_from_is_called_as_its_pairs_are(
     pair_folder.rename(place)
     dataset, data = (name, place if inside else tmp_path) if name == "synthetic" else (str(place), tmp_path)
     found = datasets.to_train_on([dataset], data, None, 0)
-    learned = datasets.split(found, list(map(datasets.decode, found)), [None] * 8, fraction=0.25)
+    learned = trainingset.split(found, list(map(datasets.decode, found)), [None] * 8, fraction=0.25)
     assert learned.learned_from == [place.name]
     assert all(called.startswith(f"{place.name}/") for called in learned.held_out)
 
@@ -344,7 +344,7 @@ def test_photographs_of_a_held_out_scene_are_left_out() -> None:
     pictures = [pixel_pair(high) for high in scenes] * 2
     found: list[Pair | Photo] = [Pair(str(n), Path(f"low/{n}.png"), Path(f"high/{n}.png")) for n in range(4)]
     found += [Photo(str(n), Path(f"photos/{n}.png"), n) for n in range(4)]
-    data = datasets.split(found, pictures, [None] * 8, fraction=0.25)
+    data = trainingset.split(found, pictures, [None] * 8, fraction=0.25)
     (name,) = data.validation_names
     assert data.left_out == [f"{Path(f'photos/{name}.png')}: shows a scene that is held out"]
     assert len(data.train) == 6 and data.made == [False] * 3 + [True] * 3
@@ -379,7 +379,7 @@ def test_lol_scenes_are_those_of_the_reference_grouping(lol: Path) -> None:
 
 def test_of_lol_only_648_is_misaligned(lol: Path) -> None:
     found = [pair for pair in datasets.pairs(lol / "our485") if 600 <= int(pair.name) < 700]
-    faults = [reason for _, reason in datasets.examined(found)]
+    faults = [reason for _, reason in trainingset.examined(found)]
     assert [pair.name for pair, fault in zip(found, faults, strict=True) if fault is not None] == ["648"]
     (said,) = filter(None, faults)
     assert "648.png: misaligned" in said and "and 54 px right" in said
@@ -404,4 +404,4 @@ def test_the_folder_that_one_is_in_is_not_replaced(
     monkeypatch.chdir(tmp_path / "here")
     photos = datasets.photographs(pair_folder / "high", 0)
     with pytest.raises(DatasetError, match="name a new one"):
-        list(datasets.synthesise(photos, Path(), None))
+        list(trainingset.synthesise(photos, Path(), None))

@@ -21,12 +21,12 @@ import torch
 from conftest import scenery
 from torch.optim.swa_utils import AveragedModel
 
-from lowlight_cli.core import checkpoints, datasets, engine, images
-from lowlight_cli.core.datasets import TrainingSet
+from lowlight_cli.core import checkpoints, datasets, engine, images, session
 from lowlight_cli.core.errors import DatasetError, LowlightError, TrainingError
 from lowlight_cli.core.events import Event, Finished, Pictured, Reading, Saved, Started, Step, Validated
 from lowlight_cli.core.networks import RetinexNet
 from lowlight_cli.core.objective import Objective
+from lowlight_cli.core.trainingset import TrainingSet
 from lowlight_cli.settings import TrainSettings
 
 
@@ -100,7 +100,7 @@ def test_the_best_model_is_that_of_the_highest_ssim(
     def validate(*_: object) -> dict[str, float]:
         return {"loss": 0.0, **dict(zip(("psnr", "ssim"), next(figures), strict=True))}
 
-    monkeypatch.setattr(engine.validation, "figures", validate)
+    monkeypatch.setattr(session.validation, "figures", validate)
     how = settings(pair_folder, stage="joint", epochs=4, validate_every=1)
     stream = engine.train(how, tmp_path / "run")
     seen = list(itertools.takewhile(lambda event: not (isinstance(event, Saved) and event.epoch == 2), stream))
@@ -140,7 +140,7 @@ def test_a_run_closed_in_the_middle_of_an_epoch_goes_on_as_if_it_had_not(
     steps: int, pair_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With everything that has a state: average, plateau scheduler, AdamW; three steps an epoch, one event a step."""
-    monkeypatch.setattr(engine, "REPORT_EVERY", 1)
+    monkeypatch.setattr(session, "REPORT_EVERY", 1)
     how = settings(pair_folder, stage="joint", epochs=3, batch=2, checkpoint_every=3, **FANCY)
     events(engine.train(how, tmp_path / "whole"))
     stream = engine.train(how, tmp_path / "broken")
@@ -315,13 +315,13 @@ def test_held_out_counts_what_the_first_weights_have_learned(pair_folder: Path, 
 @pytest.mark.parametrize("before", ["lol", "our485"])
 def test_lol_by_name_and_by_folder_is_one_data_set(before: str) -> None:
     names = ["our485/1", "our485/2"]
-    assert engine.unseen(names, {"learned_from": [before], "held_out": ["our485/2"]}) == ["our485/2"]
+    assert session.unseen(names, {"learned_from": [before], "held_out": ["our485/2"]}) == ["our485/2"]
 
 
 def test_pairs_of_a_further_data_set_stay_held_out() -> None:
     before = {"learned_from": ["lol"], "held_out": ["our485/2"]}
-    assert engine.unseen(["our485/1", "our485/2", "mine/1"], before) == ["our485/2", "mine/1"]
-    assert engine.unseen(["synthetic/1"], {"learned_from": ["synthetic"], "held_out": []}) == []
+    assert session.unseen(["our485/1", "our485/2", "mine/1"], before) == ["our485/2", "mine/1"]
+    assert session.unseen(["synthetic/1"], {"learned_from": ["synthetic"], "held_out": []}) == []
 
 
 def test_held_out_counts_what_a_run_learned_before_pairs_were_added(pair_folder: Path, tmp_path: Path) -> None:
@@ -530,7 +530,7 @@ def test_photographs_are_darkened_alike_whatever_the_exposure(exposure: float) -
     """So that two runs differ in what the network knows alone."""
     photographs = torch.full((12, 3, 64, 64), 128, dtype=torch.uint8)
     data = TrainingSet([(x, x) for x in photographs], [True] * 12, [], [], [], [])
-    bank = engine.bank(TrainSettings(patch=48, exposure=exposure), data, torch.device("cpu"))
+    bank = session.bank(TrainSettings(patch=48, exposure=exposure), data, torch.device("cpu"))
     batch = bank.patches(torch.arange(12).repeat(8), 48, torch.Generator().manual_seed(0))
     assert len(batch) == (5 if exposure else 2)
     shares = (batch[0].mean(dim=(1, 2, 3)) / batch[1].mean(dim=(1, 2, 3))).quantile(torch.tensor([0.5, 0.95]))
@@ -600,7 +600,7 @@ def test_ruined_weights_are_not_saved(
         optimizer.param_groups[0]["params"][0].data[:] = torch.inf
 
     if validation:
-        monkeypatch.setattr(engine.validation, "figures", lambda *_: {"loss": torch.nan})
+        monkeypatch.setattr(session.validation, "figures", lambda *_: {"loss": torch.nan})
     else:
         monkeypatch.setattr(torch.optim.Adam, "step", ruin)
     with pytest.raises(TrainingError, match="became"):
@@ -652,9 +652,9 @@ def test_out_of_memory_before_the_first_step(
     def failing(*_: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    for name in ("network", "bank"):
+    for module, name in ((engine, "network"), (session, "bank")):
         with monkeypatch.context() as patched, pytest.raises(LowlightError, match="out of memory on cpu"):
-            patched.setattr(engine, name, failing)
+            patched.setattr(module, name, failing)
             events(engine.train(settings(pair_folder), tmp_path / "run"))
     assert not (tmp_path / "run").exists()
 

@@ -11,7 +11,18 @@ import torch
 from PIL import ExifTags, Image
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from lowlight_cli.core import checkpoints, datasets, evaluation, images, lpips, metrics, niqe, systems, testset
+from lowlight_cli.core import (
+    checkpoints,
+    datasets,
+    evaluation,
+    images,
+    lpips,
+    metrics,
+    niqe,
+    systems,
+    testset,
+    trainingset,
+)
 from lowlight_cli.core.enhancer import Enhancer
 from lowlight_cli.core.errors import DatasetError, LowlightError
 from lowlight_cli.core.evaluation import Measured
@@ -324,8 +335,8 @@ def test_the_protocol_scenes_measures_what_training_never_saw(pair_folder: Path,
     names = [row.name for row in report.results[0].rows]
     pairs = datasets.pairs(pair_folder)
     training = TrainSettings()
-    pictures, faults = zip(*datasets.examined(pairs), strict=True)
-    split = datasets.split(pairs, pictures, faults, fraction=training.validation)
+    pictures, faults = zip(*trainingset.examined(pairs), strict=True)
+    split = trainingset.split(pairs, pictures, faults, fraction=training.validation)
     assert names == split.validation_names
     assert 0 < len(names) == len(pairs) - len(split.train)
     assert report.split == "held-out scenes"

@@ -19,7 +19,7 @@ import torch
 from PIL import ExifTags, Image, ImageCms, ImageOps, JpegImagePlugin, PngImagePlugin
 from test_colour import CASES
 
-from lowlight_cli.core import images, metadata
+from lowlight_cli.core import decoding, images, metadata
 from lowlight_cli.core.colour import Profile
 from lowlight_cli.core.errors import PictureError
 from lowlight_cli.core.metadata import NOTHING, Origin, captioned
@@ -257,7 +257,7 @@ path = Path(sys.argv[1])
 assert images.size(path) == (24, 31)  # before anything has taught Pillow what it is
 assert images.read(path).origin.kind == images.read(io.BytesIO(path.read_bytes())).origin.kind == "HEIF"
 """
-    images.write(tmp_path / "a.heic", images.from_image(Image.fromarray(photo())))
+    images.write(tmp_path / "a.heic", decoding.from_image(Image.fromarray(photo())))
     (tmp_path / "a.heic").rename(tmp_path / "a.jpg")
     subprocess.run([sys.executable, "-c", code, tmp_path / "a.jpg"], check=True)
 
@@ -396,7 +396,7 @@ def test_xmp_is_read_in_time_whatever_is_in_it() -> None:
 
 
 def test_a_caption_too_long_for_a_jpeg_is_left_out(tmp_path: Path) -> None:
-    picture = replace(images.from_image(Image.fromarray(photo())), origin=replace(NOTHING, iptc=bytes(70_000)))
+    picture = replace(decoding.from_image(Image.fromarray(photo())), origin=replace(NOTHING, iptc=bytes(70_000)))
     images.write(tmp_path / "b.jpg", picture)
     assert "photoshop" not in images.to_pillow(images.read(tmp_path / "b.jpg")).info
     assert not images.read(tmp_path / "b.jpg").origin.iptc
@@ -662,7 +662,7 @@ def test_several_frames_or_pages_are_refused(tmp_path: Path) -> None:
         images.read(tmp_path / "a.tif")
     pages[0].save(tmp_path / "b.tif", save_all=True, append_images=[pages[1].resize((8, 8))])  # as cameras do
     assert images.read(tmp_path / "b.tif").size == (24, 31)
-    small = [pages[0].resize((1, 1))] * (images.PAGES + 1)
+    small = [pages[0].resize((1, 1))] * (decoding.PAGES + 1)
     pages[0].save(tmp_path / "many.tif", save_all=True, append_images=small)
     with pytest.raises(PictureError, match="several pages"):
         images.read(tmp_path / "many.tif")
@@ -687,7 +687,7 @@ def test_pages_of_other_sizes_are_pages_too(tmp_path: Path) -> None:
 def test_a_resolution_that_cannot_be_is_none(tmp_path: Path, dpi: tuple[float, float], suffix: str) -> None:
     image = Image.fromarray(photo())
     image.info["dpi"] = dpi
-    picture = images.from_image(image)
+    picture = decoding.from_image(image)
     assert picture.origin.dpi == (0, 0)
     images.write(tmp_path / f"a{suffix}", picture)
 

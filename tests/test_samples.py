@@ -9,7 +9,7 @@ import pytest
 import torch
 from mondrians import Mondrian
 
-from lowlight_cli.core import datasets, images
+from lowlight_cli.core import datasets, images, trainingset
 from lowlight_cli.core.colour import to_linear
 
 MONDRIANS = mondrians.mondrians()
@@ -21,7 +21,7 @@ def test_ten_pairs_that_are_fit_for_training() -> None:
     assert len(found) == 10
     for pair, picture in zip(found, datasets.each_of(found, datasets.decode), strict=True):
         assert picture.low.shape == (3, 240, 320)
-        assert datasets.fault(pair, picture) is None
+        assert trainingset.fault(pair, picture) is None
 
 
 def test_they_are_small() -> None:

@@ -6,14 +6,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from lowlight_cli.settings import (
-    ConfigError,
-    EnhanceSettings,
-    EvaluateSettings,
-    ServeSettings,
-    TrainSettings,
-    environment,
-)
+from lowlight_cli.config import ConfigError, environment
+from lowlight_cli.settings import EnhanceSettings, EvaluateSettings, ServeSettings, TrainSettings
 
 
 def recipe(tmp_path: Path, text: str, name: str = "recipe.toml") -> Path:

@@ -20,11 +20,12 @@ import numpy as np
 import torch
 from PIL import Image
 
-from lowlight_cli.core import datasets, device, engine, losses
+from lowlight_cli.core import datasets, device, losses, trainingset
 from lowlight_cli.core.errors import DatasetError
 from lowlight_cli.core.networks import RetinexNet
 from lowlight_cli.core.ranks import Ranks
 from lowlight_cli.core.runs import Run
+from lowlight_cli.core.session import Session
 from lowlight_cli.settings import LossWeights, TrainSettings
 
 BATCH = 16
@@ -103,8 +104,8 @@ def settings(phase: str, patch: int) -> TrainSettings:
 def ours(decoded: list[datasets.PixelPair], how: TrainSettings, place: torch.device) -> Callable[[], None]:
     """One epoch of the engine."""
     made = [False] * len(decoded)
-    data = datasets.TrainingSet(decoded, made, validation=[], held_out=[], learned_from=[], left_out=[])
-    session = engine.Session(how, data, Run(Path(), how), place, Ranks(0, 1, place))
+    data = trainingset.TrainingSet(decoded, made, validation=[], held_out=[], learned_from=[], left_out=[])
+    session = Session(how, data, Run(Path(), how), place, Ranks(0, 1, place))
 
     def epoch() -> None:
         session.step_in_epoch = 0

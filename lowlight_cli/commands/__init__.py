@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 import typer
 
-from ..settings import DATASETS, MODELS, PictureSettings, Settings
+from ..config import Settings
+from ..settings import DATASETS, MODELS, PictureSettings
 
 if TYPE_CHECKING:
     from ..core.enhancer import Enhancer

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .. import console
-from ..settings import PIPE, ConfigError, EnhanceSettings
+from ..config import ConfigError
+from ..settings import PIPE, EnhanceSettings
 from . import CONFIG, option, own_share, startable, started
 
 if TYPE_CHECKING:

@@ -21,12 +21,12 @@ def synthesise(
     For instance: lowlight synthesise photos/ --out data/synthetic
     """
     settings = SynthesiseSettings.load(**locals())
-    from ..core import datasets
+    from ..core import datasets, trainingset
 
     todo = datasets.photographs(settings.photos, settings.seed, settings.copies)
     written = 0
     with console.counting("synthesising", len(todo)) as counter:
-        for number, left_out in enumerate(datasets.synthesise(todo, settings.out, settings.jpeg), 1):
+        for number, left_out in enumerate(trainingset.synthesise(todo, settings.out, settings.jpeg), 1):
             if left_out is None:
                 written += 1
             else:

@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from .. import console, tracking
-from ..settings import ConfigError, TrainSettings
+from ..config import ConfigError
+from ..settings import TrainSettings
 from . import CONFIG, endings, option
 
 

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from . import images
+from . import decoding
 from .networks import thumbnail
 from .networks.exposure import THUMBNAIL
 from .networks.retinex_plus import sampled
@@ -72,7 +72,7 @@ def compressed(patch: Tensor, quality: int) -> Tensor:
     file = io.BytesIO()
     to_image(patch).save(file, "jpeg", quality=quality)
     with Image.open(file) as image:
-        return images.from_image(image).pixels.to(patch.device)
+        return decoding.from_image(image).pixels.to(patch.device)
 
 
 class ContextBank(PairBank):

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from ..settings import EvaluateSettings, TrainSettings
-from . import datasets, likeness, metrics, outputs, systems
+from . import datasets, likeness, metrics, outputs, systems, trainingset
 from .device import choose
 from .errors import DatasetError, LowlightError, PictureError
 from .gallery import Gallery
@@ -250,7 +250,7 @@ def prepared(settings: EvaluateSettings) -> Generator[Progress, None, tuple[list
     check_sizes(found, [files for _, files in theirs])
     if found[0].high is not None:
         known = [each for each in by if settings.protocol == "scenes" or "learned_from" in each.about]
-        notes += seen_scenes(known, {datasets.known_as(sample.pair) for sample in found})
+        notes += seen_scenes(known, {trainingset.known_as(sample.pair) for sample in found})
     return found, by, notes
 
 
@@ -272,11 +272,11 @@ def held_out_scenes(found: Sequence[Sample]) -> Generator[Progress, None, list[S
     """Of all pairs of a training set, those of the scenes that ``lowlight train`` holds out by default."""
     pairs = [sample.pair for sample in found]
     pictures, faults = [], []
-    for picture, fault in datasets.examined(pairs):
+    for picture, fault in trainingset.examined(pairs):
         pictures.append(picture)
         faults.append(fault)
         yield Progress(len(pictures), len(found), "reading pairs")
-    data = datasets.split(pairs, pictures, faults, fraction=HELD_OUT)
+    data = trainingset.split(pairs, pictures, faults, fraction=HELD_OUT)
     scene_of = dict(zip(data.validation_names, likeness.scenes(high for _, high in data.validation), strict=True))
     return [sample._replace(scene=scene_of[sample.name]) for sample in found if sample.name in scene_of]
 
@@ -304,7 +304,7 @@ def seen_scenes(by: Sequence[System], names: set[str]) -> Iterator[str]:
         if system.kind == "model":
             seen = names.difference(system.about.get("held_out", ()))
             if "learned_from" in system.about:
-                learned = datasets.known_folders(system.about["learned_from"])
+                learned = trainingset.known_folders(system.about["learned_from"])
                 seen = {name for name in seen if name.partition("/")[0] in learned}
             if seen:
                 yield f"{system.name}: training did not hold out {len(seen)} of these {len(names)} pairs"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from . import datasets
+from . import datasets, trainingset
 from .datasets import Pair
 from .errors import LowlightError
 
@@ -85,5 +85,5 @@ def look(part: Part, pair: Pair) -> tuple[Finding | None, bytes]:
     if part.height_width is not None and size != part.height_width:
         wanted = "x".join(map(str, part.height_width))
         return Faulty(f"{pair.low}: {size[0]}x{size[1]} px instead of {wanted}"), digest
-    reason = datasets.fault(pair, picture)
+    reason = trainingset.fault(pair, picture)
     return (None if reason is None else Flagged(reason)), digest

@@ -8,7 +8,7 @@ from flask import Request, abort
 from PIL import Image, UnidentifiedImageError
 from werkzeug.datastructures import FileStorage
 
-from ..core import images
+from ..core import decoding, images
 from ..core.errors import PictureError
 from ..core.picture import Picture
 
@@ -73,9 +73,9 @@ def kinds(stream: IO[bytes]) -> list[str]:
     stream.seek(0)
     start = io.BytesIO(stream.read(12))
     stream.seek(0)
-    if images.is_heif(start):
+    if decoding.is_heif(start):
         try:
-            images.know_heif()
+            decoding.know_heif()
         except PictureError as error:
             abort(415, str(error))
     Image.init()
