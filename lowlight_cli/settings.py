@@ -428,7 +428,9 @@ class ServeSettings(Settings):
         50.0, "Larger pictures are refused, before they are decoded; at most 178, what Pillow reads."
     )
     max_megabytes: PositiveInt = described(100, "Larger uploads are refused.")
-    workers: PositiveInt = described(2, "Pictures worked on at once; a network computes one at a time.")
+    workers: Annotated[int, Field(ge=1, le=256)] = described(
+        2, "Pictures worked on at once; a network computes one at a time."
+    )
     queue: NonNegativeInt = described(8, "Pictures that may wait; further ones are asked to come again.")
     time_limit: PositiveFloat = described(600.0, "Seconds that a request may take to arrive, and to be answered.")
     device: Device = described("auto", "auto, cpu, cuda, cuda:N or mps.")

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import ImageFont
+from PIL import Image, ImageFont
 
 from lowlight_cli.core import charts, evaluation, gallery, images, outputs, report
 from lowlight_cli.core.charts import Series
@@ -152,14 +152,25 @@ def test_long_names_stay_in_their_column() -> None:
     assert 80 < font.getlength(short) <= 100
 
 
-def test_a_sheet_that_is_too_tall_has_smaller_pictures(pair_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sheet_that_is_too_tall_has_smaller_pictures(pair_folder: Path) -> None:
     settings = EvaluateSettings(dataset=str(pair_folder), baseline=("gamma",), lpips=False, sheet=Path("s.png"))
     *_, (report, copies) = evaluation.run(settings)
     whole = gallery.contact_sheet(report, copies, width=60)
-    monkeypatch.setattr(gallery, "TALLEST", whole.height - 1)
-    smaller = gallery.contact_sheet(report, copies, width=60)
+    smaller = gallery.contact_sheet(report, copies, width=60, tallest=whole.height - 1)
     assert smaller.size == gallery.contact_sheet(report, copies, width=60, side=30).size
     assert smaller.width == whole.width and smaller.height < whole.height
+
+
+def test_a_sheet_is_no_taller_than_its_format_holds(pair_folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / "s.webp"
+    settings = EvaluateSettings(dataset=str(pair_folder), baseline=("gamma",), lpips=False, sheet=path)
+    *_, (report, _) = evaluation.run(settings)
+    tall = gallery.Gallery()
+    for number in range(17):
+        tall.add(str(number), "input", torch.zeros(3, gallery.SIDE, 48, dtype=torch.uint8))
+    assert list(outputs.write(settings, report, tall)) == [path]
+    with Image.open(path) as sheet:
+        assert 8_000 < sheet.height < 16_384
 
 
 def test_a_full_gallery_keeps_the_first(monkeypatch: pytest.MonkeyPatch) -> None:

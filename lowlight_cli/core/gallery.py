@@ -13,7 +13,9 @@ from .summary import shown
 SIDE = 960
 """Longest side of a copy in px."""
 TALLEST = 65_000
-"""Px that a sheet has at most: JPEG holds little more. Its pictures become smaller in their columns instead."""
+"""Px that a sheet has at most: JPEG holds little more."""
+TALLEST_OF = {"WEBP": 16_383, "HEIF": 16_383}
+"""The same of formats that hold less."""
 LIMIT = 100
 """Pictures that are kept; further ones are measured but not shown."""
 
@@ -59,9 +61,16 @@ def caption(report: Report, version: str, picture: str) -> str:
 
 
 def contact_sheet(
-    report: Report, gallery: Gallery, *, width: int = 300, gap: int = 10, side: int | None = None
+    report: Report,
+    gallery: Gallery,
+    *,
+    width: int = 300,
+    gap: int = 10,
+    side: int | None = None,
+    tallest: int = TALLEST,
 ) -> Image.Image:
-    """A row a picture, a column a version, the figures under each; pictures ``side`` px wide, by default a column."""
+    """A row a picture, a column a version, the figures under each. Pictures are ``side`` px wide, by default a column,
+    or as much smaller as it takes to be no higher than ``tallest``."""
     versions = order(report)
     font, small = ImageFont.load_default(16), ImageFont.load_default(13)
     line = 24
@@ -71,8 +80,8 @@ def contact_sheet(
     }
     heights = {name: max(tile.height for tile in row.values()) for name, row in tiles.items()}
     height = 2 * line + sum(height + 2 * line + gap for height in heights.values())
-    if height > TALLEST:
-        return contact_sheet(report, gallery, width=width, gap=gap, side=(side or width) // 2)
+    if height > tallest:
+        return contact_sheet(report, gallery, width=width, gap=gap, side=(side or width) // 2, tallest=tallest)
     sheet = Image.new("RGB", (gap + len(versions) * (width + gap), height), PAPER)
     draw = ImageDraw.Draw(sheet)
     draw.text((gap, gap), f"{report.title}  ·  lowlight evaluate", INK, font)

@@ -13,7 +13,7 @@ from . import images
 from .errors import LowlightError
 from .files import replacing
 from .folders import closed_folder
-from .gallery import Gallery, contact_sheet
+from .gallery import TALLEST, TALLEST_OF, Gallery, contact_sheet
 from .picture import Picture
 from .report import page
 from .results import Report, as_csv, as_json
@@ -68,7 +68,8 @@ def write(settings: EvaluateSettings, report: Report, gallery: Gallery) -> Itera
     """Write every file that ``settings`` name, and say which, or why one could not be."""
 
     def sheet(path: Path) -> None:
-        images.save(contact_sheet(report, gallery), path)
+        tallest = TALLEST_OF.get(images.kind_of(path), TALLEST)
+        images.save(contact_sheet(report, gallery, tallest=tallest), path)
 
     texts: list[tuple[Path | None, Callable[[], str]]] = [
         (settings.json_file, lambda: as_json(report)),
