@@ -39,7 +39,7 @@ from werkzeug.datastructures import FileStorage  # noqa: E402
 from werkzeug.test import Client, TestResponse, encode_multipart  # noqa: E402
 
 from lowlight_cli.web import create_app, desk, server  # noqa: E402
-from lowlight_cli.web.parts import multipart  # noqa: E402
+from lowlight_cli.web.answers import multipart  # noqa: E402
 
 Run = Callable[..., tuple[int, str, str]]
 

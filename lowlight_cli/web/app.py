@@ -1,20 +1,13 @@
 """create_app: the routes of the page and of the API, their limits, and what every answer says about its safe use."""
 
 import re
-import tempfile
-import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Annotated, TypeVar
 
 import torch
 from flask import Flask, Response, abort, jsonify, render_template, request, send_file
 from PIL import Image
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
-from pydantic_core import ErrorDetails
-from torch import Tensor
+from pydantic import ValidationError
 from werkzeug.datastructures import FileStorage
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
@@ -25,15 +18,11 @@ from ..core.enhancer import Enhancer
 from ..core.errors import LowlightError, PictureError
 from ..core.images import USUAL
 from ..core.look import Look
-from ..core.metadata import Origin
-from ..core.panel import columns, panel
-from ..core.picture import Picture, brightness, log_average, to_image
-from ..settings import DEFAULT_MODEL, MODELS, Denoise, Format, ServeSettings, usual_suffix
-from . import uploads
+from ..settings import DEFAULT_MODEL, MODELS, ServeSettings
+from . import answers, uploads
 from .desk import Desk, FullError, GoneError, TooLongError
-from .parts import MULTIPART, multipart
+from .forms import DecomposeForm, EnhanceForm, Form, said
 
-SUFFIX = {kind: suffix for suffix, kind in reversed(images.WRITTEN.items())}
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
@@ -50,27 +39,6 @@ FORM = 64 << 10
 """Bytes that form fields and the separators between them may take beside the picture."""
 PARTS = 20
 """Fields that a form may have, far more than there are."""
-
-
-class DecomposeForm(BaseModel):
-    """The fields of ``POST /api/decompose`` beside ``image``."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    model: str = ""
-    denoise: Denoise = "off"
-
-
-class EnhanceForm(DecomposeForm):
-    """The fields of ``POST /api/enhance`` beside ``image``."""
-
-    strength: Annotated[float, Field(ge=0, le=1.5, description="0 to 1.5")] = 1.0
-    protect_highlights: Annotated[bool, Field(description="true or false")] = False
-    shadows: Annotated[float, Field(ge=0, le=1, description="0 to 1")] = 0.0
-    format: Annotated[Format | None, BeforeValidator(usual_suffix)] = None
-
-
-Form = TypeVar("Form", bound=DecomposeForm)
 
 
 def create_app(settings: ServeSettings) -> Flask:
@@ -123,9 +91,9 @@ def create_app(settings: ServeSettings) -> Flask:
             look = Look(form.strength, form.denoise, form.protect_highlights, form.shadows)
             dtype = USUAL.dtype(kind, picture.samples.dtype)
             (result,) = turn.follow(enhancer.enhanced([picture], look, dtype=dtype))
-            with to_send() as file:
+            with answers.to_send() as file:
                 images.encode(file, result, kind)
-        return sent(file, Image.MIME[kind], f"enhanced{SUFFIX[kind]}")
+        return answers.sent(file, Image.MIME[kind], f"enhanced{answers.SUFFIX[kind]}")
 
     @app.post("/api/decompose")
     def decompose() -> Response:
@@ -133,12 +101,13 @@ def create_app(settings: ServeSettings) -> Flask:
         with desk.turn(request_name(), client_gone()) as turn:
             picture = uploads.read(upload.stream, settings.max_megapixels)
             maps = turn.follow(enhancer.decomposed(picture, Look(denoise=form.denoise), dtype=torch.uint8))
-            with to_send() as file:
-                if request.accept_mimetypes.best_match(["application/zip", MULTIPART]) == MULTIPART:
-                    mimetype = multipart(file, facts(picture, form), {"low": seen(picture), **maps})
-                    return sent(file, mimetype)
-                zipped(file, picture, maps)
-        return sent(file, "application/zip", "maps.zip")
+            with answers.to_send() as file:
+                if request.accept_mimetypes.best_match(["application/zip", answers.MULTIPART]) == answers.MULTIPART:
+                    about = answers.facts(picture, form.denoise)
+                    mimetype = answers.multipart(file, about, {"low": answers.seen(picture), **maps})
+                    return answers.sent(file, mimetype)
+                answers.zipped(file, picture, maps)
+        return answers.sent(file, "application/zip", "maps.zip")
 
     def received(kind: type[Form]) -> tuple[Form, FileStorage, Enhancer]:
         """The fields, the picture and the model of a request, or an answer that says what is wrong with them."""
@@ -197,17 +166,6 @@ def loaded(settings: ServeSettings) -> dict[str, Enhancer]:
     return enhancers
 
 
-def said(fault: ErrorDetails, kind: type[DecomposeForm]) -> str:
-    """What is wrong with a field, and what to give instead."""
-    name = str(fault["loc"][0])
-    if name not in kind.model_fields:
-        return f"field {uploads.short(name)}: no such field: there are {', '.join(kind.model_fields)}"
-    if fault["type"] == "literal_error":
-        words = fault["ctx"]["expected"].replace("'", "")
-        return f"field {name}: give {words}"
-    return f"field {name}: give {kind.model_fields[name].description}"
-
-
 def answer_errors(app: Flask, settings: ServeSettings) -> None:
     """Every failure becomes JSON with a sentence."""
 
@@ -255,17 +213,6 @@ def answer_errors(app: Flask, settings: ServeSettings) -> None:
         return answer(500, "something broke here, and has been logged; the picture is gone from the server")
 
 
-@contextmanager
-def to_send() -> Iterator[IO[bytes]]:
-    """A temporary file, which ``send_file`` closes unless the block fails."""
-    file = tempfile.TemporaryFile()  # noqa: SIM115
-    try:
-        yield file
-    except BaseException:
-        file.close()
-        raise
-
-
 def request_name() -> str:
     """The name under which the client wants to ask for progress."""
     name = request.headers.get("X-Request-Id", "")
@@ -276,37 +223,3 @@ def client_gone() -> Callable[[], bool]:
     """Tells, from any thread, whether this request's connection has been closed at the other end."""
     hung_up: Callable[[], bool] | None = request.environ.get("waitress.client_disconnected")
     return hung_up or (lambda: False)
-
-
-def seen(picture: Picture) -> Picture:
-    """A picture for a screen: opaque, 8 bit, its colours still described by its profile."""
-    return replace(picture, alpha=None, origin=Origin(icc=picture.origin.icc))
-
-
-def facts(picture: Picture, form: DecomposeForm) -> dict[str, object]:
-    """What the page needs to know of a picture beside its maps."""
-    height, width = picture.size
-    return {
-        "height": height,
-        "width": width,
-        "suffix": SUFFIX[picture.origin.kind],
-        "brightness": brightness(picture),
-        "light": Look().suited(log_average(picture)).strength,  # what a strength of 1 comes to for this picture
-        "denoise": form.denoise,
-    }
-
-
-def zipped(file: IO[bytes], picture: Picture, maps: dict[str, Tensor]) -> None:
-    """Write what ``lowlight decompose`` writes: each map and a panel of them, as PNG, in one zip."""
-    with zipfile.ZipFile(file, "w") as archive:  # stored: PNG does not shrink
-        for name, pixels in maps.items():
-            with archive.open(f"{name}.png", "w") as entry:
-                to_image(pixels).save(entry, "PNG")
-        with archive.open("panel.png", "w") as entry:
-            panel(columns(picture, maps)).save(entry, "PNG")
-
-
-def sent(file: IO[bytes], mimetype: str, name: str | None = None) -> Response:
-    """A finished temporary file as answer; it has no name on disk and ends with the answer."""
-    file.seek(0)
-    return send_file(file, mimetype, download_name=name, etag=False, max_age=None)
