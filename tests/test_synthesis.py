@@ -68,6 +68,17 @@ def test_grain_is_noise_that_neighbours_share(grain: float, shared: float) -> No
     assert float((noise[0, :, :, 1:] * noise[0, :, :, :-1]).mean()) == pytest.approx(shared, abs=0.01)
 
 
+def test_pixels_that_lie_apart_share_no_noise() -> None:
+    gray, white = torch.full((1, 3, 24, 31), 0.5), by(light=0.5, shot=1e-3)
+    coarse = white._replace(grain=torch.ones(1))
+
+    def dark(parameters: synthesis.Darkening, *, apart: bool) -> torch.Tensor:
+        return synthesis.darken(gray, parameters, torch.Generator().manual_seed(0), apart=apart)
+
+    assert torch.equal(dark(coarse, apart=True), dark(white, apart=False))
+    assert not torch.equal(dark(coarse, apart=False), dark(white, apart=False))
+
+
 def test_vignette_darkens_corners_only() -> None:
     low = to_linear(synthesis.darken(torch.full((1, 3, 41, 61), 0.9), by(light=1.0, vignette=0.5)))
     full = to_linear(torch.tensor(0.9))

@@ -117,8 +117,7 @@ class ContextBank(PairBank):
             by = self.drawn(count + others, generator)
             made = self.made[seen].nonzero().flatten()
             grid = self.grids[seen[made]].float() / 255
-            apart = picked(by, made)._replace(grain=by.grain.new_zeros(len(made)))  # a grid's pixels are no neighbours
-            dark = darken(grid, apart, generator, self.grid_place(seen[made]))
+            dark = darken(grid, picked(by, made), generator, self.grid_place(seen[made]), apart=True)
             low_thumbnails[made] = thumbnail(dark)
             made, by = self.made[index], picked(by, slice(count))
             low[made] = darken(high[made], picked(by, made), generator, self.place(crops, size)[made])

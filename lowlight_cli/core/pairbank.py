@@ -4,6 +4,7 @@ LOL's 485 training pairs take 0.70 GB as uint8.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from typing import NamedTuple
 
 import torch
@@ -110,6 +111,7 @@ class PairBank:
                 yield self.patches(index, size, generator)
 
 
+@cache
 def symmetries(size: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """Row and column of every patch pixel under the 8 turns and flips of a square; each (8, size, size)."""
     axis = torch.arange(size, device=device)

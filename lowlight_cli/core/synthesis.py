@@ -138,12 +138,17 @@ def grained(noise: Tensor, grain: Tensor) -> Tensor:
 
 
 def darken(
-    high: Tensor, by: Darkening, generator: torch.Generator | None = None, place: Tensor | None = None
+    high: Tensor,
+    by: Darkening,
+    generator: torch.Generator | None = None,
+    place: Tensor | None = None,
+    *,
+    apart: bool = False,
 ) -> Tensor:
     """The low-light counterpart of well-lit pictures (B, 3, H, W) in [0, 1], in 8-bit steps.
 
     ``place`` (B, 2, H, W) says where in its photograph each pixel lies, as ``places`` does; without it the pictures are
-    whole photographs.
+    whole photographs. Pixels that lie ``apart`` share no noise, whatever its grain.
     """
     height, width = high.shape[-2:]
     if place is None:
@@ -156,7 +161,8 @@ def darken(
     luminance = (scene * scene.new_tensor(LUMINANCE)[:, None, None]).sum(dim=1, keepdim=True)
     uneven = shaded(by.shade, place) * luminance.pow(deepening)
     signal = light * falloff * uneven * scene.pow(contrast)
-    noise = grained(torch.randn(high.shape, generator=generator, device=high.device), by.grain)
+    noise = torch.randn(high.shape, generator=generator, device=high.device)
+    noise = noise if apart else grained(noise, by.grain)
     captured = signal + (shot * signal + read.square()).sqrt() * noise
     return (to_srgb(captured.clamp(0, 1)) * 255).round() / 255
 
