@@ -147,7 +147,9 @@ class TrainSettings(Settings):
     photos: Path | None = described(
         None, "Folder of well-lit photographs from which --dataset synthetic is made, anew for each patch."
     )
-    keep_flagged: bool = described(False, "Train on pairs that are misaligned or not darker, too.")
+    keep_flagged: bool = described(
+        False, "Train on pairs that are misaligned, not darker or of two scenes, and on photographs too dark, as well."
+    )
     run_dir: Path | None = described(None, "Folder of the run's files. Default: a new one in runs/.")
     init: str | None = described(None, "Start from this model, by name or file; stage enhance needs it.")
     keep_context: bool = described(
@@ -373,7 +375,7 @@ class EnhanceSettings(PictureSettings):
         None, "Added to the names of results. Default: _bright beside the input, else none."
     )
     format: Annotated[Format | None, BeforeValidator(usual_suffix)] = described(
-        None, "Format of the results. Default: that of the input."
+        None, "Format of the results. Default: that of the input, tif for camera raw, png where it cannot be written."
     )
     depth: Annotated[Depth, BeforeValidator(in_words)] = described("keep", "Bits a channel; PNG and TIFF hold 16.")
     quality: Annotated[int, Field(ge=1, le=100)] | None = described(

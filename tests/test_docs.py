@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -50,6 +51,8 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_model: Path) -> P
     (tmp_path / "lyt").symlink_to(tmp_path / "data/lol/eval15/high")
     (tmp_path / "experiments").symlink_to(ROOT / "experiments")
     tiny_model.rename(tmp_path / "mine.safetensors")
+    (tmp_path / "runs/joint").mkdir(parents=True)
+    shutil.copy(tmp_path / "mine.safetensors", tmp_path / "runs/joint/best.safetensors")
     return tmp_path
 
 
