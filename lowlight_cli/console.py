@@ -295,7 +295,7 @@ def sources_table(data: "Path") -> Table:
     """What can be downloaded, and what is there."""
     from .core import datasets, downloads
 
-    table = Table(title="Data sets", caption=f"under {data}")
+    table = Table(title="Data sets", caption=_plain(f"under {data}"))
     for column in ("name", "what", "size", "licence", "from", "here"):
         table.add_column(column)
     for source in downloads.SOURCES.values():

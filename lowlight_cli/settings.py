@@ -433,7 +433,9 @@ class ServeSettings(Settings):
     workers: Annotated[int, Field(ge=1, le=256)] = described(
         2, "Pictures worked on at once; a network computes one at a time."
     )
-    queue: NonNegativeInt = described(8, "Pictures that may wait; further ones are asked to come again.")
+    queue: Annotated[int, Field(ge=0, le=200)] = described(
+        8, "Pictures that may wait; further ones are asked to come again."
+    )
     time_limit: PositiveFloat = described(600.0, "Seconds that a request may take to arrive, and to be answered.")
     device: Device = described("auto", "auto, cpu, cuda, cuda:N or mps.")
     threads: Threads = described(0, "Processor threads of the network; 0 is one for each core.")

@@ -322,7 +322,8 @@ def test_after_an_error_it_can_be_tried_again(page: Page, place: Path) -> None:
     assert not page.find("#again").is_displayed()
     page.choose("#model", "first")
     page.until(lambda: page.find("#again").is_displayed(), "the same fault")
-    page.find("#again").click()
+    page.find("#again").send_keys(Keys.ENTER)
+    assert page.run("return document.activeElement.id") == "stage"
     page.settled()
     assert page.run("return document.querySelectorAll('#film .failed').length") == 0
     assert all("404" in each for each in page.complaints())
@@ -422,17 +423,82 @@ def test_a_download_is_of_its_picture_and_once(page: Page, place: Path) -> None:
         "const plain = XMLHttpRequest.prototype.send; XMLHttpRequest.prototype.send = function (form) {"
         "setTimeout(() => plain.call(this, form), 1500); }"
     )
-    enabled = "return !document.getElementById('download').disabled"
+    enabled = "return document.getElementById('download').ariaDisabled !== 'true'"
     page.find("#download").click()
     assert not page.run(enabled)
     page.set("#strength", 1.2)
     assert not page.run(enabled), "one at a time"
+    page.find("#download").click()
     second.click()
     page.settled()
     assert page.run(enabled)
     page.until(lambda: list((place / "downloads").glob("night_bright*.jpg")), "the download")
     time.sleep(0.3)
     assert not page.find("#download-note").text, "the other picture's"
+    assert len(list((place / "downloads").glob("night_bright*"))) == 1
+
+
+def test_what_a_format_does_not_hold_is_not_promised(page: Page, place: Path) -> None:
+    with Image.open(place / "night.jpg") as image:
+        image.save(place / "night.bmp")
+    for name, kept in (("night.bmp", ""), ("night.jpg", ", with the original's EXIF")):
+        page.upload(place / name)
+        page.find("#download").click()
+        stem, _, suffix = name.partition(".")
+        said = f"{stem}_bright.{suffix}{kept}"
+        page.until(lambda said=said: page.find("#download-note").text == said, said)
+
+
+def test_the_stage_shows_what_is_chosen_while_that_is_computed(page: Page, place: Path) -> None:
+    rows, columns = np.array([20, 48, 70]), np.array([30, 72, 110])
+    page.upload(place / "night.jpg", place / "dusk.png")
+    page.until(lambda: page.run("return document.querySelectorAll('#film .done').length") == 2, "two results")
+    first, second = page.driver.find_elements(By.CSS_SELECTOR, "#film button:not(.away)")
+    first.click()
+    page.settled()
+    page.run(
+        "const plain = XMLHttpRequest.prototype.send; XMLHttpRequest.prototype.send = function (form) {"
+        "setTimeout(() => plain.call(this, form), 1500); }"
+    )
+    page.choose("#model", "second")
+    second.click()
+    with Image.open(place / "dusk.png") as image:
+        wanted = np.asarray(image.convert("RGB"), dtype=int)[rows, columns]
+    page.until(lambda: page.labels() == ["before"], "the chosen picture as it is")
+    assert abs(page.seen(rows, columns) - wanted).max() <= CLOSE
+    assert page.find("#notice-text").text
+    page.settled()
+
+
+def test_what_the_browser_cannot_decode_is_said(page: Page, place: Path) -> None:
+    page.upload(place / "night.jpg")
+    page.run(
+        "const plain = window.createImageBitmap; window.mend = () => (window.createImageBitmap = plain);"
+        "window.createImageBitmap = () => Promise.reject(new Error('too large'));"
+    )
+    page.find('[data-map="reflectance"]').click()
+    said = page.until(lambda: page.find("#notice-text").text, "a sentence")
+    assert said == "night.jpg: this browser cannot show it (too large), but download it"
+    assert not page.labels()
+    page.run("window.mend()")
+    page.set("#strength", 0.9)
+    assert "reflectance" in page.labels()
+
+
+def test_icons_and_choices_are_seen_in_the_system_s_colours(page: Page, place: Path) -> None:
+    page.upload(place / "night.jpg")
+    emulate = "Emulation.setEmulatedMedia"
+    page.driver.execute_cdp_cmd(emulate, {"features": [{"name": "forced-colors", "value": "active"}]})
+    try:
+        colour = "return getComputedStyle(document.querySelector(arguments[0])).backgroundColor"
+        assert page.run(colour, '[data-zoom="in"] .icon') != page.run(colour, "body")
+        for chosen, other in (
+            ('[aria-selected="true"]', '[role="tab"][aria-selected="false"]'),
+            (".choice :checked + span", ".choice input:not(:checked) + span"),
+        ):
+            assert page.run(colour, chosen) != page.run(colour, other)
+    finally:
+        page.driver.execute_cdp_cmd(emulate, {"features": []})
 
 
 def test_a_first_look_is_not_what_is_downloaded(page: Page, place: Path) -> None:

@@ -85,3 +85,9 @@ def test_check_that_finds_a_fault(lowlight: Run, archive: Path, tmp_path: Path) 
 def test_one_archive_for_two_names(lowlight: Run, archive: Path) -> None:
     code, _, err = lowlight("download", "lol", "synthetic", "--archive", archive)
     assert code == 2 and "give one name" in err
+
+
+def test_a_folder_s_name_is_no_markup(lowlight: Run, tmp_path: Path) -> None:
+    code, out, _ = lowlight("download", "--list", "--data", tmp_path / "x[" / "]y[old]")
+    assert code == 0
+    assert "]y[old]" in "".join(out.split())

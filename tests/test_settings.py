@@ -183,6 +183,12 @@ def test_no_number_is_said_to_be_none(tmp_path: Path) -> None:
         TrainSettings.load(recipe(tmp_path, "weights.ssim = inf"))
 
 
+@pytest.mark.parametrize("name", ["workers", "queue"])
+def test_no_more_threads_than_connections(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"{name} 100000: should be less than or equal to"):
+        ServeSettings.load(**{name: 100_000})
+
+
 def test_no_more_megapixels_than_can_be_read() -> None:
     with pytest.raises(ConfigError, match="max_megapixels 250"):
         ServeSettings.load(max_megapixels=250)

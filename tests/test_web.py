@@ -20,6 +20,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -457,6 +458,24 @@ def test_work_ends_with_its_time_or_with_its_client() -> None:
         assert line.counts()["working"] == 0
 
 
+def test_who_has_waited_too_long_is_asked_to_come_again() -> None:
+    line = desk.Desk(1, 1, seconds=0.1)
+    with line.turn(), pytest.raises(desk.FullError) as full, line.turn():
+        pass
+    assert full.value.seconds == 60
+    assert line.counts() == {"working": 0, "waiting": 0}
+
+
+def test_too_little_memory_is_said(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(Enhancer, "_maps", failing)
+    response = post(client, encoded(dark()))
+    assert response.status_code == 507
+    assert sentence(response) == "not enough memory here for this picture: send a smaller one, or come again"
+
+
 def test_too_long_is_said(models: tuple[str, str]) -> None:
     client = create_app(settings(models, time_limit=1e-6)).test_client()
     response = post(client, encoded(dark()))
@@ -471,7 +490,8 @@ class Running:
     """The application behind waitress on a free port, in a thread."""
 
     def __init__(self, given: ServeSettings, patience: float) -> None:
-        self.server = server.listening(create_app(given), given)
+        self.app = create_app(given)
+        self.server = server.listening(self.app, given)
         self.port = int(self.server.effective_port)
         self.stop = threading.Event()
         self.thread = threading.Thread(target=server.run, args=(self.server, self.stop, patience))
@@ -573,6 +593,22 @@ def readable(connection: socket.socket) -> bool:
     import select
 
     return bool(select.select([connection], [], [], 0)[0])
+
+
+def test_a_client_that_stops_reading_holds_up_nobody(serving: Callable[..., Running]) -> None:
+    """Two answers that are larger than what waitress keeps for a client make a thread wait for it."""
+    running = serving(workers=1, queue=0)
+    running.app.add_url_rule("/large", view_func=lambda: bytes(24 << 20))
+    running.server.adj.channel_timeout = 1
+    asked = b"GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n" * 2
+    with contextlib.ExitStack() as open_now:
+        for _ in range(running.server.adj.threads):
+            connection = open_now.enter_context(socket.create_connection(("127.0.0.1", running.port)))
+            connection.sendall(asked)
+        assert running.request("GET", "/healthz")[0] == 200
+        running.stop.set()
+        running.thread.join(20)
+        assert not running.thread.is_alive()
 
 
 def test_the_server_itself_refuses_large_bodies_in_json(serving: Callable[..., Running]) -> None:
@@ -682,6 +718,13 @@ def test_the_command_serves_and_ends_cleanly(models: tuple[str, str], name: str)
         process.kill()
     assert process.returncode == 0
     assert "Traceback" not in talk
+
+
+def test_an_address_is_printed_as_it_is(lowlight: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lowlight_cli.web.create_app", lambda _: None)
+    monkeypatch.setattr(server, "listening", lambda *_: SimpleNamespace(effective_port=8000))
+    monkeypatch.setattr(server, "run", lambda *_: None)
+    assert lowlight("serve", "--host", "fd00::5")[1] == "http://[fd00::5]:8000\n"
 
 
 def test_a_taken_port_and_a_missing_model_are_one_line(lowlight: Run, models: tuple[str, str]) -> None:

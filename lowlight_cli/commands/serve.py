@@ -50,7 +50,7 @@ def serve(
         console.note("finishing what is being computed; Ctrl-C once more to leave at once")
 
     before = {name: signal.signal(name, end) for name in (signal.SIGINT, *endings())}
-    console.out.print(settings.address(int(listening.effective_port)), highlight=False)
+    console.out.print(settings.address(int(listening.effective_port)), markup=False, highlight=False, soft_wrap=True)
     console.note("Open this address in a browser; Ctrl-C ends the server.")
     if not settings.loopback:
         console.note("Other machines can reach it, without a password and unencrypted.")

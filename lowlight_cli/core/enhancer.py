@@ -16,7 +16,7 @@ from torch import Tensor
 from ..settings import DEFAULT_MODEL, Denoise, Precision
 from . import checkpoints, device, images, tiling
 from .colour import Profile
-from .errors import LowlightError
+from .errors import OutOfMemoryError
 from .look import PLAIN, Look, cleaned, rendered
 from .networks import Context, Retinex, thumbnail
 from .picture import Picture, converted, log_average, luma, quantised, scaled
@@ -243,7 +243,7 @@ class Enhancer:
                 yield
         except RuntimeError as error:
             if device.out_of_memory(error):
-                raise LowlightError(f"not enough memory for {height}x{width} px at once: use --tile 256") from error
+                raise OutOfMemoryError(f"not enough memory for {height}x{width} px at once: use --tile 256") from error
             raise
 
     def _tile_size(self, height: int, width: int, count: int, halo: int, *, bf16: bool) -> tuple[int, int]:

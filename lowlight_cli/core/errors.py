@@ -9,6 +9,10 @@ class PictureError(LowlightError):
     """A picture that cannot be read or written."""
 
 
+class OutOfMemoryError(LowlightError):
+    """More than the device has room for."""
+
+
 class CheckpointError(LowlightError):
     """A model that is unknown, damaged or of another kind."""
 

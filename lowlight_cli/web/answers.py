@@ -65,10 +65,13 @@ def zipped(file: IO[bytes], picture: Picture, maps: dict[str, Tensor]) -> None:
 def facts(picture: Picture, denoise: Denoise) -> dict[str, object]:
     """What the page needs to know of a picture beside its maps."""
     height, width = picture.size
+    origin = picture.origin
+    kept = {"EXIF": origin.exif, "colour profile": origin.icc} if origin.kind not in images.WITHOUT_PROFILE else {}
     return {
         "height": height,
         "width": width,
-        "suffix": SUFFIX[picture.origin.kind],
+        "suffix": SUFFIX[origin.kind],
+        "keeps": [name for name, value in kept.items() if value],  # in a result of that format
         "brightness": brightness(picture),
         "light": Look().suited(log_average(picture)).strength,  # what a strength of 1 comes to for this picture
         "denoise": denoise,

@@ -15,7 +15,7 @@ from .. import __version__
 from ..core import images
 from ..core.datasets import SAMPLES
 from ..core.enhancer import Enhancer
-from ..core.errors import LowlightError, PictureError
+from ..core.errors import LowlightError, OutOfMemoryError, PictureError
 from ..core.images import USUAL
 from ..core.look import Look
 from ..settings import DEFAULT_MODEL, MODELS, ServeSettings
@@ -202,6 +202,10 @@ def answer_errors(app: Flask, settings: ServeSettings) -> None:
     @app.errorhandler(GoneError)
     def gone(_: GoneError) -> Response:
         return answer(499, "the client hung up")
+
+    @app.errorhandler(OutOfMemoryError)
+    def too_large(_: OutOfMemoryError) -> Response:
+        return answer(507, "not enough memory here for this picture: send a smaller one, or come again")
 
     @app.errorhandler(LowlightError)
     def failed(error: LowlightError) -> Response:

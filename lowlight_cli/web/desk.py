@@ -13,9 +13,12 @@ from ..core.enhancer import Steps, Value
 LOOK_UP = 0.25
 """Seconds after which one who waits looks whether the client is still there."""
 
+LONGEST = 60
+"""Seconds after which to come again, at most."""
+
 
 class FullError(Exception):
-    """The line is as long as it may be; ``seconds`` is when to come again."""
+    """The line is as long as it may be, or takes too long; ``seconds`` is when to come again."""
 
     def __init__(self, seconds: int) -> None:
         super().__init__(seconds)
@@ -42,11 +45,11 @@ class Turn:
     share: float = 0.0  # in [0, 1]
 
     def check(self) -> None:
-        """Raise if there is no point in going on."""
+        """Raise FullError, TooLongError or GoneError if there is no point in going on."""
         if self.gone():
             raise GoneError
         if time.monotonic() > self.deadline:
-            raise TooLongError
+            raise FullError(LONGEST) if self.began is None else TooLongError
 
     def follow(self, steps: Steps[Value]) -> Value:
         """The result of work done in steps, unless time is over or nobody waits for it any more.
@@ -80,7 +83,7 @@ class Desk:
         """Raise FullError if the line is full."""
         with self._moved:
             if len(self._line) >= self.workers + self.waiting:
-                raise FullError(min(max(ceil(self._usual * len(self._line) / self.workers), 1), 60))
+                raise FullError(min(max(ceil(self._usual * len(self._line) / self.workers), 1), LONGEST))
 
     @contextmanager
     def turn(self, name: str = "", gone: Callable[[], bool] = lambda: False) -> Iterator[Turn]:

@@ -1,4 +1,5 @@
-"""waitress as this application wants it: errors in JSON, slow senders cut off, and an end that finishes what runs."""
+"""waitress as this application wants it: errors in JSON, slow senders and readers cut off, and an end that finishes
+what runs."""
 
 import json
 import socket
@@ -87,7 +88,10 @@ def run(server: TcpWSGIServer, stop: threading.Event, patience: float) -> None:
             wasyncore.dispatcher.close(server)
         now = time.monotonic()
         arriving = {each.request: arriving.get(each.request, now) for each in server.active_channels.values()}
-        for channel in server.active_channels.values():
+        for channel in list(server.active_channels.values()):
+            if channel.total_outbufs_len and time.time() - channel.last_activity > server.adj.channel_timeout:
+                channel.handle_close()  # by itself waitress closes it once it can be written to, which it never can
+                continue
             late = channel.request is not None and now - arriving.get(channel.request, inf) > patience
             if late or not (accepting or busy(channel)):
                 channel.will_close = True

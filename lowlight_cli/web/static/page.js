@@ -176,7 +176,10 @@ async function compute(picture, model, denoise) {
   const key = keyOf(model, denoise);
   computing = picture;
   const leaving = (picture.leaving = new AbortController());
-  const say = (what) => (news) => picture === current && tell(words(news, what), news.share);
+  const say = (what) => (news) => {
+    picture.said = [words(news, what), news.share];
+    if (picture === current) tell(...picture.said);
+  };
   const fields = { model, denoise };
   try {
     say("")({ state: "sending", share: 0 });
@@ -246,23 +249,35 @@ async function update() {
   const results = models().map((name) => picture.results.get(keyOf(name)));
   if (!results.length) return tell("Waiting for the server");
   if (faultOf(picture)) {
-    viewer.clear();
-    shown = "";
-    $("facts").textContent = "";
+    clear();
     return tell(faultOf(picture), null, true);
   }
   const own = results.at(-1);
   if (results.some((result) => !result)) {
-    if (computing !== picture) tell("Waiting for the picture before");
-    if (!picture.results.size) await original(picture);
+    tell(...(computing === picture ? picture.said : ["Waiting for the picture before"]));
+    if (!shown.startsWith(`${picture.key} `)) await original(picture);
     return;
   }
   if (results.every((result) => result.whole)) tell("");
   const wanted = [picture.key, tab(), choice("view"), ...models(), choice("denoise"), ...results.map((result) => result.whole)].join(" ");
-  if (wanted !== shown) await stage(picture, results, wanted);
-  if (wanted !== shown) return; // something else is wanted by now
-  viewer.setLook({ ...look(), strength: look().strength * own.light });
-  describe(own, wanted);
+  try {
+    if (wanted !== shown) await stage(picture, results, wanted);
+    if (wanted !== shown) return; // something else is wanted by now
+    viewer.setLook({ ...look(), strength: look().strength * own.light });
+    await describe(own, wanted);
+  } catch (error) {
+    for (const result of results) result.bitmaps = result.thumbnails = undefined; // so that they are decoded anew
+    if (wanted !== shown) return;
+    clear();
+    tell(`${picture.name}: this browser cannot show it (${error.message}), but download it`, null, true);
+  }
+}
+
+/** Show nothing. */
+function clear() {
+  viewer.clear();
+  shown = "";
+  $("facts").textContent = "";
 }
 
 /** Show a picture as it is, for as long as nothing has been computed. */
@@ -344,12 +359,16 @@ async function thumbnail(result, map) {
 
 /** Let the current picture be downloaded if its own result, not a first look's, is there, and it is not on its way already. */
 function allow() {
-  $("download").disabled = !current?.results.get(keyOf($("model").value))?.whole || Boolean(current.saving);
+  const saving = Boolean(current?.saving);
+  $("download").disabled = !current?.results.get(keyOf($("model").value))?.whole;
+  $("download").ariaDisabled = saving; // disabled, it would lose the focus
+  $("download-note").ariaBusy = saving; // no reader is to hear every percent
 }
 
 async function download() {
   const picture = current;
-  const { suffix } = picture.results.get(keyOf($("model").value));
+  if (picture.saving) return;
+  const { suffix, keeps } = picture.results.get(keyOf($("model").value));
   const { strength, shadows, highlights } = look();
   const fields = { model: $("model").value, denoise: choice("denoise"), strength, shadows, protect_highlights: highlights };
   const note = (text) => picture === current && ($("download-note").textContent = text);
@@ -367,7 +386,7 @@ async function download() {
     link.download = `${stem}_bright${suffix}`;
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
-    note(`${link.download}, with the original's EXIF and colour profile`);
+    note(link.download + (keeps.length ? `, with the original's ${keeps.join(" and ")}` : ""));
   } catch (error) {
     note(error.message);
   } finally {
@@ -413,6 +432,7 @@ function listen() {
   }
   $("download").onclick = download;
   $("again").onclick = () => {
+    $("stage").focus({ preventScroll: true }); // the button that had it goes away
     current.faults.clear();
     film();
     update();
