@@ -611,6 +611,22 @@ def test_a_client_that_stops_reading_holds_up_nobody(serving: Callable[..., Runn
         assert not running.thread.is_alive()
 
 
+def test_an_answer_that_comes_late_is_not_taken_for_one_that_nobody_reads(serving: Callable[..., Running]) -> None:
+    running = serving(workers=1, queue=0)
+    running.server.adj.channel_timeout = 1
+    running.server.adj.send_bytes = 10_000  # so that the first part waits for the second
+
+    def late() -> Iterator[bytes]:
+        time.sleep(1.5)
+        yield bytes(1000)
+        time.sleep(0.7)
+        yield bytes(1000)
+
+    running.app.add_url_rule("/late", view_func=lambda: flask.Response(late()))
+    status, _, body = running.request("GET", "/late", Host="localhost")
+    assert (status, len(body)) == (200, 2000)
+
+
 def test_the_server_itself_refuses_large_bodies_in_json(serving: Callable[..., Running]) -> None:
     running = serving(max_megabytes=1)
     connection = socket.create_connection(("127.0.0.1", running.port), timeout=10)

@@ -78,8 +78,10 @@ def listening(app: Flask, settings: ServeSettings) -> TcpWSGIServer:
 
 
 def run(server: TcpWSGIServer, stop: threading.Event, patience: float) -> None:
-    """Serve until ``stop`` is set, then finish what has been asked for. A request may take ``patience`` s to arrive."""
+    """Serve until ``stop`` is set, then finish what has been asked for. A request may take ``patience`` s to arrive;
+    who takes no byte of an answer for ``channel_timeout`` s loses it."""
     arriving: dict[object, float] = {}
+    leaving: dict[object, float] = {}
     accepting = True
     while accepting or any(busy(channel) for channel in server.active_channels.values()):
         server.asyncore.loop(LOOK_UP, server.adj.asyncore_use_poll, server._map, count=1)
@@ -87,10 +89,13 @@ def run(server: TcpWSGIServer, stop: threading.Event, patience: float) -> None:
             accepting = False
             wasyncore.dispatcher.close(server)
         now = time.monotonic()
-        arriving = {each.request: arriving.get(each.request, now) for each in server.active_channels.values()}
-        for channel in list(server.active_channels.values()):
-            if channel.total_outbufs_len and time.time() - channel.last_activity > server.adj.channel_timeout:
-                channel.handle_close()  # by itself waitress closes it once it can be written to, which it never can
+        channels = list(server.active_channels.values())
+        arriving = {each.request: arriving.get(each.request, now) for each in channels}
+        leaving = {each: leaving.get(each, now) for each in channels if each.total_outbufs_len}
+        for channel in channels:
+            stuck = min(now - leaving.get(channel, now), time.time() - channel.last_activity)
+            if stuck > server.adj.channel_timeout:
+                channel.handle_close()  # by itself waitress would wait until it can be written to, which it cannot
                 continue
             late = channel.request is not None and now - arriving.get(channel.request, inf) > patience
             if late or not (accepting or busy(channel)):
