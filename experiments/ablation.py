@@ -19,7 +19,7 @@ from held_out import figures as measured
 from held_out import held_out
 from torch import Tensor
 
-from lowlight_cli.core import checkpoints, contextbank, engine, losses, tiling
+from lowlight_cli.core import checkpoints, contextbank, engine, losses, session, tiling
 from lowlight_cli.core.events import Saved
 from lowlight_cli.core.networks import retinex_plus, thumbnail
 from lowlight_cli.core.networks.exposure import mean_of
@@ -79,8 +79,8 @@ class OwnBank(contextbank.ContextBank):
 Row = tuple[str, dict[str, Any], list[Any]]
 ROWS: dict[str, Row] = {
     "full": ("everything", {}, []),
-    "own": ("brightness from the patches' own pictures alone", {}, [patch.object(engine, "ContextBank", OwnBank)]),
-    "crop": ("exposure and context from the patch", {}, [patch.object(engine, "ContextBank", CropBank)]),
+    "own": ("brightness from the patches' own pictures alone", {}, [patch.object(session, "ContextBank", OwnBank)]),
+    "crop": ("exposure and context from the patch", {}, [patch.object(session, "ContextBank", CropBank)]),
     "exposure": ("every picture to the same mean", {}, [patch.object(retinex_plus.GlobalNet, "forward", fixed)]),
     "context": ("no context in the local net", {}, [patch.object(retinex_plus.GlobalNet, "forward", blind)]),
     "scene": ("no scene in the local net", {}, [patch.object(retinex_plus.SceneNet, "forward", unseen)]),

@@ -38,9 +38,9 @@ def noisy(light: Tensor, shot: float, read: float, generator: Generator) -> Tens
 
 
 def curve(high: Tensor, generator: Generator, steepest: float) -> Tensor:
-    """Values scaled and raised to a power, as of Lv et al., "MBLLEN", BMVC 2018."""
-    scale = between(0.5, 1, generator) * between(0.9, 1, generator)
-    return scale * high ** between(1.5, steepest, generator)
+    """Values scaled, raised to a power and scaled again, as of Lv et al., "MBLLEN", BMVC 2018."""
+    after, before = between(0.5, 1, generator), between(0.9, 1, generator)
+    return after * (before * high) ** between(1.5, steepest, generator)
 
 
 def gamma(high: Tensor, generator: Generator) -> Tensor:

@@ -46,6 +46,12 @@ def test_equalised_values_are_spread_evenly() -> None:
     torch.testing.assert_close((bright[0] / value)[kept], ratio[kept], atol=1e-4, rtol=0)
 
 
+@pytest.mark.parametrize("level", [0.0, 0.4, 1.0])
+def test_one_level_stays_what_it_is(level: float) -> None:
+    flat = torch.full((3, 8, 8), level)
+    assert torch.equal(baselines.histogram_equalised(flat), flat)
+
+
 def naive_clahe(light: np.ndarray, clip: float, tiles: int) -> np.ndarray:
     """As OpenCV documents it, pixel by pixel; sides are multiples of ``tiles``."""
     height, width = light.shape[0] // tiles, light.shape[1] // tiles
@@ -86,17 +92,20 @@ def clahe_light(low: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
     return before.numpy().astype(np.uint8), after.numpy()
 
 
-def test_clahe_equals_a_naive_reading() -> None:
-    gray = dark(64, 96)[:1].expand(3, -1, -1)  # gray survives the way back from CIELAB unclipped
+@pytest.mark.parametrize(("height", "width", "more"), [(64, 96, (0, 0)), (61, 96, (3, 8)), (61, 90, (3, 6))])
+def test_clahe_equals_a_naive_reading(height: int, width: int, more: tuple[int, int]) -> None:
+    gray = dark(height, width)[:1].expand(3, -1, -1)  # gray survives the way back from CIELAB unclipped
     before, after = clahe_light(gray)
-    expected = naive_clahe(before, 2.0, 8)
+    grown = np.pad(before, [(0, side) for side in more], mode="reflect")  # OpenCV grows both sides, or none
+    expected = naive_clahe(grown, 2.0, 8)[:height, :width]
     assert np.abs(after - expected).max() <= 1
     assert (after != expected).mean() < 0.02
 
 
-def test_clahe_equals_opencv() -> None:
+@pytest.mark.parametrize(("height", "width"), [(61, 90), (61, 96), (64, 90)])
+def test_clahe_equals_opencv(height: int, width: int) -> None:
     cv2 = pytest.importorskip("cv2", reason="OpenCV is not installed")
-    gray = dark(61, 90)[:1].expand(3, -1, -1)  # sides that eight tiles do not divide
+    gray = dark(height, width)[:1].expand(3, -1, -1)
     before, after = clahe_light(gray)
     difference = np.abs(after - cv2.createCLAHE(2.0, (8, 8)).apply(before))
     assert difference.max() <= 1

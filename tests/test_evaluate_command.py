@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -255,6 +256,27 @@ def test_one_file_that_cannot_be_written_costs_no_other(
     assert code == 1 and "input" in out
     assert "a.json: cannot be written: No space left" in err
     assert {path.name for path in tmp_path.glob("a.*")} == {"a.csv", "a.md"}
+
+
+@pytest.mark.parametrize("closed", ["pipe", "full"])
+def test_files_are_written_though_nobody_reads_the_tables(pair_folder: Path, tmp_path: Path, closed: str) -> None:
+    command = [sys.executable, "-m", "lowlight_cli", "evaluate", "--dataset", str(pair_folder), "-b", "gamma"]
+    command += ["--no-lpips", "--json", "-" if closed == "full" else str(tmp_path / "a.json")]
+    command += ["--csv", str(tmp_path / "a.csv"), "--markdown", str(tmp_path / "a.md")]
+    if closed == "full":
+        if not Path("/dev/full").exists():
+            pytest.skip("no /dev/full here")
+        with Path("/dev/full").open("wb") as place:
+            done = subprocess.run(command, stdout=place, stderr=subprocess.PIPE, text=True, check=False)
+        assert "standard output: cannot be written: No space left" in done.stderr
+    else:
+        reader, writer = os.pipe()
+        os.close(reader)
+        with os.fdopen(writer, "wb") as place:
+            done = subprocess.run(command, stdout=place, stderr=subprocess.PIPE, text=True, check=False)
+        assert (tmp_path / "a.json").exists()
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert (tmp_path / "a.csv").exists() and (tmp_path / "a.md").exists()
 
 
 def test_wrong_usage_exits_with_2(lowlight: Lowlight, pair_folder: Path, tiny_model: Path) -> None:

@@ -2,8 +2,11 @@
 
 import math
 import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
+from pickle import UnpicklingError
+from types import SimpleNamespace
 from urllib.error import URLError
 
 import pytest
@@ -245,6 +248,21 @@ def test_an_interrupted_evaluation_gives_what_all_have_made(pair_folder: Path, m
         events.throw(KeyboardInterrupt())
 
 
+def test_a_failure_late_on_loses_nothing_of_what_was_measured(
+    pair_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evaluation, "BATCH", 3)
+    made = tmp_path / "made"
+    shutil.copytree(pair_folder / "high", made)
+    damaged = made / "6.png"
+    damaged.write_bytes(damaged.read_bytes()[:-200])
+    settings = EvaluateSettings(dataset=str(pair_folder), baseline=("gamma",), results=(f"theirs={made}",), lpips=False)
+    *_, (report, _) = evaluation.run(settings)
+    assert [len(result.rows) for result in report.systems] == [6, 6]
+    assert not report.stopped and "stopped after 6 of 8 pictures" in report.notes
+    assert len(report.left_out) == 1 and "6.png" in report.left_out[0]
+
+
 def test_the_bar_is_full_at_the_end_though_a_picture_is_left_out(tmp_path: Path) -> None:
     for name in "abc":
         put(tmp_path / f"{name}.png", 100, 100)
@@ -259,7 +277,7 @@ def test_a_mean_over_fewer_pictures_is_said(tmp_path: Path) -> None:
         for folder in ("low", "high"):
             put(tmp_path / folder / f"{name}.png", side, 100)
     *_, (report, _) = evaluation.run(EvaluateSettings(dataset=str(tmp_path), baseline=("gamma",), lpips=False))
-    assert report.notes == ["NIQE is the mean of 1 of 2 pictures: it needs sides of 96 px"]
+    assert report.notes == ["NIQE is the mean of 1 of 2 pictures: it needs sides of 96 px, and not to be flat"]
 
 
 def test_reflectances_of_low_and_high_are_compared(pair_folder: Path, tiny_model: Path) -> None:
@@ -406,6 +424,17 @@ def test_scenes_need_pairs(tmp_path: Path) -> None:
 )
 def test_models_have_short_names_that_differ(models: list[str], expected: list[str]) -> None:
     assert systems.labels(models) == expected
+
+
+def test_a_damaged_file_of_lpips_is_no_fault_of_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    def damaged(**_: object) -> None:
+        raise UnpicklingError("invalid load key")
+
+    image = SimpleNamespace(LearnedPerceptualImagePatchSimilarity=damaged)
+    monkeypatch.setitem(sys.modules, "torchmetrics", SimpleNamespace(image=image))
+    monkeypatch.setitem(sys.modules, "torchmetrics.image", image)
+    with pytest.raises(LowlightError, match=r"cannot be loaded \(UnpicklingError\): delete them in .*checkpoints"):
+        lpips.load(torch.device("cpu"))
 
 
 def test_without_a_network_lpips_is_left_out_and_that_is_said(

@@ -76,9 +76,23 @@ def test_pictures_smaller_than_a_patch_have_no_niqe() -> None:
     assert math.isnan(niqe.niqe(torch.rand(1, 1, 95, 400), niqe.load()).item())
 
 
-def test_one_patch_and_a_flat_picture_have_a_finite_niqe() -> None:
+def test_one_patch_has_a_niqe_and_a_flat_picture_has_none() -> None:
     assert math.isfinite(niqe.niqe(torch.rand(1, 1, 96, 96), niqe.load()).item())
-    assert math.isfinite(niqe.niqe(torch.full((1, 1, 192, 192), 0.5), niqe.load()).item())
+    assert math.isnan(niqe.niqe(torch.zeros(1, 1, 192, 192), niqe.load()).item())
+
+
+def test_flat_patches_count_as_in_the_authors_program() -> None:
+    """It takes the mean of nothing for a scale, and 0.2, the first of its candidates, for a shape; then nanmean and
+    nancov."""
+    model, night = niqe.load(), picture()
+    night[..., :96, :96] = 0
+    found = niqe.features(night)[0][0].numpy()
+    assert found[0, [0, 2, 6, 10, 14]].tolist() == [0.2] * 5
+    assert np.isnan(found[0]).any() and np.isfinite(found[1:]).all()
+    away = np.nanmean(found, axis=0) - model.mean.numpy()
+    spread = np.cov(found[1:].T)
+    expected = np.sqrt(away @ np.linalg.pinv((model.covariance.numpy() + spread) / 2) @ away)
+    assert niqe.niqe(night, model).item() == pytest.approx(expected, rel=1e-6)
 
 
 def test_our_own_fit_is_a_gaussian() -> None:

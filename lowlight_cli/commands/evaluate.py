@@ -47,6 +47,7 @@ def evaluate(
             except KeyboardInterrupt as interrupt:  # outside of it
                 event = events.throw(interrupt)
         found, gallery = event
+    said = list(outputs.write(settings, found, gallery))  # before tables, whose reader may have gone
     piped = PIPE in (settings.json_file, settings.csv, settings.markdown, settings.report)
     tables.show(found, console.talk if piped else console.out)
     for reason in found.left_out:
@@ -54,7 +55,7 @@ def evaluate(
     if settings.save is not None:
         console.note(f"written: {settings.save}")
     well = not found.left_out
-    for path in outputs.write(settings, found, gallery):
+    for path in said:
         if path == PIPE:
             continue
         if isinstance(path, Path):

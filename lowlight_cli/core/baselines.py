@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .colour import to_linear, to_srgb
-from .tiling import padded
+from .tiling import extended
 
 LEVELS = 256
 
@@ -30,19 +30,23 @@ def histogram_equalised(low: Tensor) -> Tensor:
     value = to_levels(low.amax(dim=0))
     counts = value.flatten().bincount(minlength=LEVELS).cumsum(0)
     darkest = counts[counts > 0][0]
-    table = ((counts - darkest) / (counts[-1] - darkest).clamp(min=1)).clamp(min=0)
+    if darkest == counts[-1]:  # one level has nothing to be spread over
+        return low
+    table = ((counts - darkest) / (counts[-1] - darkest)).clamp(min=0)
     return relit(low, value / (LEVELS - 1), (table * (LEVELS - 1)).round()[value] / (LEVELS - 1))
 
 
 def clahe(low: Tensor, clip: float = 2.0, tiles: int = 8) -> Tensor:
     """Contrast-limited adaptive histogram equalisation (Zuiderveld 1994) of L in CIELAB, on 8x8 tiles, clip limit 2.
 
-    Clipping, spreading of the excess and interpolation between tiles follow OpenCV's, so that figures compare.
+    Padding, clipping, spreading of the excess and interpolation between tiles follow OpenCV's, so that figures compare.
     """
     lab = to_lab(low)
     light = to_levels(lab[0] / 100)
     height, width = light.shape
-    grown = padded(light[None, None].float(), tiles)
+    divided = height % tiles == width % tiles == 0
+    down, right = (0, 0) if divided else (tiles - height % tiles, tiles - width % tiles)  # even where one side divides
+    grown = extended(light[None, None].float(), down, right)
     rows, columns = (side // tiles for side in grown.shape[-2:])
     blocks = grown[0, 0].long().unfold(0, rows, rows).unfold(1, columns, columns).reshape(tiles * tiles, -1)
     offset = torch.arange(tiles * tiles, device=low.device)[:, None] * LEVELS

@@ -168,7 +168,8 @@ def tones(now: Measured) -> Tensor:
 def run(settings: EvaluateSettings) -> Generator[Progress | Finished]:
     """The whole of ``lowlight evaluate`` but for the reports: says how far it is, and ends with what it found.
 
-    A KeyboardInterrupt ends it early, with the pictures of which every system has made something.
+    A KeyboardInterrupt ends it early, with the pictures of which every system has made something; so does a failure,
+    which ``left_out`` then tells of.
     """
     pristine = load_pristine(settings.niqe or OWN_FIT)
     found, by, notes = yield from prepared(settings)
@@ -183,7 +184,7 @@ def run(settings: EvaluateSettings) -> Generator[Progress | Finished]:
     gallery, left_out = Gallery(), []
     versions = len({"truth" if paired else "input", *(system.name for system in by)})
     total = len(found) * versions
-    stopped = False
+    end: KeyboardInterrupt | LowlightError | None = None
     try:
         for done, now in enumerate(measure(found, by, pristine, lpips, settings.device), 1):
             if isinstance(now, PictureError):
@@ -201,8 +202,8 @@ def run(settings: EvaluateSettings) -> Generator[Progress | Finished]:
             if settings.save and now.system.kind in ("model", "baseline"):
                 outputs.save(settings.save, name, picture, now.enhanced)
             yield Progress(done, total, name)
-    except KeyboardInterrupt:
-        stopped = True
+    except (KeyboardInterrupt, LowlightError) as early:
+        end = early
         whole = in_all(results, [system.name for system in by])
         if not whole:
             raise
@@ -216,6 +217,8 @@ def run(settings: EvaluateSettings) -> Generator[Progress | Finished]:
         raise DatasetError(f"{settings.dataset}: no picture in it can be read: {left_out[0]}")
     if left_out:
         notes.append(f"{len(left_out)} of {len(found)} pictures left out, which cannot be read")
+    if isinstance(end, LowlightError):
+        left_out.append(str(end))
     report = Report(
         dataset=settings.dataset,
         split="held-out scenes" if settings.protocol == "scenes" else "test" if settings.dataset == "lol" else None,
@@ -227,15 +230,15 @@ def run(settings: EvaluateSettings) -> Generator[Progress | Finished]:
         results=sorted(results.values(), key=lambda found: found.kind == "reference"),
         notes=notes,
         left_out=left_out,
-        stopped=stopped,
+        stopped=isinstance(end, KeyboardInterrupt),
     )
     report.notes.extend(fewer(report))
     yield Finished(report, gallery)
 
 
 def prepared(settings: EvaluateSettings) -> Generator[Progress, None, tuple[list[Sample], list[System], list[str]]]:
-    """The pictures, what is to be measured on them, and notes on both. What is wrong with any of it is raised here,
-    before anything is measured."""
+    """The pictures, what is to be measured on them, and notes on both. What files' headers show to be wrong is
+    raised here, before anything is measured."""
     by = systems.chosen(settings)
     notes = list(remarks(settings, by))
     place = datasets.folder(settings.dataset, settings.data, "test" if settings.protocol == "official" else "train")
@@ -289,7 +292,7 @@ def in_all(results: Mapping[str, Result], names: Sequence[str]) -> set[str]:
 def fewer(report: Report) -> Iterator[str]:
     """A sentence for each figure that some pictures do not have, and which they need to be for it."""
     for key, (figure, needs) in {
-        "niqe": ("NIQE", f"sides of {PATCH} px"),
+        "niqe": ("NIQE", f"sides of {PATCH} px, and not to be flat"),
         "lpips": ("LPIPS", f"sides of {SMALLEST} px"),
         "lmse_reflectance": ("LMSE", "true maps"),
     }.items():

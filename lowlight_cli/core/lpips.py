@@ -9,6 +9,7 @@ import math
 import socket
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -36,10 +37,16 @@ def load(device: torch.device) -> Lpips:
         with warnings.catch_warnings(), contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
             warnings.simplefilter("ignore")
             metric = LearnedPerceptualImagePatchSimilarity(net_type="alex", normalize=True).to(device)
-    except Exception as error:  # whatever a download or a damaged cache may raise
+    except OSError as error:
         raise LowlightError(
             f"LPIPS left out: AlexNet's weights (233 MB) cannot be fetched ({type(error).__name__}): "
             "run once with a network"
+        ) from error
+    except Exception as error:  # whatever a damaged file may raise
+        place = Path(torch.hub.get_dir()) / "checkpoints"
+        raise LowlightError(
+            f"LPIPS left out: AlexNet's weights cannot be loaded ({type(error).__name__}): "
+            f"delete them in {place}, and run once with a network"
         ) from error
     finally:
         socket.setdefaulttimeout(patience)

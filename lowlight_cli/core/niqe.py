@@ -53,7 +53,8 @@ def load(path: Path = OWN_FIT) -> Pristine:
 
 
 def niqe(luma: Tensor, model: Pristine) -> Tensor:
-    """NIQE of each picture (B, 1, H, W) of luma in [0, 1], of 8-bit origin; shape (B,). Sides below 96 px give nan."""
+    """NIQE of each picture (B, 1, H, W) of luma in [0, 1], of 8-bit origin; shape (B,). Sides below 96 px
+    and pictures that are flat give nan."""
     if min(luma.shape[-2:]) < PATCH:
         return luma.new_full((len(luma),), math.nan, dtype=torch.float64)
     at_once = 1 if luma.device.type == "cpu" else len(luma)  # one picture fits a processor's cache
@@ -61,8 +62,12 @@ def niqe(luma: Tensor, model: Pristine) -> Tensor:
     mean, covariance = model.mean.to(luma.device), model.covariance.to(luma.device)
     distances = []
     for patches in found:
-        away = patches.mean(dim=0) - mean
-        spread = torch.cov(patches.T) if len(patches) > 1 else torch.zeros_like(covariance)
+        whole = patches[~patches.isnan().any(dim=1)]  # flat patches have no scale; what they have counts in the mean
+        if not len(whole):
+            distances.append(mean.new_tensor(math.nan))
+            continue
+        away = patches.nanmean(dim=0) - mean
+        spread = torch.cov(whole.T) if len(whole) > 1 else torch.zeros_like(covariance)
         distances.append((away @ torch.linalg.pinv((covariance + spread) / 2, hermitian=True) @ away).sqrt())
     return torch.stack(distances)
 
@@ -109,18 +114,19 @@ def shapes(x: Tensor) -> Tensor:
 def asymmetric_gaussian(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Shape alpha and left and right scale of the asymmetric generalised Gaussian with the moments of (..., P, P).
 
-    Moment matching as in Lasmar, Stitou, Berthoumieu 2009; alpha lies in 0.2 to 10, in steps of 0.001.
+    Moment matching as in Lasmar, Stitou, Berthoumieu 2009; alpha lies in 0.2 to 10, in steps of 0.001. Of values that
+    all lie on one side it is 0.2, and a scale is nan, as in the authors' program.
     """
     squares, below, above = x.square(), x < 0, x > 0
-    left = ((squares * below).sum((-2, -1)) / below.sum((-2, -1)).clamp(min=1)).sqrt()
-    right = ((squares * above).sum((-2, -1)) / above.sum((-2, -1)).clamp(min=1)).sqrt()
-    skew = left / right.clamp(min=1e-12)
-    ratio = x.abs().mean((-2, -1)).square() / squares.mean((-2, -1)).clamp(min=1e-24)
+    left = ((squares * below).sum((-2, -1)) / below.sum((-2, -1))).sqrt()
+    right = ((squares * above).sum((-2, -1)) / above.sum((-2, -1))).sqrt()
+    skew = left / right
+    ratio = x.abs().mean((-2, -1)).square() / squares.mean((-2, -1))
     ratio = ratio * (skew**3 + 1) * (skew + 1) / (skew.square() + 1).square()
     candidates = torch.arange(200, 10001, dtype=x.dtype, device=x.device) / 1000
     expected = (2 * torch.lgamma(2 / candidates) - torch.lgamma(1 / candidates) - torch.lgamma(3 / candidates)).exp()
     after = torch.searchsorted(expected, ratio.contiguous()).clamp(1, len(candidates) - 1)
     nearer = (ratio - expected[after - 1]) < (expected[after] - ratio)
-    alpha = candidates[torch.where(nearer, after - 1, after)]
+    alpha = torch.where(ratio.isnan(), candidates[0], candidates[torch.where(nearer, after - 1, after)])
     scale = ((torch.lgamma(1 / alpha) - torch.lgamma(3 / alpha)) / 2).exp()
     return alpha, left * scale, right * scale

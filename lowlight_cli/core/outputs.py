@@ -71,17 +71,16 @@ def write(settings: EvaluateSettings, report: Report, gallery: Gallery) -> Itera
         tallest = TALLEST_OF.get(images.kind_of(path), TALLEST)
         images.save(contact_sheet(report, gallery, tallest=tallest), path)
 
-    texts: list[tuple[Path | None, Callable[[], str]]] = [
-        (settings.json_file, lambda: as_json(report)),
-        (settings.csv, lambda: as_csv(report)),
-        (settings.markdown, lambda: as_markdown(report)),
-        (settings.report, lambda: page(report, gallery)),
+    asked: list[tuple[Path | None, Callable[[Path], None]]] = [
+        (settings.json_file, partial(write_text, text=lambda: as_json(report))),
+        (settings.csv, partial(write_text, text=lambda: as_csv(report))),
+        (settings.markdown, partial(write_text, text=lambda: as_markdown(report))),
+        (settings.report, partial(write_text, text=lambda: page(report, gallery))),
+        (settings.sheet, sheet),
     ]
-    for path, text in texts:
+    for path, write_to in sorted(asked, key=lambda each: each[0] == PIPE):  # which may be closed, last
         if path is not None:
-            yield written(path, partial(write_text, text=text))
-    if settings.sheet is not None:
-        yield written(settings.sheet, sheet)
+            yield written(path, write_to)
 
 
 def written(path: Path, write_to: Callable[[Path], None]) -> Path | LowlightError:
@@ -95,12 +94,15 @@ def written(path: Path, write_to: Callable[[Path], None]) -> Path | LowlightErro
 
 def write_text(path: Path, text: Callable[[], str]) -> None:
     """Write a text file, whole or not at all; or to standard output."""
-    if path == PIPE:
-        sys.stdout.write(text().encode(errors="replace").decode())
-        sys.stdout.flush()
-        return
     try:
+        if path == PIPE:
+            sys.stdout.write(text().encode(errors="replace").decode())  # names of files may be no text
+            sys.stdout.flush()
+            return
         with replacing(path) as staged:
-            staged.write_text(text(), encoding="utf-8", errors="replace")  # names of files may be no text
+            staged.write_text(text(), encoding="utf-8", errors="replace")
+    except BrokenPipeError:  # whoever read it has had enough
+        raise
     except OSError as error:
-        raise LowlightError(f"{path}: cannot be written: {error.strerror or error}") from error
+        place = "standard output" if path == PIPE else path
+        raise LowlightError(f"{place}: cannot be written: {error.strerror or error}") from error

@@ -88,10 +88,14 @@ def fitting(height: int, width: int, pixels: int, *, halo: int, multiple: int) -
 
 
 def padded(image: Tensor, multiple: int) -> Tensor:
-    """Grow (B, C, H, W) at the bottom and right until both sides are multiples: by reflection, or, where the picture is
-    too small for that, by repeating its edge."""
+    """Grow (B, C, H, W) at the bottom and right until both sides are multiples, as ``extended`` does it."""
     height, width = image.shape[-2:]
-    down, right = -height % multiple, -width % multiple
+    return extended(image, -height % multiple, -width % multiple)
+
+
+def extended(image: Tensor, down: int, right: int) -> Tensor:
+    """Grow (B, C, H, W) by so many px: by reflection, or, where it is too small for that, by repeating its edge."""
+    height, width = image.shape[-2:]
     mode = "reflect" if down < height and right < width else "replicate"
     return F.pad(image, (0, right, 0, down), mode=mode)
 
