@@ -12,7 +12,7 @@ from PIL import Image
 from lowlight_cli.core import batch, images
 from lowlight_cli.core.batch import Advance, Computed, Outcome
 from lowlight_cli.core.enhancer import Enhancer, Steps
-from lowlight_cli.core.errors import LowlightError, PictureError
+from lowlight_cli.core.errors import LowlightError, OutOfMemoryError, PictureError
 from lowlight_cli.core.images import Picture
 from lowlight_cli.core.jobs import Job
 
@@ -91,6 +91,22 @@ def test_a_failure_of_the_network_or_of_the_disk_ends_one_job_alone(tmp_path: Pa
         ("failed", "b.png: disk full"),
         ("failed", "no more"),
     ]
+
+
+def test_what_is_too_much_together_is_done_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    todo = jobs(tmp_path, "a.png", "b.png", "c.png")
+    together = []
+    monkeypatch.setattr(batch, "taken", lambda reading, _: [reading.popleft() for _ in range(len(reading))])
+
+    def compute(jobs: Sequence[Job], pictures: Sequence[Picture]) -> Steps[list[Computed]]:
+        together.append(len(jobs))
+        if len(jobs) > 1:
+            raise OutOfMemoryError("not enough memory for 24x40 px at once: use --tile 256")
+        return (yield from copying(jobs, pictures))
+
+    ends = [event for event in batch.flow(todo, compute, overwrite=False, together=3) if isinstance(event, Outcome)]
+    assert [event.status for event in ends] == ["done"] * 3
+    assert together == [3, 1, 1, 1]
 
 
 def test_hardly_more_is_under_way_than_allowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

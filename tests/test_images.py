@@ -790,3 +790,91 @@ def test_a_file_that_may_not_be_read_is_not_called_damaged(tmp_path: Path) -> No
     (tmp_path / "a.png").chmod(0)
     with pytest.raises(PictureError, match="permissions"):
         images.read(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif", ".webp", ".avif"])
+def test_texts_of_exif_keep_their_bytes(tmp_path: Path, suffix: str) -> None:
+    exif = Image.Exif()
+    words = "Jörg".encode(), "©2024".encode()
+    exif[ExifTags.Base.Artist], exif[ExifTags.Base.Copyright] = (word.decode("latin-1") for word in words)
+    exif[ExifTags.Base.Orientation] = 1
+    plain = exif.tobytes()
+    for word in words:  # which Pillow writes with question marks
+        plain = plain.replace(word.decode("latin-1").encode("ascii", "replace"), word)
+    assert all(word in plain for word in words)
+    Image.fromarray(photo()).save(tmp_path / "a.jpg", exif=plain, dpi=(300, 300))
+    images.write(tmp_path / f"b{suffix}", images.read(tmp_path / "a.jpg"))
+    content = (tmp_path / f"b{suffix}").read_bytes()
+    assert all(word in content for word in words)
+    images.write(tmp_path / f"c{suffix}", images.read(tmp_path / f"b{suffix}"))
+    assert all(word in (tmp_path / f"c{suffix}").read_bytes() for word in words)
+
+
+def test_words_that_a_program_has_set_are_utf_8() -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Artist] = "日本"
+    assert "日本".encode() in metadata.verbatim(exif).tobytes()
+
+
+def test_a_file_opened_with_pillow_is_read_like_its_path(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Model] = "Camera"
+    gray = Image.fromarray(photo()).convert("L")
+    Image.fromarray(photo()).save(tmp_path / "colour.tif", exif=exif)
+    gray.convert("RGB").save(tmp_path / "gray.webp", quality=70)
+    tifffile.imwrite(tmp_path / "white.tif", np.arange(64, dtype=np.uint16).reshape(8, 8), photometric="miniswhite")
+    for name in ("colour.tif", "gray.webp", "white.tif"):
+        by_path, back = images.taken(tmp_path / name)
+        with Image.open(tmp_path / name) as image:
+            given, _ = images.taken(image)
+        assert torch.equal(given.samples, by_path.samples), name
+        assert given.gray == by_path.gray == (name != "colour.tif")
+        assert back(given).getexif().get(ExifTags.Base.Model) == (None if name != "colour.tif" else "Camera")
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_quantisation_tables_belong_to_components(tmp_path: Path, mode: str) -> None:
+    """A JPEG may number its tables as it likes."""
+    fine, coarse = [2] * 64, [8] * 64
+    file = io.BytesIO()
+    tables = [fine, coarse] if mode == "RGB" else [fine]
+    Image.fromarray(photo()).convert(mode).save(file, "JPEG", qtables=tables)
+    content = bytearray(file.getvalue())
+    at = 2
+    while content[at + 1] != 0xDA:  # segments up to the scan
+        length = int.from_bytes(content[at + 2 : at + 4], "big")
+        if content[at + 1] == 0xDB:
+            for place in range(at + 4, at + 2 + length, 65):
+                content[place] ^= 1
+        if content[at + 1] == 0xC0:
+            for place in range(at + 10, at + 10 + 3 * content[at + 9], 3):
+                content[place + 2] ^= 1
+        at += 2 + length
+    (tmp_path / "a.jpg").write_bytes(content)
+    images.write(tmp_path / "b.jpg", images.read(tmp_path / "a.jpg"))
+    with Image.open(tmp_path / "b.jpg") as image:
+        assert [set(image.quantization[part[3]]) for part in image.layer] == [{2}, {8}, {8}][: len(image.layer)]
+
+
+def test_what_is_no_heic_needs_no_package_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    Image.fromarray(photo()).save(tmp_path / "a.jpg")
+    (tmp_path / "a.jpg").rename(tmp_path / "a.heic")
+    Image.fromarray(photo()).save(tmp_path / "b.avif")
+    content = bytearray((tmp_path / "b.avif").read_bytes())
+    content[8:12] = b"mif1"
+    (tmp_path / "b.avif").write_bytes(content)
+    for name in ("a.heic", "b.avif"):
+        assert images.read(tmp_path / name).size == photo().shape[:2] == images.size(tmp_path / name)
+    (tmp_path / "c.jpg").write_bytes(b"\0\0\0\x18ftypheic" + bytes(100))
+    with pytest.raises(PictureError, match="HEIC needs one more package"):
+        images.read(tmp_path / "c.jpg")
+
+
+def test_what_a_tiff_says_of_its_samples_is_not_inherited(tmp_path: Path) -> None:
+    tags = [(281, "H", 1, 6000, True), (341, "H", 1, 6000, True), (271, "s", 0, "Microscope", True)]
+    tifffile.imwrite(tmp_path / "a.tif", np.arange(64, dtype=np.uint16).reshape(8, 8), extratags=tags)
+    images.write(tmp_path / "b.tif", images.read(tmp_path / "a.tif"))
+    with Image.open(tmp_path / "b.tif") as image:
+        assert image.tag_v2[271] == "Microscope"
+        assert not {281, 341} & set(image.tag_v2)

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from . import device, images, sixteen
 from .enhancer import Enhancer, Steps
-from .errors import LowlightError
+from .errors import LowlightError, OutOfMemoryError
 from .files import exists
 from .images import USUAL, Encoding
 from .jobs import Job
@@ -212,7 +212,9 @@ def taken(reading: deque[Read], most: int) -> list[Read]:
 
 
 def computed(group: Sequence[Read], compute: Compute) -> Generator[Event, None, list[tuple[Read, float, Computed]]]:
-    """Compute pictures together: events on the way, then each with its seconds so far and what came of it."""
+    """Compute pictures together, or, where memory is too short for that, one by one: events on the way, then each with
+    its seconds so far and what came of it."""
+    short = False
     try:
         loaded = [each.picture.result() for each in group]
         began = time.monotonic()
@@ -224,11 +226,16 @@ def computed(group: Sequence[Read], compute: Compute) -> Generator[Event, None, 
         spent = [seconds + share for _, seconds in loaded]
         return list(zip(group, spent, end.value, strict=True))
     except LowlightError as error:
-        reason = str(error)
+        reason, short = str(error), isinstance(error, OutOfMemoryError)
     except RuntimeError as error:
         if not device.out_of_memory(error):
             raise
-        reason = f"{group[0].job.source}: not enough memory: reduce it first, or close other programs"
+        reason, short = f"{group[0].job.source}: not enough memory: reduce it first, or close other programs", True
+    if short and len(group) > 1:
+        results = []
+        for each in group:
+            results += yield from computed([each], compute)
+        return results
     for each in group:
         yield Outcome(each.job, "failed", reason)
     return []

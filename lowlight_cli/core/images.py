@@ -21,7 +21,7 @@ from ..settings import Depth, Subsampling
 from . import decoding, sixteen
 from .errors import PictureError
 from .files import replacing
-from .metadata import captioned, png_texts, resolved, shortened, tiff_tags
+from .metadata import captioned, png_texts, resolved, shortened, tiff_tags, verbatim
 from .picture import (
     Picture,
     converted,
@@ -69,6 +69,7 @@ def read(source: Path | IO[bytes], formats: list[str] | None = None) -> Picture:
     """Decode a picture, turned upright; of ``formats`` alone, as Pillow calls them, if they are given. Raises
     PictureError naming the file and the fault."""
     path = source if isinstance(source, Path) else Path("standard input")
+    lacking: PictureError | None = None
     try:
         given = source if isinstance(source, Path) else io.BytesIO(source.read())
         if isinstance(given, Path) and not path.is_file():
@@ -79,7 +80,10 @@ def read(source: Path | IO[bytes], formats: list[str] | None = None) -> Picture:
         if isinstance(given, Path) and path.suffix.lower() in RAW:
             return decoding.developed(given)
         if WRITTEN.get(path.suffix.lower()) == "HEIF" or decoding.is_heif(given):
-            decoding.know_heif()
+            try:
+                decoding.know_heif()
+            except PictureError as error:  # which matters only if it is HEIC after all
+                lacking = error
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # damaged metadata and sizes below Pillow's refusal are no reason to talk
             return decoding.from_file(given, formats)
@@ -88,7 +92,7 @@ def read(source: Path | IO[bytes], formats: list[str] | None = None) -> Picture:
     except FileNotFoundError as error:
         raise PictureError(f"{path}: no such file or folder") from error
     except UnidentifiedImageError as error:
-        raise PictureError(f"{path}: {decoding.unknown(given)}") from error
+        raise PictureError(f"{path}: {lacking or decoding.unknown(given)}") from error
     except Image.DecompressionBombError as error:
         raise PictureError(
             f"{path}: more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels: reduce it first"
@@ -121,7 +125,8 @@ def size(path: Path) -> tuple[int, int] | None:
             with rawpy.imread(str(path)) as raw:
                 return int(raw.sizes.height), int(raw.sizes.width)
         if decoding.is_heif(path):
-            decoding.know_heif()
+            with contextlib.suppress(PictureError):
+                decoding.know_heif()
         with warnings.catch_warnings(action="ignore"), Image.open(path) as image:
             lying = image.getexif().get(ExifTags.Base.Orientation, 1) >= 5
             return (image.width, image.height) if lying else (image.height, image.width)
@@ -135,6 +140,19 @@ def pixels(path: Path) -> int:
     return height * width
 
 
+def copied(image: Image.Image) -> Image.Image:
+    """A decoded copy, with what else there is to know of the file that it is of, which Pillow's own copies lack."""
+    image.load()
+    copy = image.copy()
+    copy.format = image.format
+    if image.format == "TIFF":
+        copy.tag_v2 = getattr(image, "tag_v2", {})  # type: ignore[attr-defined]
+    if "exif" not in copy.info and (exif := image.getexif()):
+        with contextlib.suppress(Exception):  # damaged metadata: the picture goes through without
+            copy.info["exif"] = verbatim(exif).tobytes()
+    return copy
+
+
 def taken(image: Any) -> tuple[Picture, Callable[[Picture], Any]]:
     """A path, Pillow image, array or tensor as a Picture, and what turns a Picture into the same kind of thing again.
 
@@ -144,7 +162,7 @@ def taken(image: Any) -> tuple[Picture, Callable[[Picture], Any]]:
         case str() | Path():
             return read(Path(image)), to_pillow
         case Image.Image():
-            return decoding.from_image(image.copy()), to_pillow
+            return decoding.from_image(copied(image)), to_pillow
         case np.ndarray():
             return from_array(image), lambda picture: to_channels(picture).permute(1, 2, 0).numpy().reshape(image.shape)
         case Tensor():

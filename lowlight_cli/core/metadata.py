@@ -8,8 +8,9 @@ from typing import Any
 
 from PIL import ExifTags, Image, JpegImagePlugin, PngImagePlugin
 
-STORAGE = frozenset({*range(254, 260), 262, 266, 273, 277, 278, 279, 284, 317, 320, *range(322, 326), 330, 338, 339})
-"""Tags by which a TIFF describes its own storage, which a new file must not inherit."""
+STORAGE = frozenset({*range(254, 260), 262, 266, 273, *range(277, 282), 284, *range(288, 292), 301, 317, 320})
+STORAGE |= {*range(322, 326), 330, *range(332, 342), *range(512, 522)}
+"""Tags by which a TIFF describes its own storage and samples, which a new file must not inherit."""
 ELSEWHERE = frozenset({347, 529, 530, 531, 532, 700, 34377, 34675, 37724, 50341, *range(50706, 52600)})
 """Tags of JPEG in TIFF, printing, Photoshop's layers and camera raw, which tell of the picture as it was, and XMP and
 ICC, which are kept by themselves."""
@@ -30,7 +31,7 @@ class Origin:
     """What a file says about its picture, apart from the pixels."""
 
     kind: str = ""  # Pillow's name of the format
-    exif: bytes = b""  # orientation already applied and reset
+    exif: bytes = b""  # orientation already applied and gone
     xmp: bytes = b""
     icc: bytes = b""
     dpi: tuple[float, float] = (0, 0)
@@ -60,7 +61,10 @@ def origin_of(image: Image.Image) -> Origin:
     jpeg: dict[str, Any] = {}
     if isinstance(image, JpegImagePlugin.JpegImageFile) and image.mode in ("L", "RGB"):
         sampling = JpegImagePlugin.get_sampling(image)
-        jpeg = {"qtables": image.quantization, "subsampling": sampling if sampling in (0, 1, 2) else 0}
+        tables = [image.quantization[part[3]] for part in image.layer]  # of each component: they may have any number
+        while len(tables) > 1 and tables[-1] == tables[-2]:  # Pillow takes the last for all further ones
+            tables.pop()
+        jpeg = {"qtables": tables, "subsampling": sampling if sampling in (0, 1, 2) else 0}
     of_jpeg = info if image.format in ("JPEG", "MPO") else {}
     comment, resources = of_jpeg.get("comment"), of_jpeg.get("photoshop")
     iptc = resources.get(CAPTION) if isinstance(resources, dict) else None
@@ -135,22 +139,42 @@ def png_texts(origin: Origin) -> PngImagePlugin.PngInfo:
     return chunks
 
 
+class Verbatim(str):
+    """Text of EXIF that is written as the bytes that it was read from, UTF-8 mostly. Pillow reads them as Latin-1, and
+    writes a question mark for whatever is not ASCII."""
+
+    __slots__ = ()
+
+    def encode(self, *_: object) -> bytes:
+        try:
+            return super().encode("latin-1")
+        except UnicodeEncodeError:  # not from a file, but set by a program
+            return super().encode()
+
+
+def verbatim(exif: Image.Exif) -> Image.Exif:
+    """EXIF whose texts are written as they were read, and not as a BigTIFF has it, which no other format knows."""
+    exif.bigtiff = False
+    for part in (exif, *(exif.get_ifd(name) for name in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo) if name in exif)):
+        for tag, value in list(part.items()):
+            if isinstance(value, str):
+                part[tag] = Verbatim(value)
+    return exif
+
+
 def exif_of(image: Image.Image, size: tuple[int, int] | None = None) -> bytes:
     """EXIF without thumbnail and without the tags by which a TIFF describes its own storage. If it is to describe an
     upright picture of another ``size``, height and width, it says so."""
     height, width = size or (image.height, image.width)
     try:
         exif = image.getexif()
-        if size is not None:
-            exif.pop(ExifTags.Base.Orientation, None)
-        for tag in STORAGE | ELSEWHERE:
+        for tag in STORAGE | ELSEWHERE | {ExifTags.Base.Orientation}:
             exif.pop(tag, None)
-        camera = exif.get_ifd(ExifTags.IFD.Exif)
+        camera = exif.get_ifd(ExifTags.IFD.Exif) if ExifTags.IFD.Exif in exif else {}
         for tag, side in (ExifTags.Base.ExifImageWidth, width), (ExifTags.Base.ExifImageHeight, height):
             if tag in camera:
                 camera[tag] = side
-        exif.bigtiff = False  # of a BigTIFF, it would be laid out as there, which no other format knows
-        return exif.tobytes() if len(exif) else b""
+        return verbatim(exif).tobytes() if len(exif) else b""
     except Exception:  # damaged metadata: the picture goes through without
         return b""
 
@@ -161,7 +185,7 @@ def shortened(exif: bytes, most: int) -> bytes:
         whole = Image.Exif()
         whole.load(exif)
         whole.get_ifd(ExifTags.IFD.Exif).pop(ExifTags.Base.MakerNote, None)
-        exif = whole.tobytes()
+        exif = verbatim(whole).tobytes()
     return exif if len(exif) <= most else b""
 
 
@@ -190,7 +214,7 @@ def resolved(origin: Origin) -> bytes:
     exif = Image.Exif()
     exif.load(origin.exif)
     exif.update(resolution_tags(origin))
-    return exif.tobytes()
+    return verbatim(exif).tobytes()
 
 
 def tiff_tags(origin: Origin) -> dict[int, Any]:
@@ -198,7 +222,7 @@ def tiff_tags(origin: Origin) -> dict[int, Any]:
     exif = Image.Exif()
     exif.load(origin.exif)
     nested = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
-    tags = {tag: exif.get_ifd(tag) if tag in nested else value for tag, value in exif.items()}
+    tags = {tag: exif.get_ifd(tag) if tag in nested else value for tag, value in verbatim(exif).items()}
     tags.get(ExifTags.IFD.Exif, {}).pop(ExifTags.IFD.Interop, None)  # a place in the old file
     if origin.xmp:
         tags[700] = origin.xmp
