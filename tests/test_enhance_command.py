@@ -24,7 +24,7 @@ from test_colour import CASES
 
 from lowlight_cli import Enhancer
 from lowlight_cli.app import main
-from lowlight_cli.core import checkpoints, images, jobs
+from lowlight_cli.core import checkpoints, decoding, images, jobs
 from lowlight_cli.core.networks import RetinexNet
 from lowlight_cli.core.picture import from_array
 
@@ -468,6 +468,17 @@ def test_a_pipe_takes_every_format(run: Run, tmp_path: Path, monkeypatch: pytest
     with contextlib.suppress(SystemExit):
         main(["enhance", "a.png", "--out", "-", "--format", suffix, "--model", str(run.model)])  # type: ignore[attr-defined]
     assert received.getvalue() == (tmp_path / f"expected.{suffix}").read_bytes()
+
+
+def test_camera_raw_leaves_a_pipe_as_tiff(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.nef").write_bytes(b"raw")
+    values = np.full((16, 24, 3), 5000, dtype=np.uint16)
+    monkeypatch.setattr(decoding, "developed", lambda _: from_array(values))
+    received = Pipe()
+    monkeypatch.setattr("sys.stdout", SimpleNamespace(buffer=received, isatty=lambda: False))
+    with contextlib.suppress(SystemExit):
+        main(["enhance", "a.nef", "--out", "-", "--model", str(run.model)])  # type: ignore[attr-defined]
+    assert received.getvalue().startswith(b"II*\0")
 
 
 def test_relative_and_absolute_names_together(run: Run, tmp_path: Path) -> None:
