@@ -678,8 +678,12 @@ def test_ctrl_c_while_the_last_picture_is_written_does_not_lose_it(
     assert json.loads(said(run))["output"] == "b.png" and names(tmp_path) == ["a.png", "b.png"]
 
 
-def test_watch_enhances_what_arrives(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("place", ["", "linked"])
+def test_watch_enhances_what_arrives(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
     pytest.importorskip("watchdog")
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "other").mkdir()
+    (tmp_path / "photos" / "linked").symlink_to(tmp_path / "other")
     monkeypatch.setattr("lowlight_cli.core.watch.QUIET", 0.1)
     save(tmp_path / "photos" / "first.png")
     save(tmp_path / "elsewhere" / "second.png")
@@ -687,8 +691,8 @@ def test_watch_enhances_what_arrives(run: Run, tmp_path: Path, monkeypatch: pyte
 
     def arriving() -> None:
         wait_for(tmp_path / "o" / "first.png")
-        (tmp_path / "elsewhere" / "second.png").rename(tmp_path / "photos" / "second.png")
-        wait_for(tmp_path / "o" / "second.png")
+        (tmp_path / "elsewhere" / "second.png").rename(tmp_path / "photos" / place / "second.png")
+        wait_for(tmp_path / "o" / place / "second.png")
         finished.append("both")
         _thread.interrupt_main()
 
@@ -698,7 +702,7 @@ def test_watch_enhances_what_arrives(run: Run, tmp_path: Path, monkeypatch: pyte
     helper.join()
     assert code == 130
     assert finished == ["both"]
-    assert names(tmp_path / "o") == ["first.png", "second.png"]
+    assert sorted(path.name for path in (tmp_path / "o").rglob("*.png")) == ["first.png", "second.png"]
 
 
 def wait_for(path: Path) -> None:

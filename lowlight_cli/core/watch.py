@@ -1,11 +1,13 @@
 """Waiting for pictures to arrive in a folder."""
 
+import os
 import queue
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from .errors import LowlightError
+from .folders import is_link, real
 
 QUIET = 1.0
 """Seconds without a change after which what has arrived is taken to be whole."""
@@ -14,7 +16,8 @@ PATIENCE = 10.0
 
 
 def changes(folders: Sequence[Path]) -> Iterator[None]:
-    """Yield once at the start, and again whenever something in the folders has changed and then been quiet."""
+    """Yield once at the start, and again whenever something in the folders, or in what is linked from them now, has
+    changed and then been quiet."""
     try:
         from watchdog.events import FileSystemEvent, FileSystemEventHandler
         from watchdog.observers import Observer
@@ -31,7 +34,8 @@ def changes(folders: Sequence[Path]) -> Iterator[None]:
     for folder in folders:
         if not folder.is_dir():
             raise LowlightError(f"{folder}: --watch needs a folder")
-        observer.schedule(Notice(), str(folder), recursive=True)
+        for place in (folder, *linked(folder)):
+            observer.schedule(Notice(), str(place), recursive=True)
 
     def something_came() -> bool:
         try:
@@ -52,6 +56,18 @@ def changes(folders: Sequence[Path]) -> Iterator[None]:
     finally:
         observer.stop()
         observer.join()
+
+
+def linked(folder: Path) -> list[Path]:
+    """The folders that links below ``folder`` lead to, and links below those, each once: watchers follow none."""
+    found, todo = {real(folder)}, [folder]
+    for start in todo:
+        for place, below, _ in os.walk(start):
+            for path in (Path(place, name) for name in below if not name.startswith(".")):
+                if is_link(path) and real(path) not in found:
+                    found.add(real(path))
+                    todo.append(real(path))
+    return todo[1:]
 
 
 def changed(path: Path) -> int:
