@@ -113,6 +113,13 @@ class Page:
         )
         self.settled()
 
+    def send_late(self) -> None:
+        """Have pictures sent a second and a half later, as over a slow network."""
+        self.run(
+            "const plain = XMLHttpRequest.prototype.send; XMLHttpRequest.prototype.send = function (form) {"
+            "setTimeout(() => plain.call(this, form), 1500); }"
+        )
+
     def pick(self, name: str, value: str) -> None:
         self.find(f'[name="{name}"][value="{value}"]').click()
 
@@ -419,10 +426,7 @@ def test_a_download_is_of_its_picture_and_once(page: Page, place: Path) -> None:
     first, second = page.driver.find_elements(By.CSS_SELECTOR, "#film button:not(.away)")
     first.click()
     page.settled()
-    page.run(
-        "const plain = XMLHttpRequest.prototype.send; XMLHttpRequest.prototype.send = function (form) {"
-        "setTimeout(() => plain.call(this, form), 1500); }"
-    )
+    page.send_late()
     enabled = "return document.getElementById('download').ariaDisabled !== 'true'"
     page.find("#download").click()
     assert not page.run(enabled)
@@ -456,10 +460,7 @@ def test_the_stage_shows_what_is_chosen_while_that_is_computed(page: Page, place
     first, second = page.driver.find_elements(By.CSS_SELECTOR, "#film button:not(.away)")
     first.click()
     page.settled()
-    page.run(
-        "const plain = XMLHttpRequest.prototype.send; XMLHttpRequest.prototype.send = function (form) {"
-        "setTimeout(() => plain.call(this, form), 1500); }"
-    )
+    page.send_late()
     page.choose("#model", "second")
     second.click()
     with Image.open(place / "dusk.png") as image:
