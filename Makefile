@@ -5,6 +5,7 @@ PHOTOS ?= data/photos
 PROCESSES ?= 1
 EXPERIMENTS := separate_resize separate_transposed joint joint_ignore_enhance joint_cured
 
+.DELETE_ON_ERROR:
 .PHONY: help install demo test test-browser check bench experiments retinex-plus golden format clean
 
 help:  ## Show these targets

@@ -58,7 +58,10 @@ class Run(NamedTuple):
         steps, epochs, before, minutes = [], {}, 0, 0.0
         settings = TrainSettings.load(folder / "settings.json")
         for line in (folder / "events.jsonl").read_text(encoding="utf-8").splitlines():
-            event = json.loads(line)
+            try:
+                event = json.loads(line)
+            except ValueError:  # a line that broke off
+                continue
             if event["event"] == "step":
                 minutes += max(event["step"] - before, 0) * settings.batch / event["patches_per_second"] / 60
                 before = event["step"]

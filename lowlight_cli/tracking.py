@@ -56,6 +56,8 @@ class Journal:
             return
         if self._file is None:  # opened late, so that a run that cannot start leaves no file
             self._file = self._path.open("a", encoding="utf-8")
+            if self._path.stat().st_size and not self._path.read_bytes().endswith(b"\n"):  # a line that broke off
+                self._file.write("\n")
         line = {"time": datetime.now(UTC).isoformat(timespec="seconds"), **as_record(event)}
         self._file.write(json.dumps(line) + "\n")
         self._file.flush()

@@ -20,7 +20,7 @@ import typer
 from lowlight_cli import __main__ as loader
 from lowlight_cli import __version__, console, settings
 from lowlight_cli.app import app
-from lowlight_cli.core import checkpoints, datasets, evaluation, events, images
+from lowlight_cli.core import checkpoints, datasets, evaluation, events, images, session
 
 Run = Callable[..., tuple[int, str, str]]
 COMMANDS = ["enhance", "decompose", "serve", "evaluate", "train", "download", "synthesise"]
@@ -220,8 +220,32 @@ def test_ctrl_c_before_the_first_step_promises_nothing(
     run = tmp_path / "run"
     code, _, err = lowlight("train", "--dataset", pair_folder, "--run-dir", run, "--patch", 16, "--stage", "decom")
     assert code == 130
-    assert err == "stopped before anything was learned: the same command begins anew\n"
+    assert err.splitlines() == [
+        "stopping soon, and saving; Ctrl-C once more leaves at once, without",
+        "stopped before anything was learned: the same command begins anew",
+    ]
     assert not run.exists()
+
+
+def test_ctrl_c_while_it_saves_loses_nothing(
+    lowlight: Run, pair_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step, save = session.Session.one_epoch, session.Session.save
+
+    def interrupted(self: session.Session) -> Any:
+        signal.raise_signal(signal.SIGINT)
+        return step(self)
+
+    def impatient(self: session.Session) -> None:
+        signal.raise_signal(signal.SIGINT)
+        save(self)
+
+    monkeypatch.setattr(session.Session, "one_epoch", interrupted)
+    monkeypatch.setattr(session.Session, "save", impatient)
+    run = tmp_path / "run"
+    code, _, err = lowlight("train", "--dataset", pair_folder, "--run-dir", run, "--patch", 16, "--stage", "decom")
+    assert (code, (run / "state.pt").exists()) == (130, True)
+    assert "stopped and saved" in err
 
 
 def test_ctrl_c_while_it_loads_is_one_word(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -405,3 +405,8 @@ def test_the_folder_that_one_is_in_is_not_replaced(
     photos = datasets.photographs(pair_folder / "high", 0)
     with pytest.raises(DatasetError, match="name a new one"):
         list(trainingset.synthesise(photos, Path(), None))
+
+
+def test_names_that_differ_in_zeros_have_one_order() -> None:
+    assert len({datasets.natural(name) for name in ("1", "01", "001")}) == 3
+    assert sorted(["10", "2", "a", "02"], key=datasets.natural) == ["02", "2", "10", "a"]

@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import http.client
 import io
 import json
 import re
@@ -544,6 +545,35 @@ def test_full_disk_is_reported_before_anything_is_received(
     with pytest.raises(DownloadError, match="MB are needed, 0 MB are free"):
         obtain(tmp_path, server.mirror("first"), server.mirror("second"))
     assert len(server.asked) == 1 and not (tmp_path / ".lol.zip.part").exists()
+
+
+@pytest.mark.parametrize("kind", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_damage_of_any_compression(tmp_path: Path, kind: int) -> None:
+    with zipfile.ZipFile(tmp_path / "lol.zip", "w", kind) as zipped:
+        zipped.writestr("our485/low/1.png", bytes(range(256)) * 40)
+    content = bytearray((tmp_path / "lol.zip").read_bytes())
+    content[60:90] = bytes(30)
+    (tmp_path / "lol.zip").write_bytes(content)
+    (tmp_path / "x").mkdir()
+    with pytest.raises(DownloadError, match="damaged"):
+        list(downloads.archives.unpack(tmp_path / "lol.zip", tmp_path / "x", ["our485"]))
+
+
+def test_a_network_that_goes_away_is_tried_again(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transfer, "PATIENCE", (0.0,))
+    faults = [OSError(errno.EHOSTUNREACH, "No route to host")]
+    read = http.client.HTTPResponse.read
+
+    def failing(answer: http.client.HTTPResponse, *size: int) -> bytes:
+        if faults:
+            raise faults.pop()
+        return read(answer, *size)
+
+    monkeypatch.setattr(http.client.HTTPResponse, "read", failing)
+    obtain(tmp_path, server.mirror())
+    assert_unpacked(tmp_path / "lol")
 
 
 def test_disk_that_fills_up_while_receiving(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -336,8 +336,13 @@ def test_held_out_counts_what_a_run_learned_before_pairs_were_added(pair_folder:
         stream = engine.train(how, tmp_path / "run")
         next(event for event in stream if isinstance(event, Saved))
         stream.close()
+        if not added:
+            state = torch.load(tmp_path / "run" / "state.pt", weights_only=True)
+            torch.save({**state, "best": 0.999}, tmp_path / "run" / "state.pt")
         held_out.append(set(checkpoints.load(str(tmp_path / "run" / "last.safetensors"))[1]["held_out"]))
     assert held_out[1] < held_out[0]
+    best = [event.best for event in events(engine.train(how, tmp_path / "run")) if isinstance(event, Validated)]
+    assert best[0], "what was reached on other pictures is no bound"
 
 
 def test_one_scene_cannot_be_learned_and_held_out(pair_folder: Path, tmp_path: Path) -> None:
@@ -486,6 +491,17 @@ def test_other_settings_do_not_enter_a_run(pair_folder: Path, tmp_path: Path) ->
     assert equal(before, weights(tmp_path / "run"))
 
 
+def test_a_setting_that_an_older_record_lacks_had_its_default(pair_folder: Path, tmp_path: Path) -> None:
+    events(engine.train(settings(pair_folder), tmp_path / "run"))
+    record = tmp_path / "run" / "settings.json"
+    older = json.loads(record.read_text())
+    del older["exposure"], older["clip"]
+    record.write_text(json.dumps(older))
+    with pytest.raises(TrainingError, match=r"clip 0\.0, not 1\.0"):
+        next(iter(engine.train(settings(pair_folder, clip=1.0), tmp_path / "run")))
+    next(iter(engine.train(settings(pair_folder), tmp_path / "run")))
+
+
 def test_what_a_run_without_a_state_has_left_is_not_mixed_with_another(pair_folder: Path, tmp_path: Path) -> None:
     """Killed after its first validation and before its first checkpoint."""
     run = tmp_path / "run"
@@ -502,6 +518,8 @@ def test_what_a_run_without_a_state_has_left_is_not_mixed_with_another(pair_fold
     stream = engine.train(how, run)
     next(event for event in stream if isinstance(event, Started))
     assert not list(run.glob("*.safetensors")) and not (run / "events.jsonl").exists()
+    kept = {path.name for path in run.glob("*.old")}
+    assert kept == {"best.safetensors.old", "joint-2.safetensors.old", "events.jsonl.old"}
     stream.close()
 
 

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from lowlight_cli import tracking
+from lowlight_cli.core.events import Saved
 from lowlight_cli.tracking import draw_curves
 
 Run = Callable[..., tuple[int, str, str]]
@@ -157,3 +159,12 @@ def test_wandb_is_not_imported_unasked(pair_folder: Path, tmp_path: Path) -> Non
     arguments = [str(argument) for argument in small(pair_folder, tmp_path / "run")]
     code = f"import sys; from lowlight_cli.app import main; main({arguments!r}); sys.exit('wandb' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
+
+
+def test_half_a_line_does_not_swallow_the_next_event(tmp_path: Path) -> None:
+    (tmp_path / "events.jsonl").write_text('{"event": "st')
+    journal = tracking.Journal(tmp_path)
+    journal(Saved("decom", 0, 10, "last.safetensors"))
+    journal.close()
+    first, second = (tmp_path / "events.jsonl").read_text().splitlines()
+    assert first == '{"event": "st' and json.loads(second)["event"] == "saved"

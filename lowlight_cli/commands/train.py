@@ -79,7 +79,9 @@ def train(
     ranks = Ranks.here(choose(settings.device))
     folder = settings.run_dir or own_folder(settings)
     if resume is not None and ranks.first and not (resume / "state.pt").is_file():
-        console.note(f"{resume}: nothing was saved there yet: it begins anew")
+        kept = "its state.pt is gone: it begins anew, and its models stay as NAME.safetensors.old"
+        saved = any(resume.glob("*.safetensors"))
+        console.note(f"{resume}: {kept if saved else 'nothing was saved there yet: it begins anew'}")
 
     def all_leave(event: Event, interrupted: list[bool]) -> bool:
         """Whether every process leaves after this event. Of those of reading, one may have more than another."""
@@ -96,7 +98,7 @@ def train(
         tracking.tracking(settings, folder) as trackers,
         console.counting("reading pairs", 1) as counter,
         closing(engine.train(settings, folder)) as events,
-        interruptible() as interrupted,
+        interruptible("stopping soon, and saving; Ctrl-C once more leaves at once, without") as interrupted,
     ):
         show = console.TrainingView(counter)
         stopped = False
@@ -106,6 +108,7 @@ def train(
             show(event)
             stopped = all_leave(event, interrupted)
             if stopped:
+                signal.signal(signal.SIGINT, signal.SIG_IGN)
                 events.close()  # which saves, while no further signal interrupts
                 break
     if stopped:
@@ -122,15 +125,17 @@ def own_folder(settings: TrainSettings) -> Path:
 
 
 @contextmanager
-def interruptible() -> Iterator[list[bool]]:
-    """Within, Ctrl-C, SIGTERM or SIGHUP fills the list that is yielded. A Ctrl-C after that interrupts at once, save
-    under torchrun, which hands on what the terminal has sent already, and itself ends what does not end. A second one
-    of the others does not: whoever shuts down sends several."""
+def interruptible(said: str = "") -> Iterator[list[bool]]:
+    """Within, Ctrl-C, SIGTERM or SIGHUP fills the list that is yielded, and is told of with what is ``said``. A Ctrl-C
+    after that interrupts at once, save under torchrun, which hands on what the terminal has sent already, and itself
+    ends what does not end. A second one of the others does not: whoever shuts down sends several."""
     seen: list[bool] = []
 
     def note(number: int, _: object) -> None:
         if seen and number == signal.SIGINT and "TORCHELASTIC_RUN_ID" not in os.environ:
             raise KeyboardInterrupt
+        if said and not seen:
+            console.note(said)
         seen.append(True)
 
     before = {name: signal.signal(name, note) for name in (signal.SIGINT, *endings())}

@@ -1,5 +1,6 @@
 """Zips of pairs: every layout that is going round, and nothing that is made to do harm."""
 
+import lzma
 import shutil
 import stat
 import zipfile
@@ -16,6 +17,18 @@ from .transfer import CHUNK, MOST_BYTES, room_for
 MOST_FILES = 20_000
 """More than this, or than ``MOST_BYTES``, is a bomb, not a data set of this field (LOL: 1000 files, 0.35 GB)."""
 PARTS = {"our485": "our485", "train": "our485", "eval15": "eval15", "test": "eval15"}
+DAMAGED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    OSError,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    ValueError,
+)
+"""What damage raises: OSError without a number is bzip2's, the last three are of unknown compression, encryption and
+nonsense in the directory."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +57,9 @@ def unpack(archive: Path, target: Path, parts: Sequence[str]) -> Iterator[Unpack
                     shutil.copyfileobj(packed, file, CHUNK)  # ends at the size that the directory tells
                 done += member.file_size
                 yield Unpacking(done, total)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
-        # the last three: unknown compression, encryption, nonsense in the directory
+    except DAMAGED as error:
+        if isinstance(error, OSError) and error.errno is not None:  # the disk's
+            raise
         raise DownloadError(f"not a zip, or a damaged one ({error}): fetch it again") from error
 
 

@@ -184,7 +184,7 @@ def common(found: dict[str, dict[str, Path]]) -> list[str]:
 
 def natural(name: str) -> tuple[int, int, str]:
     """Sorts 2 before 10, and numbers before words."""
-    return (0, int(name), "") if name.isdecimal() else (1, 0, name)
+    return (0, int(name), name) if name.isdecimal() else (1, 0, name)
 
 
 def decode(pair: Pair | Photo, *, darkened: bool = True) -> PixelPair:

@@ -237,7 +237,11 @@ def recognised(source: Source, archive: Path) -> str:
     """What an archive given by hand is verified by."""
     if not archive.is_file():
         raise DownloadError(f"{archive}: no such file: give --archive the zip that you fetched by hand")
-    if sha256(archive) in {mirror.sha256 for mirror in source.mirrors}:
+    try:
+        found = sha256(archive)
+    except OSError as error:
+        raise DownloadError(f"{archive}: cannot be read: {error.strerror or error}: copy or fetch it again") from error
+    if found in {mirror.sha256 for mirror in source.mirrors}:
         return "SHA-256 as published"
     return "no archive with a published hash, but " + looked_at(source)
 

@@ -78,15 +78,17 @@ class Run:
         return None
 
     def _clear(self) -> None:
-        """Remove what a run has left that saved no state, which now begins anew; one with other settings, which has got
-        as far as a model, keeps it."""
+        """Put away what a run has left that has no state, which now begins anew: its models and its journal are kept as
+        NAME.old. One with other settings, which has got as far as a model, is left as it is."""
         models = list(self.folder.glob("*.safetensors"))
         if models:
             self._check_settings()
-        left = (self.folder / name for name in ("events.jsonl", "curves.png", "wandb.id"))
-        for path in (*models, *left, *(self.folder / "pictures").glob("*.png")):
-            if path != self.last:  # which stays until there is another
-                path.unlink(missing_ok=True)
+        for path in (*models, self.folder / "events.jsonl"):
+            if path.exists():
+                path.replace(path.with_name(f"{path.name}.old"))
+        left = (self.folder / name for name in ("curves.png", "wandb.id"))
+        for path in (*left, *(self.folder / "pictures").glob("*.png")):
+            path.unlink(missing_ok=True)
 
     def withdraw(self) -> None:
         """Leave nothing of a run that could not start."""
@@ -122,7 +124,7 @@ class Run:
             now, before = self.settings.located(), TrainSettings.model_validate(known).located()
         except (ValueError, AttributeError) as error:
             raise self.damaged(self._record) from error
-        changed = sorted(name for name in known.keys() - ELSEWHERE if named(before[name]) != named(now[name]))
+        changed = sorted(name for name in now.keys() - ELSEWHERE if named(before[name]) != named(now[name]))
         if (before["photos"] is None) != (now["photos"] is None):  # darkened anew for each patch, or once for all
             changed.append("photos")
         if changed:

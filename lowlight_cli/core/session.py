@@ -68,7 +68,7 @@ class Session:
         net, before = network(settings)
         self.net = net.to(place).to(memory_format=torch.channels_last)
         self.learned_from = sorted({*before.get("learned_from", ()), *data.learned_from})
-        self.unseen = unseen(data.held_out, before)
+        self.held_out, self.unseen = data.held_out, unseen(data.held_out, before)
         self.generator = torch.Generator(place).manual_seed(settings.seed)
         self.number = self.epoch = self.step = 0  # of the phase, of the epoch in it, of all steps
         self.best = -math.inf
@@ -220,6 +220,7 @@ class Session:
             "step": self.step,
             "step_in_epoch": self.step_in_epoch,
             "best": self.best,
+            "held_out": self.held_out,
             "unseen": self.unseen,
             "learned_from": self.learned_from,
             "net": self.net.state_dict(),
@@ -257,6 +258,10 @@ class Session:
         self.optimizer.load_state_dict(state["optimizer"])
         if self.plateau is not None:
             self.plateau.load_state_dict(state["plateau"])
+        if state.get("held_out", self.held_out) != self.held_out:  # figures of other pictures are no measure for these
+            self.best = -math.inf
+            if self.plateau is not None:
+                self.plateau.best = math.inf
         if state["place"] == self.place.type:
             self.epoch_start = state["generator"].cpu()
             self.generator.set_state(self.epoch_start)

@@ -13,7 +13,7 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from .. import __version__
 from .errors import DownloadError
@@ -67,6 +67,16 @@ def receive(url: str, target: Path) -> Iterator[Received]:
         time.sleep(wait)
 
 
+def part(answer: IO[bytes]) -> bytes:
+    """The next bytes. Raises what ``receive`` takes for the network's fault, and never what it takes for the disk's."""
+    try:
+        return answer.read(CHUNK)
+    except (TimeoutError, ConnectionError, ssl.SSLError):
+        raise
+    except OSError as error:
+        raise ConnectionError(*error.args) from error
+
+
 def attempt(url: str, target: Path, link: str | None = None) -> Iterator[Received]:
     """One request for ``url``, or for the ``link`` that a page at ``url`` leads to.
 
@@ -105,7 +115,7 @@ def attempt(url: str, target: Path, link: str | None = None) -> Iterator[Receive
             room_for(target.parent, total - start + total)  # the archive, and its pictures, which zip hardly shrinks
         with target.open("ab") as file:
             done = start
-            while chunk := answer.read(CHUNK):
+            while chunk := part(answer):
                 done += len(chunk)
                 if done > MOST_BYTES:
                     raise DownloadError(f"more than {MOST_BYTES:,} bytes came: refused")
