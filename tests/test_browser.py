@@ -97,6 +97,12 @@ class Page:
         self.find("#files").send_keys("\n".join(map(str, paths)))
         self.settled()
 
+    def two(self, place: Path) -> list[Any]:
+        """Upload two pictures, and wait for both results: what to click for each."""
+        self.upload(place / "night.jpg", place / "dusk.png")
+        self.until(lambda: self.run("return document.querySelectorAll('#film .done').length") == 2, "two results")
+        return list(self.driver.find_elements(By.CSS_SELECTOR, "#film button:not(.away)"))
+
     def settled(self) -> None:
         """Wait until everything that the controls ask for is on the stage."""
         done = "return document.getElementById('notice').hidden && document.getElementById('facts').textContent"
@@ -385,9 +391,7 @@ def test_of_a_folder_its_pictures_are_taken(page: Page, place: Path) -> None:
 
 
 def test_an_overtaken_picture_is_not_shown_with_the_next_ones_facts(page: Page, place: Path) -> None:
-    page.upload(place / "night.jpg", place / "dusk.png")
-    page.until(lambda: page.run("return document.querySelectorAll('#film .done').length") == 2, "two results")
-    first, second = page.driver.find_elements(By.CSS_SELECTOR, "#film button:not(.away)")
+    first, second = page.two(place)
     drawn = "return document.getElementById('histogram-after').innerHTML"
     second.click()
     page.settled()
@@ -421,9 +425,7 @@ def test_without_site_data_the_page_works(page: Page, place: Path, address: str)
 
 
 def test_a_download_is_of_its_picture_and_once(page: Page, place: Path) -> None:
-    page.upload(place / "night.jpg", place / "dusk.png")
-    page.until(lambda: page.run("return document.querySelectorAll('#film .done').length") == 2, "two results")
-    first, second = page.driver.find_elements(By.CSS_SELECTOR, "#film button:not(.away)")
+    first, second = page.two(place)
     first.click()
     page.settled()
     page.send_late()
@@ -455,9 +457,7 @@ def test_what_a_format_does_not_hold_is_not_promised(page: Page, place: Path) ->
 
 def test_the_stage_shows_what_is_chosen_while_that_is_computed(page: Page, place: Path) -> None:
     rows, columns = np.array([20, 48, 70]), np.array([30, 72, 110])
-    page.upload(place / "night.jpg", place / "dusk.png")
-    page.until(lambda: page.run("return document.querySelectorAll('#film .done').length") == 2, "two results")
-    first, second = page.driver.find_elements(By.CSS_SELECTOR, "#film button:not(.away)")
+    first, second = page.two(place)
     first.click()
     page.settled()
     page.send_late()

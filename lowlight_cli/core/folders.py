@@ -16,7 +16,18 @@ def pictures(given: Path, out: Path | None) -> Iterator[Path]:
         return
     apart = None if out is None or real(given).is_relative_to(real(out)) else real(out)
     closed: list[Path] = []
-    files: list[Path] = []
+    files = [
+        Path(folder, name) for _, folder, names in walked(given, closed) for name in names if not name.startswith(".")
+    ]
+    for path in sorted(closed + files):
+        picture = path.suffix.lower() in images.SUFFIXES and (is_file(path) or missing(path) != "")  # a broken link
+        if (picture or is_folder(path)) and not (apart is not None and real(path).is_relative_to(apart)):
+            yield path
+
+
+def walked(given: Path, closed: list[Path]) -> Iterator[tuple[Path, str, list[str]]]:
+    """Every folder that is no hidden one, once, with the names of the files in it, and where the walk to it began:
+    ``given``, or a linked folder. Those that cannot be read come into ``closed``."""
     searched: set[Path] = set()
     todo = [given]
     for start in todo:  # links come last, so that what they lead to has the name that it has here, if any
@@ -27,11 +38,7 @@ def pictures(given: Path, out: Path | None) -> Iterator[Path]:
             below[:] = [name for name in below if not name.startswith(".")]
             todo += [Path(folder, name) for name in below if is_link(Path(folder, name))]
             below[:] = [name for name in below if real(Path(folder, name)) not in searched]
-            files += [Path(folder, name) for name in names if not name.startswith(".")]
-    for path in sorted(closed + files):
-        picture = path.suffix.lower() in images.SUFFIXES and (is_file(path) or missing(path) != "")  # a broken link
-        if (picture or is_folder(path)) and not (apart is not None and real(path).is_relative_to(apart)):
-            yield path
+            yield start, folder, names
 
 
 def is_folder(path: Path) -> bool:

@@ -1,13 +1,12 @@
 """Waiting for pictures to arrive in a folder."""
 
-import os
 import queue
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from .errors import LowlightError
-from .folders import is_link, real
+from .folders import real, walked
 
 QUIET = 1.0
 """Seconds without a change after which what has arrived is taken to be whole."""
@@ -34,7 +33,7 @@ def changes(folders: Sequence[Path]) -> Iterator[None]:
     for folder in folders:
         if not folder.is_dir():
             raise LowlightError(f"{folder}: --watch needs a folder")
-        for place in (folder, *linked(folder)):
+        for place in {real(start) for start, *_ in walked(folder, [])}:  # watchers follow no links
             observer.schedule(Notice(), str(place), recursive=True)
 
     def something_came() -> bool:
@@ -56,18 +55,6 @@ def changes(folders: Sequence[Path]) -> Iterator[None]:
     finally:
         observer.stop()
         observer.join()
-
-
-def linked(folder: Path) -> list[Path]:
-    """The folders that links below ``folder`` lead to, and links below those, each once: watchers follow none."""
-    found, todo = {real(folder)}, [folder]
-    for start in todo:
-        for place, below, _ in os.walk(start):
-            for path in (Path(place, name) for name in below if not name.startswith(".")):
-                if is_link(path) and real(path) not in found:
-                    found.add(real(path))
-                    todo.append(real(path))
-    return todo[1:]
 
 
 def changed(path: Path) -> int:
