@@ -19,12 +19,13 @@ from held_out import figures as measured
 from held_out import held_out
 from torch import Tensor
 
-from lowlight_cli.core import checkpoints, contextbank, engine, losses, session, tiling
-from lowlight_cli.core.events import Saved
+from lowlight_cli.core import checkpoints, tiling
+from lowlight_cli.core.evaluating.summary import Table, markdown_table
 from lowlight_cli.core.networks import retinex_plus, thumbnail
 from lowlight_cli.core.networks.exposure import mean_of
-from lowlight_cli.core.picture import quantised
-from lowlight_cli.core.summary import Table, markdown_table
+from lowlight_cli.core.pictures.picture import quantised
+from lowlight_cli.core.training import contextbank, engine, losses, session
+from lowlight_cli.core.training.events import Saved
 from lowlight_cli.settings import TrainSettings
 
 BEGIN, END = "<!-- written by experiments/ablation.py -->", "<!-- end of ablation -->"

@@ -16,8 +16,8 @@ import skimage
 import torch
 from PIL import Image
 
-from lowlight_cli.core import niqe
-from lowlight_cli.core.picture import luma
+from lowlight_cli.core.evaluating import niqe
+from lowlight_cli.core.pictures.picture import luma
 
 LOMIRI = "usr/share/backgrounds/{}.jpg"  # CC BY 4.0 and CC BY-SA 4.0
 MATE = "usr/share/backgrounds/mate/nature/{}.jpg"  # GPL 2

@@ -1,4 +1,4 @@
-"""Fit the constants of lowlight_cli/core/synthesis.py to the low pictures of LOL.
+"""Fit the constants of lowlight_cli/core/data/synthesis.py to the low pictures of LOL.
 
     python experiments/fit_synthesis.py data/lol
 
@@ -15,8 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lowlight_cli.core import datasets, synthesis, trainingset
-from lowlight_cli.core.colour import to_linear
+from lowlight_cli.core.data import datasets, synthesis, trainingset
+from lowlight_cli.core.pictures.colour import to_linear
 
 LEVELS = (2, 5, 10, 15, 20, 30, 45, 70)  # of the low picture, 8 bit: where noise is measured
 ENOUGH = 1500  # pixels

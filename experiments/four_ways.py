@@ -19,13 +19,16 @@ from held_out import held_out
 from readme_figures import Columns, stack
 from torch import Tensor
 
-from lowlight_cli.core import datasets, images, losses, metrics
-from lowlight_cli.core.datasets import SAMPLES
-from lowlight_cli.core.enhancer import Enhancer
-from lowlight_cli.core.look import Look, cleaned
+from lowlight_cli.core import metrics
+from lowlight_cli.core.data import datasets
+from lowlight_cli.core.data.datasets import SAMPLES
+from lowlight_cli.core.enhancing.enhancer import Enhancer
+from lowlight_cli.core.enhancing.look import Look, cleaned
+from lowlight_cli.core.evaluating.summary import Table, markdown_table
 from lowlight_cli.core.networks import Decomposition, Retinex
-from lowlight_cli.core.picture import luma, quantised
-from lowlight_cli.core.summary import Table, markdown_table
+from lowlight_cli.core.pictures import images
+from lowlight_cli.core.pictures.picture import luma, quantised
+from lowlight_cli.core.training import losses
 from lowlight_cli.settings import LossWeights, TrainSettings
 
 RESULTS = Path(__file__).with_name("RESULTS.md")

@@ -20,7 +20,7 @@ from test_parity import check_against_tensorflow
 from tf_reference import image
 
 from lowlight_cli.core.networks import RetinexNet
-from lowlight_cli.core.objective import Objective
+from lowlight_cli.core.training.objective import Objective
 from lowlight_cli.settings import LossWeights
 
 GOLDEN = Path(__file__).parents[1] / "tests" / "golden" / "retinexnet.npz"

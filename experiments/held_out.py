@@ -12,9 +12,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from lowlight_cli.core import datasets, metrics, trainingset
-from lowlight_cli.core.enhancer import Enhancer
-from lowlight_cli.core.picture import quantised
+from lowlight_cli.core import metrics
+from lowlight_cli.core.data import datasets, trainingset
+from lowlight_cli.core.enhancing.enhancer import Enhancer
+from lowlight_cli.core.pictures.picture import quantised
 from lowlight_cli.settings import TrainSettings
 
 

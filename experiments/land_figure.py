@@ -15,10 +15,11 @@ import torch
 from PIL import ImageDraw, ImageFont
 from torch import Tensor
 
-from lowlight_cli.core import decoding, images, metrics
-from lowlight_cli.core.enhancer import Enhancer
-from lowlight_cli.core.panel import panel
-from lowlight_cli.core.picture import quantised, to_image
+from lowlight_cli.core import metrics
+from lowlight_cli.core.enhancing.enhancer import Enhancer
+from lowlight_cli.core.pictures import decoding, images
+from lowlight_cli.core.pictures.panel import panel
+from lowlight_cli.core.pictures.picture import quantised, to_image
 
 FIGURE = Path(__file__).parent / "figures" / "land.png"
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, get_args
 
-from lowlight_cli.core import evaluation, results, summary
+from lowlight_cli.core.evaluating import evaluation, results, summary
 from lowlight_cli.settings import MODELS, Baseline, EvaluateSettings
 
 BOARD = Path(__file__).with_name("LEADERBOARD.md")

@@ -15,7 +15,7 @@ import torch
 from held_out import figures, held_out
 from torch import Tensor
 
-from lowlight_cli.core import testset
+from lowlight_cli.core.evaluating import testset
 from lowlight_cli.core.networks import thumbnail
 
 Pair = tuple[Tensor, Tensor]

@@ -15,9 +15,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lowlight_cli.core import images, synthesis
-from lowlight_cli.core.datasets import SAMPLES
-from lowlight_cli.core.picture import Picture, quantised
+from lowlight_cli.core.data import synthesis
+from lowlight_cli.core.data.datasets import SAMPLES
+from lowlight_cli.core.pictures import images
+from lowlight_cli.core.pictures.picture import Picture, quantised
 
 SIZE = 240, 320
 DEMO = {"coffee": 0.035, "astronaut": 0.025, "chelsea": 0.05}  # and the light that is left

@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from lowlight_cli.core import images
-from lowlight_cli.core.datasets import SAMPLES
+from lowlight_cli.core.data.datasets import SAMPLES
 from lowlight_cli.core.networks import Decomposition
+from lowlight_cli.core.pictures import images
 from lowlight_cli.core.tiling import Box
 
 MARGIN = 8

@@ -16,10 +16,11 @@ from pathlib import Path
 
 import torch
 
-from lowlight_cli.core import images, metrics
-from lowlight_cli.core.enhancer import Enhancer
-from lowlight_cli.core.picture import quantised
-from lowlight_cli.core.synthesis import darken, draw, noisier, reduced, unevenly
+from lowlight_cli.core import metrics
+from lowlight_cli.core.data.synthesis import darken, draw, noisier, reduced, unevenly
+from lowlight_cli.core.enhancing.enhancer import Enhancer
+from lowlight_cli.core.pictures import images
+from lowlight_cli.core.pictures.picture import quantised
 
 LIGHT = 1 / 30, 1 / 2
 PARTLY = 1 / 4, 1.0

@@ -17,7 +17,7 @@ from PIL import Image
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 
-from lowlight_cli.core.datasets import SAMPLES
+from lowlight_cli.core.data.datasets import SAMPLES
 from lowlight_cli.settings import ServeSettings
 from lowlight_cli.web import create_app, server
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from lowlight_cli.core import images
-from lowlight_cli.core.datasets import SAMPLES
-from lowlight_cli.core.enhancer import Enhancer
-from lowlight_cli.core.panel import panel, stacked
-from lowlight_cli.core.synthesis import darken, draw, noisier, unevenly
+from lowlight_cli.core.data.datasets import SAMPLES
+from lowlight_cli.core.data.synthesis import darken, draw, noisier, unevenly
+from lowlight_cli.core.enhancing.enhancer import Enhancer
+from lowlight_cli.core.pictures import images
+from lowlight_cli.core.pictures.panel import panel, stacked
 
 ROOT = Path(__file__).parents[1]
 FIGURES = ROOT / "experiments" / "figures"

@@ -15,10 +15,12 @@ from pathlib import Path
 
 import torch
 
-from lowlight_cli.core import likeness, metrics, testset
-from lowlight_cli.core.enhancer import Enhancer
-from lowlight_cli.core.picture import luma, quantised
-from lowlight_cli.core.summary import Table, markdown_table
+from lowlight_cli.core import metrics
+from lowlight_cli.core.data import likeness
+from lowlight_cli.core.enhancing.enhancer import Enhancer
+from lowlight_cli.core.evaluating import testset
+from lowlight_cli.core.evaluating.summary import Table, markdown_table
+from lowlight_cli.core.pictures.picture import luma, quantised
 
 ALIKE = 1.05
 

@@ -15,8 +15,8 @@ import matplotlib.pyplot as plt
 import torch
 from fit_synthesis import LEVELS, noise
 
-from lowlight_cli.core import datasets, synthesis
-from lowlight_cli.core.panel import panel
+from lowlight_cli.core.data import datasets, synthesis
+from lowlight_cli.core.pictures.panel import panel
 
 FIGURE = Path(__file__).parent / "figures" / "synthesis.png"
 COLOURS = {"LOL": "#1f4e79", "synthesised": "#d9822b"}

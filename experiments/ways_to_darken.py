@@ -16,12 +16,12 @@ import torch
 from outside_lol import against
 from torch import Generator, Tensor
 
-from lowlight_cli.core import images
-from lowlight_cli.core.colour import to_linear, to_srgb
-from lowlight_cli.core.contextbank import compressed
-from lowlight_cli.core.enhancer import Enhancer
-from lowlight_cli.core.picture import quantised
-from lowlight_cli.core.synthesis import reduced
+from lowlight_cli.core.data.synthesis import reduced
+from lowlight_cli.core.enhancing.enhancer import Enhancer
+from lowlight_cli.core.pictures import images
+from lowlight_cli.core.pictures.colour import to_linear, to_srgb
+from lowlight_cli.core.pictures.picture import quantised
+from lowlight_cli.core.training.contextbank import compressed
 
 
 def between(low: float, high: float, generator: Generator) -> float:

@@ -23,7 +23,9 @@ from rich.progress import (
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from .core import batch, downloads, events, jobs
+    from .core.data import downloads
+    from .core.enhancing import batch, jobs
+    from .core.training import events
 
 LISTED = 10
 """How many of the pictures that are left out are named."""
@@ -95,7 +97,7 @@ class Counter:
 
 def follow(doing: str, count: int, events: "Generator[batch.Event]", report: "Report | None" = None) -> bool:
     """Show ``count`` jobs as they go, a line for each failure, then a summary. Says whether all went well."""
-    from .core.batch import Advance
+    from .core.enhancing.batch import Advance
 
     counts = {"done": 0, "skipped": 0, "failed": 0}
     places: set[Path] = set()
@@ -182,7 +184,7 @@ def json_line(event: "batch.Outcome", model: str) -> None:
 
 def plan(todo: "Sequence[jobs.Job]", report: "Report | None" = None, *, overwrite: bool) -> bool:
     """Print what would be done. Says whether nothing stands in the way."""
-    from .core.batch import Outcome
+    from .core.enhancing.batch import Outcome
 
     for job in todo:
         kept = job.skip or (job.finished and not overwrite)
@@ -207,7 +209,7 @@ class TrainingView:
         self._began, self._begun_at, self._steps, self._loss = time.monotonic(), 0, 0, ""
 
     def __call__(self, event: "events.Event") -> None:
-        from .core import events
+        from .core.training import events
 
         match event:
             case events.Reading(done=done, total=total):
@@ -261,7 +263,7 @@ class DownloadView:
         self._doing = ""
 
     def __call__(self, event: "downloads.Event") -> None:
-        from .core import archives, downloads, inspection, transfer
+        from .core.data import archives, downloads, inspection, transfer
 
         match event:
             case downloads.Trying():
@@ -293,7 +295,7 @@ class DownloadView:
 
 def sources_table(data: "Path") -> Table:
     """What can be downloaded, and what is there."""
-    from .core import datasets, downloads
+    from .core.data import datasets, downloads
 
     table = Table(title="Data sets", caption=_plain(f"under {data}"))
     for column in ("name", "what", "size", "licence", "from", "here"):

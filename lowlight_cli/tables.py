@@ -12,13 +12,13 @@ from . import console
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from .core.results import Report
-    from .core.summary import Table as Cells
+    from .core.evaluating.results import Report
+    from .core.evaluating.summary import Table as Cells
 
 
 def show(report: "Report", place: "Console" = console.out) -> None:
     """One system: every figure of every picture. Several: their means, differences, and one figure of every picture."""
-    from .core import summary
+    from .core.evaluating import summary
 
     if len(report.systems) == 1:
         tables = [("", summary.of_one(report)), ("means", summary.summary(report))]

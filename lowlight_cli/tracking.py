@@ -19,7 +19,7 @@ from .core.errors import TrainingError
 if TYPE_CHECKING:
     from PIL import Image
 
-    from .core.events import Event, Pictured
+    from .core.training.events import Event, Pictured
     from .settings import TrainSettings
 
 
@@ -50,7 +50,7 @@ class Journal:
         self._file: TextIO | None = None
 
     def __call__(self, event: "Event") -> None:
-        from .core.events import Reading, as_record
+        from .core.training.events import Reading, as_record
 
         if isinstance(event, Reading):
             return
@@ -74,17 +74,17 @@ class Album:
         self._folder = folder / "pictures"
 
     def __call__(self, event: "Event") -> None:
-        from .core.events import Pictured
+        from .core.training.events import Pictured
 
         if isinstance(event, Pictured):
-            from .core import images
+            from .core.pictures import images
 
             images.save(grid(event), self._folder / f"{event.phase}-{event.epoch + 1:04}.png")
 
 
 def grid(event: "Pictured") -> "Image.Image":
     """One row a pair: low, R, I, I_hat, enhanced, high."""
-    from .core.panel import panel, stacked
+    from .core.pictures.panel import panel, stacked
 
     return stacked([panel(list(maps.items()), width=240) for maps in event.rows.values()])
 
@@ -97,7 +97,7 @@ class Curves:
         self._current = False  # a picture takes a second: none is drawn twice
 
     def __call__(self, event: "Event") -> None:
-        from .core.events import Finished, Step, Validated
+        from .core.training.events import Finished, Step, Validated
 
         if isinstance(event, Validated) or (isinstance(event, Finished) and not self._current):
             draw_curves(self._folder / "events.jsonl", self._folder / "curves.png")
@@ -184,7 +184,7 @@ class WeightsAndBiases:
         record.write_text(self._run.id)
 
     def __call__(self, event: "Event") -> None:
-        from .core.events import Pictured, Started, Step, Validated
+        from .core.training.events import Pictured, Started, Step, Validated
 
         match event:
             case Started():

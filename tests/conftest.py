@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from lowlight_cli.app import main
-from lowlight_cli.core import checkpoints, images
+from lowlight_cli.core import checkpoints
 from lowlight_cli.core.networks import RetinexNet
+from lowlight_cli.core.pictures import images
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs of a shell start with it ignored
 torch.set_num_threads(1)  # the pictures are tiny, and threads only wait for each other

@@ -26,24 +26,20 @@ FORBIDDEN = {
     "settings.py": {"torch", "torchvision", "numpy", "PIL", "lowlight_cli.core"} | TALKERS | OUTER,
     "web": TALKERS - {"flask"} | OUTER - {"lowlight_cli.web"},
 }
-DRIVING = {
-    f"lowlight_cli.core.{module}" for module in ("engine", "session", "evaluation", "systems", "enhancer", "batch")
-}
-FORBIDDEN["core/networks"] = {"lowlight_cli.settings"} | DRIVING
-for module in (
-    "losses",
-    "tiling",
-    "pairbank",
-    "metrics",
-    "checkpoints",
-    "images",
-    "decoding",
-    "files",
-    "folders",
-    "datasets",
-    "trainingset",
-):
-    FORBIDDEN[f"core/{module}.py"] = DRIVING | {"lowlight_cli.core.jobs"}
+LADDER = [
+    {"errors"},
+    {"files", "device"},
+    {"pictures"},
+    {"metrics"},
+    {"networks"},
+    {"tiling", "checkpoints"},
+    {"data"},
+    {"enhancing", "training"},
+    {"evaluating"},
+]
+"""The parts of the core. Each may import those of the steps before its own, but for EXCEPTIONS."""
+EXCEPTIONS = {"evaluating": {"training"}}
+FORBIDDEN["core/networks"] = {"lowlight_cli.settings"}
 
 
 def imports(path: Path) -> set[str]:
@@ -67,6 +63,23 @@ def test_layers_import_downwards_only(part: str, banned: set[str]) -> None:
     for path in files:
         for name in imports(path):
             assert not any(name == bad or name.startswith(bad + ".") for bad in banned), f"{path.name} imports {name}"
+
+
+def test_the_ladder_holds_every_part_of_the_core() -> None:
+    parts = {
+        path.stem for path in (ROOT / "core").iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()
+    }
+    assert set().union(*LADDER) == parts - {"__init__"}
+
+
+@pytest.mark.parametrize("part", sorted(set().union(*LADDER)))
+def test_the_core_imports_down_its_ladder(part: str) -> None:
+    step = next(step for step, parts in enumerate(LADDER) if part in parts)
+    allowed = set().union({part}, *LADDER[:step]) - EXCEPTIONS.get(part, set())
+    place = ROOT / "core" / part
+    for path in place.rglob("*.py") if place.is_dir() else [place.with_suffix(".py")]:
+        seen = {name.split(".")[2] for name in imports(path) if name.startswith("lowlight_cli.core.")}
+        assert seen <= allowed, f"{path.relative_to(ROOT)} imports {', '.join(sorted(seen - allowed))}"
 
 
 def test_help_loads_no_heavy_library() -> None:

@@ -7,7 +7,10 @@ import pytest
 import torch
 from skimage.color import lab2rgb, rgb2lab
 
-from lowlight_cli.core import baselines, datasets, images, metrics
+from lowlight_cli.core import metrics
+from lowlight_cli.core.data import datasets
+from lowlight_cli.core.evaluating import baselines
+from lowlight_cli.core.pictures import images
 
 
 def dark(height: int, width: int, seed: int = 0) -> torch.Tensor:

@@ -9,12 +9,13 @@ import pytest
 import torch
 from PIL import Image
 
-from lowlight_cli.core import batch, images
-from lowlight_cli.core.batch import Advance, Computed, Outcome
-from lowlight_cli.core.enhancer import Enhancer, Steps
+from lowlight_cli.core.enhancing import batch
+from lowlight_cli.core.enhancing.batch import Advance, Computed, Outcome
+from lowlight_cli.core.enhancing.enhancer import Enhancer, Steps
+from lowlight_cli.core.enhancing.jobs import Job
 from lowlight_cli.core.errors import LowlightError, OutOfMemoryError, PictureError
-from lowlight_cli.core.images import Picture
-from lowlight_cli.core.jobs import Job
+from lowlight_cli.core.pictures import images
+from lowlight_cli.core.pictures.images import Picture
 
 
 def dark(path: Path, seed: int = 0, size: tuple[int, int] = (40, 24)) -> Path:
@@ -182,6 +183,6 @@ def done(picture: Picture) -> "batch.Future[tuple[Picture, float]]":
 
 
 def finish(steps: Steps[list[Picture]]) -> list[Picture]:
-    from lowlight_cli.core.enhancer import finish
+    from lowlight_cli.core.enhancing.enhancer import finish
 
     return finish(steps)

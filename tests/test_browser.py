@@ -14,8 +14,9 @@ import torch
 from conftest import scenery
 from PIL import Image
 
-from lowlight_cli.core import checkpoints, images
+from lowlight_cli.core import checkpoints
 from lowlight_cli.core.networks import RetinexNet
+from lowlight_cli.core.pictures import images
 from lowlight_cli.settings import ServeSettings
 
 pytest.importorskip("flask")

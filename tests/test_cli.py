@@ -20,7 +20,11 @@ import typer
 from lowlight_cli import __main__ as loader
 from lowlight_cli import __version__, console, settings
 from lowlight_cli.app import app
-from lowlight_cli.core import checkpoints, datasets, evaluation, events, images, session
+from lowlight_cli.core import checkpoints
+from lowlight_cli.core.data import datasets
+from lowlight_cli.core.evaluating import evaluation
+from lowlight_cli.core.pictures import images
+from lowlight_cli.core.training import events, session
 
 Run = Callable[..., tuple[int, str, str]]
 COMMANDS = ["enhance", "decompose", "serve", "evaluate", "train", "download", "synthesise"]

@@ -9,10 +9,12 @@ import pytest
 import torch
 from PIL import Image, ImageCms
 
-from lowlight_cli.core import colour, datasets, testset
-from lowlight_cli.core.colour import Profile
-from lowlight_cli.core.metadata import Origin
-from lowlight_cli.core.picture import Picture, converted
+from lowlight_cli.core.data import datasets
+from lowlight_cli.core.evaluating import testset
+from lowlight_cli.core.pictures import colour
+from lowlight_cli.core.pictures.colour import Profile
+from lowlight_cli.core.pictures.metadata import Origin
+from lowlight_cli.core.pictures.picture import Picture, converted
 
 ADOBE = ((0.60974, 0.20528, 0.14919), (0.31111, 0.62567, 0.06322), (0.01947, 0.06087, 0.74457))
 P3 = ((0.51512, 0.29198, 0.15710), (0.24120, 0.69225, 0.06657), (-0.00105, 0.04189, 0.78407))

@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from lowlight_cli import console
-from lowlight_cli.core.jobs import Job
+from lowlight_cli.core.enhancing.jobs import Job
 
 
 def test_a_bar_shows_names_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,9 +9,10 @@ import pytest
 import torch
 from conftest import SHARED, scenery
 
-from lowlight_cli.core import datasets, images, likeness, trainingset
-from lowlight_cli.core.datasets import Pair, Photo, PixelPair
+from lowlight_cli.core.data import datasets, likeness, trainingset
+from lowlight_cli.core.data.datasets import Pair, Photo, PixelPair
 from lowlight_cli.core.errors import DatasetError
+from lowlight_cli.core.pictures import images
 
 
 def touch(place: Path, *names: str) -> None:

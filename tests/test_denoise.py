@@ -5,7 +5,8 @@ import pytest
 import torch
 from skimage.restoration import denoise_nl_means
 
-from lowlight_cli.core import denoise, tiling
+from lowlight_cli.core import tiling
+from lowlight_cli.core.enhancing import denoise
 
 
 def scene(height: int = 40, width: int = 48) -> torch.Tensor:

@@ -12,8 +12,9 @@ import typer
 from conftest import scenery
 
 from lowlight_cli.app import app
-from lowlight_cli.core import downloads, images
-from lowlight_cli.core.inspection import Part
+from lowlight_cli.core.data import downloads
+from lowlight_cli.core.data.inspection import Part
+from lowlight_cli.core.pictures import images
 from lowlight_cli.settings import TrainSettings
 from lowlight_cli.web import server
 

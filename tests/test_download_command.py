@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from lowlight_cli.core import downloads, transfer
-from lowlight_cli.core.inspection import Part
+from lowlight_cli.core.data import downloads, transfer
+from lowlight_cli.core.data.inspection import Part
 
 Run = Callable[..., tuple[int, str, str]]
 

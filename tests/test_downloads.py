@@ -20,10 +20,10 @@ from types import SimpleNamespace
 import pytest
 from PIL import Image
 
-from lowlight_cli.core import archives, downloads, inspection, transfer
-from lowlight_cli.core.downloads import Mirror, Source
+from lowlight_cli.core.data import archives, downloads, inspection, transfer
+from lowlight_cli.core.data.downloads import Mirror, Source
+from lowlight_cli.core.data.inspection import Part
 from lowlight_cli.core.errors import DatasetError, DownloadError
-from lowlight_cli.core.inspection import Part
 
 TINY = Source(
     name="lol",

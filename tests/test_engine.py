@@ -21,12 +21,15 @@ import torch
 from conftest import scenery
 from torch.optim.swa_utils import AveragedModel
 
-from lowlight_cli.core import checkpoints, datasets, engine, images, session
+from lowlight_cli.core import checkpoints
+from lowlight_cli.core.data import datasets
+from lowlight_cli.core.data.trainingset import TrainingSet
 from lowlight_cli.core.errors import DatasetError, LowlightError, TrainingError
-from lowlight_cli.core.events import Event, Finished, Pictured, Reading, Saved, Started, Step, Validated
 from lowlight_cli.core.networks import RetinexNet
-from lowlight_cli.core.objective import Objective
-from lowlight_cli.core.trainingset import TrainingSet
+from lowlight_cli.core.pictures import images
+from lowlight_cli.core.training import engine, session
+from lowlight_cli.core.training.events import Event, Finished, Pictured, Reading, Saved, Started, Step, Validated
+from lowlight_cli.core.training.objective import Objective
 from lowlight_cli.settings import TrainSettings
 
 

@@ -24,9 +24,11 @@ from test_colour import CASES
 
 from lowlight_cli import Enhancer
 from lowlight_cli.app import main
-from lowlight_cli.core import checkpoints, decoding, images, jobs
+from lowlight_cli.core import checkpoints
+from lowlight_cli.core.enhancing import jobs
 from lowlight_cli.core.networks import RetinexNet
-from lowlight_cli.core.picture import from_array
+from lowlight_cli.core.pictures import decoding, images
+from lowlight_cli.core.pictures.picture import from_array
 
 ADOBE_RGB = CASES["Adobe RGB"]
 
@@ -684,7 +686,7 @@ def test_watch_enhances_what_arrives(run: Run, tmp_path: Path, monkeypatch: pyte
     (tmp_path / "photos").mkdir()
     (tmp_path / "other").mkdir()
     (tmp_path / "photos" / "linked").symlink_to(tmp_path / "other")
-    monkeypatch.setattr("lowlight_cli.core.watch.QUIET", 0.1)
+    monkeypatch.setattr("lowlight_cli.core.enhancing.watch.QUIET", 0.1)
     save(tmp_path / "photos" / "first.png")
     save(tmp_path / "elsewhere" / "second.png")
     finished: list[str] = []

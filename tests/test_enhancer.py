@@ -13,9 +13,11 @@ from PIL import Image
 from test_colour import CASES
 
 from lowlight_cli import Enhancer
-from lowlight_cli.core import checkpoints, datasets, images
+from lowlight_cli.core import checkpoints
+from lowlight_cli.core.data import datasets
 from lowlight_cli.core.errors import LowlightError, PictureError
 from lowlight_cli.core.networks import Network, RetinexNet, RetinexPlus, thumbnail
+from lowlight_cli.core.pictures import images
 
 SMALL = {
     RetinexNet: {"width": 4},
@@ -208,7 +210,7 @@ def test_every_few_pixels_of_a_large_picture_tell_its_context(monkeypatch: pytes
     coarse = torch.rand(1, 3, 4, 5, generator=torch.Generator().manual_seed(0)) * 0.2
     picture = torch.nn.functional.interpolate(coarse, (256, 320), mode="bicubic").clamp(0, 1)[0]
     whole = plus.enhance(picture)
-    monkeypatch.setattr("lowlight_cli.core.enhancer.SAMPLED", 64)
+    monkeypatch.setattr("lowlight_cli.core.enhancing.enhancer.SAMPLED", 64)
     sampled = plus.enhance(picture)
     assert not torch.equal(sampled, whole)
     torch.testing.assert_close(sampled, whole, rtol=0, atol=0.02)

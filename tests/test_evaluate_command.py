@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from lowlight_cli.core import checkpoints, images, outputs
+from lowlight_cli.core import checkpoints
+from lowlight_cli.core.evaluating import outputs
 from lowlight_cli.core.networks import RetinexNet
+from lowlight_cli.core.pictures import images
 
 Lowlight = Callable[..., tuple[int, str, str]]
 

@@ -14,25 +14,17 @@ import torch
 from PIL import ExifTags, Image
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from lowlight_cli.core import (
-    checkpoints,
-    datasets,
-    evaluation,
-    images,
-    lpips,
-    metrics,
-    niqe,
-    systems,
-    testset,
-    trainingset,
-)
-from lowlight_cli.core.enhancer import Enhancer
+from lowlight_cli.core import checkpoints, metrics
+from lowlight_cli.core.data import datasets, trainingset
+from lowlight_cli.core.enhancing.enhancer import Enhancer
 from lowlight_cli.core.errors import DatasetError, LowlightError
-from lowlight_cli.core.evaluation import Measured
+from lowlight_cli.core.evaluating import evaluation, lpips, niqe, systems, testset
+from lowlight_cli.core.evaluating.evaluation import Measured
+from lowlight_cli.core.evaluating.systems import System
+from lowlight_cli.core.evaluating.testset import Pixels, Sample
 from lowlight_cli.core.networks import RetinexNet, RetinexPlus
-from lowlight_cli.core.picture import luma
-from lowlight_cli.core.systems import System
-from lowlight_cli.core.testset import Pixels, Sample
+from lowlight_cli.core.pictures import images
+from lowlight_cli.core.pictures.picture import luma
 from lowlight_cli.settings import MODELS, EvaluateSettings, TrainSettings
 
 

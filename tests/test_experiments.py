@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from lowlight_cli.core import session
+from lowlight_cli.core.training import session
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import tifffile
 from PIL import Image, ImageCms
 
 from lowlight_cli.app import main
-from lowlight_cli.core import images
+from lowlight_cli.core.pictures import images
 
 FORMATS = {
     ".jpg": "JPEG",

@@ -19,11 +19,11 @@ import torch
 from PIL import ExifTags, Image, ImageCms, ImageOps, JpegImagePlugin, PngImagePlugin
 from test_colour import CASES
 
-from lowlight_cli.core import decoding, images, metadata
-from lowlight_cli.core.colour import Profile
 from lowlight_cli.core.errors import PictureError
-from lowlight_cli.core.metadata import NOTHING, Origin, captioned
-from lowlight_cli.core.picture import converted
+from lowlight_cli.core.pictures import decoding, images, metadata
+from lowlight_cli.core.pictures.colour import Profile
+from lowlight_cli.core.pictures.metadata import NOTHING, Origin, captioned
+from lowlight_cli.core.pictures.picture import converted
 
 
 def photo(height: int = 24, width: int = 31, channels: int = 3, dtype: type = np.uint8) -> np.ndarray:

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from lowlight_cli.core import datasets, images, jobs, watch
+from lowlight_cli.core.data import datasets
+from lowlight_cli.core.enhancing import jobs, watch
 from lowlight_cli.core.errors import DatasetError, PictureError
+from lowlight_cli.core.pictures import images
 
 
 @pytest.fixture

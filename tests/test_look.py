@@ -8,11 +8,11 @@ import torch
 from test_colour import ADOBE, gamma, profile
 
 from lowlight_cli import Enhancer
-from lowlight_cli.core.colour import Profile
-from lowlight_cli.core.look import Look, cleaned, rendered, smoothstep
-from lowlight_cli.core.metadata import Origin
+from lowlight_cli.core.enhancing.look import Look, cleaned, rendered, smoothstep
 from lowlight_cli.core.networks import Retinex
-from lowlight_cli.core.picture import Picture, brightness, converted, log_average
+from lowlight_cli.core.pictures.colour import Profile
+from lowlight_cli.core.pictures.metadata import Origin
+from lowlight_cli.core.pictures.picture import Picture, brightness, converted, log_average
 
 
 def maps(low: torch.Tensor, gain: float = 4.0) -> Retinex:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from lowlight_cli.core import losses
 from lowlight_cli.core.networks import Decomposition
+from lowlight_cli.core.training import losses
 from lowlight_cli.settings import LossWeights
 
 

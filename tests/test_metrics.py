@@ -9,7 +9,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torch import Tensor
 
 from lowlight_cli.core import metrics
-from lowlight_cli.core.picture import luma
+from lowlight_cli.core.pictures.picture import luma
 
 
 def bytes_pair(height: int, width: int, noise: float, seed: int = 0) -> tuple[Tensor, Tensor]:

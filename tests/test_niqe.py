@@ -9,8 +9,8 @@ import pytest
 import torch
 from scipy import ndimage, stats
 
-from lowlight_cli.core import niqe
 from lowlight_cli.core.errors import LowlightError
+from lowlight_cli.core.evaluating import niqe
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "niqe.json").read_text())
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lowlight_cli.core.pairbank import PairBank
+from lowlight_cli.core.training.pairbank import PairBank
 
 SIZES = [(9, 14), (12, 8), (10, 10)]
 

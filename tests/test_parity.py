@@ -11,10 +11,10 @@ import pytest
 import torch
 from tf_reference import TERMS, image, parameters
 
-from lowlight_cli.core import losses
-from lowlight_cli.core.events import Phase
 from lowlight_cli.core.networks import Decomposition, RetinexNet
-from lowlight_cli.core.objective import Objective
+from lowlight_cli.core.training import losses
+from lowlight_cli.core.training.events import Phase
+from lowlight_cli.core.training.objective import Objective
 from lowlight_cli.settings import LossWeights
 
 GOLDEN = Path(__file__).parent / "golden" / "retinexnet.npz"

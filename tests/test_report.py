@@ -17,8 +17,9 @@ import pytest
 import torch
 from PIL import Image, ImageFont
 
-from lowlight_cli.core import charts, evaluation, gallery, images, outputs, report
-from lowlight_cli.core.charts import Series
+from lowlight_cli.core.evaluating import charts, evaluation, gallery, outputs, report
+from lowlight_cli.core.evaluating.charts import Series
+from lowlight_cli.core.pictures import images
 from lowlight_cli.settings import EvaluateSettings
 
 BROWSER, DRIVER = shutil.which("chromium") or shutil.which("google-chrome"), shutil.which("chromedriver")
@@ -186,7 +187,7 @@ def test_a_full_gallery_keeps_the_first(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_rare_levels_are_not_drawn() -> None:
-    from lowlight_cli.core.results import TONES, Result
+    from lowlight_cli.core.evaluating.results import TONES, Result
 
     tones = torch.zeros(2, TONES, dtype=torch.float64)
     tones[:, 0] = torch.tensor([20_000.0, 100_000.0])

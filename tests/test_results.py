@@ -8,8 +8,8 @@ import math
 import numpy as np
 import pytest
 
-from lowlight_cli.core import results, summary
-from lowlight_cli.core.results import Report, Result, Row
+from lowlight_cli.core.evaluating import results, summary
+from lowlight_cli.core.evaluating.results import Report, Result, Row
 
 
 def result(name: str, *psnr: float, **others: float) -> Result:

@@ -9,12 +9,14 @@ import torch
 import torch.nn.functional as F
 
 from lowlight_cli import Enhancer
-from lowlight_cli.core import checkpoints, contextbank, engine, losses, synthesis, tiling
+from lowlight_cli.core import checkpoints, tiling
+from lowlight_cli.core.data import synthesis
 from lowlight_cli.core.errors import TrainingError
-from lowlight_cli.core.events import Saved, Started, Step, Validated
 from lowlight_cli.core.networks import Context, Restored, RetinexNet, RetinexPlus, exposed, retinex_plus, thumbnail
 from lowlight_cli.core.networks.retinex_plus import sampled
-from lowlight_cli.core.objective import PlusObjective
+from lowlight_cli.core.training import contextbank, engine, losses
+from lowlight_cli.core.training.events import Saved, Started, Step, Validated
+from lowlight_cli.core.training.objective import PlusObjective
 from lowlight_cli.settings import LossWeights, TrainSettings
 
 
@@ -291,7 +293,7 @@ def test_some_made_patches_have_been_through_a_jpeg() -> None:
 
 def test_noise_comes_from_one_sensor_at_any_sensitivity() -> None:
     """Shot noise, a variance, goes with the square of what read noise, a deviation, goes with."""
-    by = contextbank.draw_widely(500, torch.Generator().manual_seed(0))
+    by = synthesis.draw_widely(500, torch.Generator().manual_seed(0))
     noisy = (by.read > 0).all(dim=1)
     ratio = torch.tensor(synthesis.SHOT) / torch.tensor(synthesis.READ).square()
     assert noisy.float().mean() > 0.7
@@ -299,9 +301,9 @@ def test_noise_comes_from_one_sensor_at_any_sensitivity() -> None:
 
 
 def test_untouched_photographs_stay_as_they_are() -> None:
-    by = contextbank.draw_widely(2000, torch.Generator().manual_seed(0))
+    by = synthesis.draw_widely(2000, torch.Generator().manual_seed(0))
     untouched = (by.light == 1).all(dim=1) & (by.shot == 0).all(dim=1)
-    assert untouched.float().mean() == pytest.approx(contextbank.UNTOUCHED, abs=0.03)
+    assert untouched.float().mean() == pytest.approx(synthesis.UNTOUCHED, abs=0.03)
     high = torch.rand(2000, 3, 4, 4, generator=torch.Generator().manual_seed(1))
     high = (high * 255).round() / 255
     dark = contextbank.darken(high, by, torch.Generator().manual_seed(2))

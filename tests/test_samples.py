@@ -9,8 +9,9 @@ import pytest
 import torch
 from mondrians import Mondrian
 
-from lowlight_cli.core import datasets, images, trainingset
-from lowlight_cli.core.colour import to_linear
+from lowlight_cli.core.data import datasets, trainingset
+from lowlight_cli.core.pictures import images
+from lowlight_cli.core.pictures.colour import to_linear
 
 MONDRIANS = mondrians.mondrians()
 by_name = pytest.mark.parametrize("mondrian", MONDRIANS, ids=[mondrian.name for mondrian in MONDRIANS])

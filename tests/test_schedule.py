@@ -1,6 +1,6 @@
 import pytest
 
-from lowlight_cli.core import schedule
+from lowlight_cli.core.training import schedule
 from lowlight_cli.settings import TrainSettings
 
 

@@ -10,9 +10,9 @@ import torch
 from PIL import Image
 from torchvision.io import decode_image
 
-from lowlight_cli.core import images, sixteen
 from lowlight_cli.core.errors import PictureError
-from lowlight_cli.core.picture import from_array
+from lowlight_cli.core.pictures import images, sixteen
+from lowlight_cli.core.pictures.picture import from_array
 
 pytestmark = pytest.mark.filterwarnings("ignore:The image decoding:DeprecationWarning")  # of torchvision
 

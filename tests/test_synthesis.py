@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from lowlight_cli.core import synthesis
-from lowlight_cli.core.colour import to_linear, to_srgb
-from lowlight_cli.core.pairbank import PairBank
-from lowlight_cli.core.synthesis import Darkening, SynthesisBank
+from lowlight_cli.core.data import synthesis
+from lowlight_cli.core.data.synthesis import Darkening
+from lowlight_cli.core.pictures.colour import to_linear, to_srgb
+from lowlight_cli.core.training.pairbank import PairBank, SynthesisBank
 
 
 def by(

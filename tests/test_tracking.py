@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from lowlight_cli import tracking
-from lowlight_cli.core.events import Saved
+from lowlight_cli.core.training.events import Saved
 from lowlight_cli.tracking import draw_curves
 
 Run = Callable[..., tuple[int, str, str]]

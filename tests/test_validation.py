@@ -4,12 +4,12 @@ import pytest
 import torch
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from lowlight_cli.core import validation
-from lowlight_cli.core.losses import smoothness
 from lowlight_cli.core.networks import RetinexNet, RetinexPlus, thumbnail, turned_up
-from lowlight_cli.core.objective import objective
-from lowlight_cli.core.pairbank import PairBank
-from lowlight_cli.core.ranks import Ranks
+from lowlight_cli.core.training import validation
+from lowlight_cli.core.training.losses import smoothness
+from lowlight_cli.core.training.objective import objective
+from lowlight_cli.core.training.pairbank import PairBank
+from lowlight_cli.core.training.ranks import Ranks
 from lowlight_cli.settings import LossWeights
 
 WEIGHTS = LossWeights()

@@ -28,9 +28,10 @@ import torch
 from PIL import Image
 
 from lowlight_cli.app import main
-from lowlight_cli.core import checkpoints, images
-from lowlight_cli.core.enhancer import Enhancer
+from lowlight_cli.core import checkpoints
+from lowlight_cli.core.enhancing.enhancer import Enhancer
 from lowlight_cli.core.networks import RetinexNet
+from lowlight_cli.core.pictures import images
 from lowlight_cli.settings import ServeSettings
 
 flask = pytest.importorskip("flask")

@@ -20,12 +20,14 @@ import numpy as np
 import torch
 from PIL import Image
 
-from lowlight_cli.core import datasets, device, losses, trainingset
+from lowlight_cli.core import device
+from lowlight_cli.core.data import datasets, trainingset
 from lowlight_cli.core.errors import DatasetError
 from lowlight_cli.core.networks import RetinexNet
-from lowlight_cli.core.ranks import Ranks
-from lowlight_cli.core.runs import Run
-from lowlight_cli.core.session import Session
+from lowlight_cli.core.training import losses
+from lowlight_cli.core.training.ranks import Ranks
+from lowlight_cli.core.training.runs import Run
+from lowlight_cli.core.training.session import Session
 from lowlight_cli.settings import LossWeights, TrainSettings
 
 BATCH = 16

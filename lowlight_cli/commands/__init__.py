@@ -10,8 +10,8 @@ from ..config import Settings
 from ..settings import DATASETS, MODELS, PictureSettings
 
 if TYPE_CHECKING:
-    from ..core.enhancer import Enhancer
-    from ..core.jobs import Job
+    from ..core.enhancing.enhancer import Enhancer
+    from ..core.enhancing.jobs import Job
 
 NAMED = {"model": MODELS, "init": MODELS, "dataset": DATASETS}
 """What fields of any text may be by name, besides files and folders."""
@@ -63,7 +63,7 @@ def started(settings: PictureSettings) -> "Enhancer":
     """The model that the settings ask for, on its device."""
     import torch
 
-    from ..core.enhancer import Enhancer
+    from ..core.enhancing.enhancer import Enhancer
 
     if settings.threads:
         torch.set_num_threads(settings.threads)

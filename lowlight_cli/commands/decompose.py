@@ -36,8 +36,8 @@ def decompose(
     settings = DecomposeSettings.load(**locals())
     import torch
 
-    from ..core import batch, jobs
-    from ..core.look import Look
+    from ..core.enhancing import batch, jobs
+    from ..core.enhancing.look import Look
 
     todo = own_share(jobs.decompose_jobs(settings.inputs, settings.out, settings.maps), settings)
     report = partial(console.json_line, model=Path(settings.model).stem) if settings.json_lines else None

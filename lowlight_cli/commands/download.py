@@ -25,7 +25,7 @@ def download(
     For instance: lowlight download lol --data data
     """
     settings = DownloadSettings.load(config, names=names or None, data=data, archive=archive, check=check)
-    from ..core import downloads
+    from ..core.data import downloads
     from ..core.errors import LowlightError
 
     if show_list:

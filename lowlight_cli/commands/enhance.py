@@ -14,9 +14,9 @@ from ..settings import PIPE, EnhanceSettings
 from . import CONFIG, option, own_share, startable, started
 
 if TYPE_CHECKING:
-    from ..core.images import Encoding
-    from ..core.jobs import Job
-    from ..core.look import Look
+    from ..core.enhancing.jobs import Job
+    from ..core.enhancing.look import Look
+    from ..core.pictures.images import Encoding
 
 LOOK, FILES, MACHINE = "Look", "Files", "Machine"
 
@@ -57,9 +57,9 @@ def enhance(
     For instance: lowlight enhance photos/ --out bright/
     """
     settings = EnhanceSettings.load(**locals())
-    from ..core import batch
-    from ..core.images import Encoding
-    from ..core.look import Look
+    from ..core.enhancing import batch
+    from ..core.enhancing.look import Look
+    from ..core.pictures.images import Encoding
 
     if settings.dry_run:
         startable(settings)
@@ -81,7 +81,7 @@ def enhance(
 
 def planned(settings: EnhanceSettings) -> "list[Job]":
     """What is to be done here."""
-    from ..core import jobs
+    from ..core.enhancing import jobs
 
     return own_share(
         jobs.enhance_jobs(
@@ -98,7 +98,7 @@ def planned(settings: EnhanceSettings) -> "list[Job]":
 
 def arrivals(settings: EnhanceSettings) -> "Iterator[list[Job]]":
     """What is to be done now, and then, again and again, what has come or changed."""
-    from ..core import watch
+    from ..core.enhancing import watch
 
     console.note(f"watching {', '.join(map(str, settings.inputs))}: Ctrl-C ends it")
     tried: dict[Path, int] = {}
@@ -116,9 +116,10 @@ def arrivals(settings: EnhanceSettings) -> "Iterator[list[Job]]":
 
 def piped(settings: EnhanceSettings, look: "Look", encoding: "Encoding") -> None:
     """One picture from standard input, to standard output, or both."""
-    from ..core import images, jobs
-    from ..core.enhancer import finish
+    from ..core.enhancing import jobs
+    from ..core.enhancing.enhancer import finish
     from ..core.errors import PictureError
+    from ..core.pictures import images
 
     if len(settings.inputs) != 1:
         raise ConfigError("- is one picture: give one input with it")

@@ -35,7 +35,7 @@ def evaluate(
     For instance: lowlight evaluate --dataset lol --model retinexnet --baseline clahe --report report.html
     """
     settings = EvaluateSettings.load(**locals())
-    from ..core import evaluation, outputs
+    from ..core.evaluating import evaluation, outputs
 
     with console.counting("evaluating", 1) as counter:
         events = evaluation.run(settings)

@@ -21,7 +21,7 @@ def synthesise(
     For instance: lowlight synthesise photos/ --out data/synthetic
     """
     settings = SynthesiseSettings.load(**locals())
-    from ..core import datasets, trainingset
+    from ..core.data import datasets, trainingset
 
     todo = datasets.photographs(settings.photos, settings.seed, settings.copies)
     written = 0

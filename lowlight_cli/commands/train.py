@@ -71,10 +71,10 @@ def train(
         run_dir = resume
     of_run = resume is not None and config == resume / "settings.json"
     settings = TrainSettings.load(**given | {"config": config, "run_dir": run_dir, "of_run": of_run})
-    from ..core import engine
     from ..core.device import choose
-    from ..core.events import Event, Reading
-    from ..core.ranks import Ranks
+    from ..core.training import engine
+    from ..core.training.events import Event, Reading
+    from ..core.training.ranks import Ranks
 
     ranks = Ranks.here(choose(settings.device))
     folder = settings.run_dir or own_folder(settings)

@@ -1,5 +1,6 @@
-"""The networks, their training, and pictures in and out. Reads no settings from the environment, prints
-nothing but a report that is sent to standard output, and exits only in torchrun's processes besides the first.
+"""All that lowlight computes. No part of it prints, reads the environment, or knows of a terminal or a browser.
 
-Import what you need from its modules: ``enhancer``, ``engine``, ``evaluation``, ``datasets``, ``images`` ...
+From the bottom up, each importing only what stands before it: ``errors``, ``files``, ``device``, ``pictures`` (files
+and pixels), ``metrics``, ``networks``, ``tiling``, ``checkpoints``, ``data`` (pairs of pictures), and, side by side,
+``enhancing`` and ``training``; ``evaluating`` stands on ``enhancing``.
 """

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .picture import luma
+from .pictures.picture import luma
 
 WINDOW, SIGMA = 11, 1.5
 LMSE_WINDOW = 20

@@ -17,12 +17,12 @@ from torch import Tensor
 from werkzeug.datastructures import Headers
 from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartEncoder, Preamble
 
-from ..core import images
-from ..core.images import Encoding
-from ..core.look import Look
-from ..core.metadata import Origin
-from ..core.panel import columns, panel
-from ..core.picture import Picture, brightness, log_average, to_image
+from ..core.enhancing.look import Look
+from ..core.pictures import images
+from ..core.pictures.images import Encoding
+from ..core.pictures.metadata import Origin
+from ..core.pictures.panel import columns, panel
+from ..core.pictures.picture import Picture, brightness, log_average, to_image
 from ..settings import Denoise
 
 SUFFIX = {kind: suffix for suffix, kind in reversed(images.WRITTEN.items())}

@@ -12,12 +12,12 @@ from werkzeug.datastructures import FileStorage
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from .. import __version__
-from ..core import images
-from ..core.datasets import SAMPLES
-from ..core.enhancer import Enhancer
+from ..core.data.datasets import SAMPLES
+from ..core.enhancing.enhancer import Enhancer
+from ..core.enhancing.look import Look
 from ..core.errors import LowlightError, OutOfMemoryError, PictureError
-from ..core.images import USUAL
-from ..core.look import Look
+from ..core.pictures import images
+from ..core.pictures.images import USUAL
 from ..settings import DEFAULT_MODEL, MODELS, ServeSettings
 from . import answers, uploads
 from .desk import Desk, FullError, GoneError, TooLongError

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from math import ceil
 
-from ..core.enhancer import Steps, Value
+from ..core.enhancing.enhancer import Steps, Value
 
 LOOK_UP = 0.25
 """Seconds after which one who waits looks whether the client is still there."""

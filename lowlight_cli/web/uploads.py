@@ -8,9 +8,9 @@ from flask import Request, abort
 from PIL import Image, UnidentifiedImageError
 from werkzeug.datastructures import FileStorage
 
-from ..core import decoding, images
 from ..core.errors import PictureError
-from ..core.picture import Picture
+from ..core.pictures import decoding, images
+from ..core.pictures.picture import Picture
 
 KNOWN = ("JPEG", "MPO", "PNG", "WEBP", "TIFF", "BMP", "AVIF", "JPEG2000", "HEIF")
 """Pillow's names of what is read; MPO is how some cameras store JPEG."""

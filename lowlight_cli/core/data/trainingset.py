@@ -1,0 +1,173 @@
+"""What a run may learn from: pairs that are fit, and the scenes among them that are held out to judge it by; or pairs
+that are made from photographs, once and for all."""
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from ..errors import DatasetError, PictureError
+from ..files import replacing_folder
+from ..pictures import images
+from ..pictures.picture import Picture
+from . import likeness, synthesis
+from .datasets import LOL_FOLDERS, Pair, Photo, PixelPair, decode, each_of
+
+MISALIGNED = 8
+"""A pair whose pictures are shifted against each other by more than this many px is unfit for training."""
+DIM = 0.2
+"""A photograph darker than this, on average, cannot stand for a well-lit one."""
+
+
+def examined(of: Sequence[Pair | Photo], *, darkened: bool = True) -> Iterator[tuple[PixelPair | None, str | None]]:
+    """Every pair, in order, ``decode``d on all cores, and why it is unfit to learn from, None if it is fit.
+
+    A photograph that cannot be read is None; a pair that cannot is an error, as data sets are meant to be whole.
+    """
+
+    def examine(pair: Pair | Photo) -> tuple[PixelPair | None, str | None]:
+        try:
+            picture = decode(pair, darkened=darkened)
+        except PictureError as error:
+            if isinstance(pair, Pair):
+                raise
+            return None, str(error)
+        return picture, fault(pair, picture)
+
+    yield from each_of(of, examine)
+
+
+def fault(pair: Pair | Photo, picture: PixelPair) -> str | None:
+    """Why a pair is unfit to learn from, None if it is fit."""
+    if isinstance(pair, Photo):
+        dim = picture.high.float().mean() < DIM * 255
+        return f"{pair.high}: too dark to stand for a well-lit photograph" if dim else None
+    if picture.low.float().mean() >= picture.high.float().mean():
+        return f"{pair.low}: not darker than its partner {pair.high}"
+    down, right = likeness.shift(*picture)
+    if max(abs(down), abs(right)) > MISALIGNED:
+        ways = (down, "down"), (-down, "up"), (right, "right"), (-right, "left")
+        way = " and ".join(f"{by} px {name}" for by, name in ways if by > 0)
+        return f"{pair.low}: misaligned, {way} of its partner"
+    if likeness.strangers(*picture):
+        return f"{pair.low}: shows something else than its partner {pair.high}"
+    return None
+
+
+class TrainingSet(NamedTuple):
+    """What a run learns from, what it is judged by, and what it leaves out and why."""
+
+    train: list[PixelPair]
+    made: list[bool]  # whether that pair's dark picture is to be synthesised anew for each patch
+    validation: list[PixelPair]
+    held_out: list[str]  # what the pairs for validation are called, as ``known_as`` has it
+    learned_from: list[str]  # the folders that all pairs are of, likewise
+    left_out: list[str]
+
+    @property
+    def validation_names(self) -> list[str]:
+        """The same without their folders."""
+        return [name.partition("/")[2] for name in self.held_out]
+
+
+def split(
+    found: Sequence[Pair | Photo],
+    pictures: Sequence[PixelPair | None],
+    faults: Sequence[str | None],
+    *,
+    fraction: float,
+) -> TrainingSet:
+    """Leave out pairs with a fault and hold out whole scenes, ``fraction`` of the pairs, for validation. Photographs of
+    a scene that is held out are left out as well."""
+    fit = {
+        index: pair for index, (pair, reason) in enumerate(zip(pictures, faults, strict=True)) if pair and not reason
+    }
+    kept = list(fit)
+    if not kept:
+        raise DatasetError(f"none of {len(found)} pairs is fit to train on; the first: {faults[0]}")
+    real = [index for index in kept if isinstance(found[index], Pair)] or kept  # synthesised pairs judge nothing
+    scene_of = likeness.scenes(fit[index].high for index in real)
+    judged = sorted(real[place] for place in held_out(scene_of, fraction))
+    photos = sorted(set(kept).difference(real))
+    scene_of = likeness.scenes(fit[index].high for index in [*judged, *photos])
+    hidden = set(scene_of[: len(judged)])
+    known = [index for index, scene in zip(photos, scene_of[len(judged) :], strict=True) if scene in hidden]
+    learned = [index for index in kept if index not in {*judged, *known}]
+    return TrainingSet(
+        train=[fit[index] for index in learned],
+        made=[isinstance(found[index], Photo) for index in learned],
+        validation=[counterparted(found[index], fit[index]) for index in judged],
+        held_out=[known_as(found[index]) for index in judged],
+        learned_from=sorted({known_as(found[index]).partition("/")[0] for index in kept}),
+        left_out=[
+            *(reason for reason in faults if reason is not None),
+            *(f"{found[index].high}: shows a scene that is held out" for index in known),
+        ],
+    )
+
+
+def held_out(scene_of: Sequence[int], fraction: float) -> set[int]:
+    """Indices of whole scenes, in a random order, until they make up ``fraction`` of the pictures.
+
+    The order is the same whatever the seed of a run, so that models of any seed can be compared on these scenes, and
+    averaged; a larger fraction adds to a smaller one.
+    """
+    wanted = fraction * len(scene_of)
+    names = sorted(set(scene_of))
+    order = torch.randperm(len(names), generator=torch.Generator().manual_seed(0)).tolist()
+    taken: set[int] = set()
+    for name in (names[i] for i in order):
+        if len(taken) >= wanted:
+            break
+        taken |= {index for index, scene in enumerate(scene_of) if scene == name}
+    return taken
+
+
+def counterparted(pair: Pair | Photo, picture: PixelPair) -> PixelPair:
+    """The pair with a dark picture in any case."""
+    if isinstance(pair, Pair):
+        return picture
+    return PixelPair(synthesis.counterpart(picture.high, pair.seed), picture.high)
+
+
+def known_as(pair: Pair | Photo) -> str:
+    """What a model's file calls a pair: the data set's folder and the name. Photographs that are darkened anew for each
+    patch are not the pairs of a data set called synthetic."""
+    if isinstance(pair, Photo):
+        return f"photographs/{pair.name}"
+    return f"{Path(os.path.abspath(pair.high)).parent.parent.name}/{pair.name}"  # noqa: PTH100  (leaves links)
+
+
+def known_folders(names: Iterable[str]) -> set[str]:
+    """The folders, as ``known_as`` has them, of data sets as a model's file has them: LOL may stand by its name."""
+    return {LOL_FOLDERS["train"] if name == "lol" else name for name in names}
+
+
+def synthesise(photos: Sequence[Photo], out: Path, jpeg: int | None) -> Iterator[str | None]:
+    """Write ``out/low`` and ``out/high`` from photographs; for each None, or why it was left out.
+
+    ``out`` appears when all is done; it must not be there or be empty. ``synthesis.json`` in it tells light and noise.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise DatasetError(f"{out} is not empty: choose another --out")
+    if out.resolve() == Path.cwd():
+        raise DatasetError(f"{out}: the folder that you are in cannot be replaced: name a new one with --out")
+    suffix = ".png" if jpeg is None else ".jpg"
+    record = {}
+    try:
+        with replacing_folder(out) as staging:
+            for photo, (picture, reason) in zip(photos, examined(photos), strict=True):
+                if picture is not None and reason is None:
+                    low, high = (Picture(side) for side in picture)
+                    images.write(staging / "low" / f"{photo.name}{suffix}", low, images.Encoding(quality=jpeg))
+                    images.write(staging / "high" / f"{photo.name}.png", high)
+                    record[photo.name] = {"seed": photo.seed, **synthesis.parameters(photo.seed)}
+                yield reason
+            if not record:
+                raise DatasetError(f"none of {len(photos)} photographs is fit to make a pair of")
+            (staging / "synthesis.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise DatasetError(f"{out}: cannot be written: {error.strerror or error}: choose another --out") from error

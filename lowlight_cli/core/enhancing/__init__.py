@@ -1,0 +1,1 @@
+"""From pictures to bright ones: one picture, many of one size, and whole folders of them."""

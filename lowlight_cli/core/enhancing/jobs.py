@@ -1,0 +1,246 @@
+"""Which pictures to work on, and where each result goes. An output is never an input, nor the output of another."""
+
+import glob
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ...settings import Maps
+from ..errors import PictureError
+from ..files import exists
+from ..pictures import images
+from ..pictures.folders import closed_folder, is_file, is_folder, is_link, missing, pictures, real
+from .enhancer import MAPS
+
+
+@dataclass(frozen=True)
+class Job:
+    """One picture to read and the files to write; or, with a ``fault``, why that cannot be, and with a ``skip``, why it
+    need not be."""
+
+    source: Path
+    targets: tuple[Path, ...] = ()
+    fault: str = ""
+    skip: str = ""
+
+    @property
+    def finished(self) -> bool:
+        """Whether everything that it would write is there."""
+        return bool(self.targets) and all(map(exists, self.targets))
+
+
+@dataclass(frozen=True)
+class Source:
+    """A picture, the input that it was found through, and its place below that if the input is a folder."""
+
+    path: Path
+    given: Path
+    relative: Path
+    fault: str = ""
+
+
+def sources(inputs: Sequence[Path], out: Path | None) -> list[Source]:
+    """Every picture of the inputs, each once: under its own name, if that is among them, rather than a link's. Folders
+    are searched, save for hidden files and what lies in ``out``."""
+    found: dict[Path, Source] = {}
+    for given in [path for pattern in inputs for path in expanded(pattern)]:
+        folder = is_folder(given)
+        paths = list(pictures(given, out))
+        if folder and not paths:
+            fault = f"{given}: no pictures in this folder (looked for {images.FORMATS})"
+            found.setdefault(real(given), Source(given, given, Path(), fault))
+        for path in paths:
+            fault = f"{path}: this folder cannot be read" if folder and is_folder(path) else missing(path)
+            source = Source(path, given, path.relative_to(given) if folder else Path(path.name), fault)
+            if is_link(found.setdefault(real(path), source).path) and not is_link(path):
+                found[real(path)] = source
+    return list(found.values())
+
+
+def expanded(pattern: Path) -> list[Path]:
+    """What a pattern such as ``*.jpg`` stands for where no shell has said so; any other path as it is."""
+    if not glob.has_magic(str(pattern)) or exists(pattern):
+        return [pattern]
+    return [Path(name) for name in sorted(glob.glob(str(pattern), recursive=True))] or [pattern]  # noqa: PTH207
+
+
+def enhance_jobs(
+    inputs: Sequence[Path],
+    out: Path | None,
+    *,
+    suffix: str | None = None,
+    kind: str | None = None,
+    compare: bool = False,
+    wide: bool = False,
+) -> list[Job]:
+    """One job a picture. ``out`` is a file if it has a picture's suffix, or any suffix and there is one input.
+
+    Without ``out``, results go beside the input, named with ``suffix``, ``_bright`` if None. ``kind`` is the suffix of
+    another format. ``compare`` adds a picture of before and after, ``NAME_compare.jpg``. ``wide`` results must hold 16
+    bits a channel.
+    """
+    found = sources(inputs, out)
+    single = len(found) == 1 and not is_folder(found[0].given)
+    if suffix is None:
+        suffix = "_bright" if out is None else ""
+    file = None
+    if out is not None and not is_folder(out) and (out.suffix.lower() in images.WRITTEN or (single and out.suffix)):
+        file = out
+        check_kind(file, kind)
+        if not single:
+            raise PictureError(f"{file}: several pictures cannot go into one file: give --out a folder")
+        if suffix:
+            raise PictureError(f"{file}: this is the result's whole name: leave out --suffix, or give --out a folder")
+    else:
+        check_folder(out)
+    maps = maps_among(found)
+    jobs = []
+    for source in found:
+        if source.fault or real(source.path) in maps:
+            jobs.append(Job(source.path, fault=source.fault, skip="" if source.fault else "a map that decompose made"))
+            continue
+        if file is not None:
+            target = file
+        else:
+            target = place(source, out, suffix)
+            target = target.with_suffix(f".{kind}" if kind else written_as(target.suffix))
+        why = too_narrow(images.kind_of(target)) if wide else ""
+        if not suffix and is_folder(source.given) and real(target).parent == real(source.path).parent:
+            why = "it would be taken for an input the next time: add --suffix, or choose another --out"
+        jobs.append(Job(source.path, (target,), f"{target}: {why}" if why else ""))
+    jobs = apart(jobs, lambda job: [*([job.targets[0].stem] if suffix else []), *comparisons(job.targets[0])])
+    if compare:
+        jobs = compared(jobs)
+    return checked(jobs)
+
+
+def comparisons(target: Path) -> tuple[str, str]:
+    """What a picture of before and after is called, without suffix; and where there is another result of that stem."""
+    return f"{target.stem}_compare", f"{target.stem}_{target.suffix[1:]}_compare"
+
+
+def compared(jobs: Sequence[Job]) -> list[Job]:
+    """The jobs, each with such a picture."""
+    count = Counter(job.targets[0].with_suffix("") for job in jobs if job.targets)
+    result = []
+    for job in jobs:
+        for target in job.targets:
+            name, among = comparisons(target)
+            more = target.with_name(f"{name if count[target.with_suffix('')] == 1 else among}.jpg")
+            job = replace(job, targets=(target, more))
+        result.append(job)
+    return result
+
+
+def check_folder(out: Path | None) -> None:
+    """Raise PictureError if results are to go into what is there and no folder."""
+    if out is not None and exists(out) and not is_folder(out):
+        raise PictureError(f"{out}: this is no folder: choose another --out")
+
+
+def check_kind(out: Path, kind: str | None) -> None:
+    """Raise PictureError if ``out`` is of no format that can be written, or of another than the suffix ``kind``."""
+    own = images.kind_of(out)
+    if kind and own != images.WRITTEN[f".{kind}"]:
+        raise PictureError(f"{out}: --format {kind} is another format than its name says: leave one of them out")
+
+
+def too_narrow(kind: str) -> str:
+    """Why a format cannot hold 16 bits a channel; nothing if it can."""
+    return (
+        "" if kind in images.SIXTEEN_BIT else f"{kind} holds 8 bits a channel: add --format png, or leave out --depth"
+    )
+
+
+def apart(jobs: Sequence[Job], names: Callable[[Job], Sequence[str]]) -> list[Job]:
+    """The jobs, with a skip in those whose input another one makes, by a name that tells: an earlier run has made it,
+    perhaps in another format. ``names`` are the results of a job, beside its first target, without suffix."""
+    made = {
+        real(target.with_name(name)): job.source
+        for job in jobs
+        for target in job.targets[:1]
+        for name in names(job)
+        if target.with_name(name) != job.source.with_suffix("")
+    }
+    result = []
+    for job in jobs:
+        maker = made.get(real(job.source).with_suffix("")) if job.source.suffix.lower() in images.WRITTEN else None
+        result.append(Job(job.source, skip=f"by its name a result of {maker.name}") if maker else job)
+    return result
+
+
+def place(source: Source, out: Path | None, suffix: str) -> Path:
+    """The path of a result before its format is known."""
+    if out is not None:
+        target = out / source.relative
+    elif is_folder(source.given):
+        root = real(source.given)
+        if not root.name:
+            raise PictureError(f"{source.given}: nothing lies beside this folder: say where results go with --out")
+        return root.with_name(f"{root.name}{suffix}") / source.relative
+    else:
+        target = source.path
+    return target.with_stem(f"{target.stem}{suffix}")
+
+
+def written_as(suffix: str) -> str:
+    """The suffix of a result whose input has this one: the same if that can be written."""
+    lower = suffix.lower()
+    return suffix if lower in images.WRITTEN else ".tif" if lower in images.RAW else ".png"
+
+
+def map_files(maps: Maps) -> list[str]:
+    """How the names of the files that ``decompose`` makes of a picture end; the panel is the last."""
+    names = ["maps.npz"] if maps == "npz" else [f"{name}.{'tif' if maps == 'tiff' else 'png'}" for name in MAPS]
+    return [*names, "panel.png"]
+
+
+def maps_among(found: Sequence[Source]) -> set[Path]:
+    """The inputs that ``decompose`` has left beside their picture, known by being all there: maps, and their panel."""
+    there = {real(source.path) for source in found}
+    made: set[Path] = set()
+    for stem in {path.with_suffix("") for path in there}:
+        for names in (map_files("png"), map_files("tiff")):
+            maps = {stem.with_name(f"{stem.name}_{name}") for name in names}
+            made |= maps if maps <= there else set()
+        floats, panel = (stem.with_name(f"{stem.name}_{name}") for name in map_files("npz"))
+        made |= {panel} if panel in there and exists(floats) else set()
+    return made
+
+
+def decompose_jobs(inputs: Sequence[Path], out: Path | None, maps: Maps = "png") -> list[Job]:
+    """One job a picture: ``NAME_reflectance.png`` and so on, or all in ``NAME_maps.npz``, and ``NAME_panel.png``; in
+    ``out`` or beside the input."""
+    if out is not None and out.suffix.lower() in {*images.WRITTEN, ".npz"} and not is_folder(out):
+        raise PictureError(f"{out}: the maps of a picture cannot go into one file: give --out a folder")
+    check_folder(out)
+    jobs = []
+    for source in sources(inputs, out):
+        home = source.path.parent if out is None else (out / source.relative).parent
+        targets = tuple(home / f"{source.path.stem}_{name}" for name in map_files(maps))
+        jobs.append(Job(source.path, () if source.fault else targets, source.fault))
+    return checked(apart(jobs, lambda job: [f"{job.source.stem}_{name}" for name in (*MAPS, "panel")]))
+
+
+def checked(jobs: Sequence[Job]) -> list[Job]:
+    """The jobs, with a fault in those that would write over an input or over what another job writes, or where nobody
+    may write."""
+    inputs = {real(job.source) for job in jobs if not job.skip}
+    owner: dict[Path, Path] = {}
+    result = []
+    for job in jobs:
+        for target in job.targets:
+            path = real(target)
+            if path in inputs:
+                job = replace(job, fault=f"{target}: the output would replace an input: choose another --out")
+            elif exists(target) and not is_file(target):
+                job = replace(job, fault=f"{target}: there is something there that is no file: choose another --out")
+            elif not exists(target) and (closed := closed_folder(path.parent)):
+                job = replace(
+                    job, fault=f"{target}: {closed} is no folder that you may write to: choose another place with --out"
+                )
+            elif owner.setdefault(path, job.source) != job.source:
+                job = replace(job, fault=f"{target}: wanted by both {owner[path]} and {job.source}: rename one")
+        result.append(job)
+    return result

@@ -1,0 +1,284 @@
+"""Picture files to tensors and back, with all that must survive on the way.
+
+The file's type decides the range (8 bit / 255, 16 bit / 65535), never its brightest value: dark 16-bit files are dark.
+"""
+
+import contextlib
+import errno
+import io
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import torch
+from PIL import ExifTags, Image, UnidentifiedImageError
+from torch import Tensor
+
+from ...settings import Depth, Subsampling
+from ..errors import PictureError
+from ..files import replacing
+from . import decoding, sixteen
+from .metadata import captioned, png_texts, resolved, shortened, tiff_tags, verbatim
+from .picture import Picture, converted, from_array, from_channels, quantised, scaled, to_channels, to_image
+
+WRITTEN = {
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".jfif": "JPEG",
+    ".png": "PNG",
+    ".webp": "WEBP",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+    ".bmp": "BMP",
+    ".avif": "AVIF",
+    ".jp2": "JPEG2000",
+    ".heic": "HEIF",
+    ".heif": "HEIF",
+    ".hif": "HEIF",
+}
+"""What can be written: Pillow's format of each suffix. HEIF needs the extra ``heic``."""
+RAW = frozenset(
+    ".3fr .arw .cr2 .cr3 .crw .dcr .dng .erf .fff .iiq .kdc .mef .mos"  # noqa: SIM905
+    " .mrw .nef .nrw .orf .pef .raf .rw2 .rwl .sr2 .srf .srw .x3f".split()
+)
+"""Camera raw files, which the extra ``raw`` reads."""
+SUFFIXES = frozenset(WRITTEN) | RAW
+"""What is looked for in folders."""
+FORMATS = "JPEG, PNG, WebP, TIFF, BMP, AVIF, JPEG 2000, HEIC, camera raw"
+SIXTEEN_BIT = frozenset({"PNG", "TIFF"})
+WITH_ALPHA = frozenset({"PNG", "WEBP", "TIFF", "AVIF", "HEIF", "JPEG2000"})
+SEGMENT = 65_000
+"""Bytes of EXIF, or of XMP, that a JPEG holds."""
+WITHOUT_PROFILE = frozenset({"BMP", "JPEG2000"})
+"""Formats whose files, as Pillow writes them, hold no colour profile: what goes into them becomes sRGB."""
+
+
+def read(source: Path | IO[bytes], formats: list[str] | None = None) -> Picture:
+    """Decode a picture, turned upright; of ``formats`` alone, as Pillow calls them, if they are given. Raises
+    PictureError naming the file and the fault."""
+    path = source if isinstance(source, Path) else Path("standard input")
+    lacking: PictureError | None = None
+    try:
+        given = source if isinstance(source, Path) else io.BytesIO(source.read())
+        if isinstance(given, Path) and not path.is_file():
+            path.stat()  # raises if there is nothing
+            raise PictureError("not a file that can be read")
+        if (path.stat().st_size if isinstance(given, Path) else given.getbuffer().nbytes) == 0:
+            raise PictureError("the file is empty: copy it again")
+        if isinstance(given, Path) and path.suffix.lower() in RAW:
+            return decoding.developed(given)
+        if WRITTEN.get(path.suffix.lower()) == "HEIF" or decoding.is_heif(given):
+            try:
+                decoding.know_heif()
+            except PictureError as error:  # which matters only if it is HEIC after all
+                lacking = error
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # damaged metadata and sizes below Pillow's refusal are no reason to talk
+            return decoding.from_file(given, formats)
+    except PictureError as error:
+        raise PictureError(f"{path}: {error}") from error
+    except FileNotFoundError as error:
+        raise PictureError(f"{path}: no such file or folder") from error
+    except UnidentifiedImageError as error:
+        raise PictureError(f"{path}: {lacking or decoding.unknown(given)}") from error
+    except Image.DecompressionBombError as error:
+        raise PictureError(
+            f"{path}: more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels: reduce it first"
+        ) from error
+    except PermissionError as error:
+        raise PictureError(f"{path}: you may not read this file: see its permissions") from error
+    except MemoryError as error:
+        raise PictureError(f"{path}: too large for this machine's memory") from error
+    except Exception as error:  # damaged files make decoders raise anything: SyntaxError, struct.error, IndexError ...
+        fault = " ".join(str(error).split()) or type(error).__name__
+        raise PictureError(f"{path}: damaged or unreadable ({fault}): copy or export it again") from error
+
+
+def to_pillow(picture: Picture) -> Image.Image:
+    """A picture as Pillow image with its EXIF, profile and the like."""
+    image = to_image(to_channels(picture))
+    image.info.update(picture.origin.kept())
+    return image
+
+
+def size(path: Path) -> tuple[int, int] | None:
+    """The height and width, upright, that a file's header promises, for camera raw perhaps those of the picture lying;
+    None if it cannot be told."""
+    try:
+        if not path.is_file():  # opening a named pipe would wait for ever
+            return None
+        if path.suffix.lower() in RAW:  # whose first picture is a small one
+            import rawpy
+
+            with rawpy.imread(str(path)) as raw:
+                return int(raw.sizes.height), int(raw.sizes.width)
+        if decoding.is_heif(path):
+            with contextlib.suppress(PictureError):
+                decoding.know_heif()
+        with warnings.catch_warnings(action="ignore"), Image.open(path) as image:
+            lying = image.getexif().get(ExifTags.Base.Orientation, 1) >= 5
+            return (image.width, image.height) if lying else (image.height, image.width)
+    except Exception:  # reading it will say what is wrong
+        return None
+
+
+def pixels(path: Path) -> int:
+    """How many pixels a file's header promises; 0 if it cannot be told."""
+    height, width = size(path) or (0, 0)
+    return height * width
+
+
+def copied(image: Image.Image) -> Image.Image:
+    """A decoded copy, with what else there is to know of the file that it is of, which Pillow's own copies lack."""
+    image.load()
+    copy = image.copy()
+    copy.format = image.format
+    if image.format == "TIFF":
+        copy.tag_v2 = getattr(image, "tag_v2", {})  # type: ignore[attr-defined]
+    if "exif" not in copy.info and (exif := image.getexif()):
+        with contextlib.suppress(Exception):  # damaged metadata: the picture goes through without
+            copy.info["exif"] = verbatim(exif).tobytes()
+    return copy
+
+
+def taken(image: Any) -> tuple[Picture, Callable[[Picture], Any]]:
+    """A path, Pillow image, array or tensor as a Picture, and what turns a Picture into the same kind of thing again.
+
+    A path turns into a Pillow image.
+    """
+    match image:
+        case str() | Path():
+            return read(Path(image)), to_pillow
+        case Image.Image():
+            return decoding.from_image(copied(image)), to_pillow
+        case np.ndarray():
+            return from_array(image), lambda picture: to_channels(picture).permute(1, 2, 0).numpy().reshape(image.shape)
+        case Tensor():
+            return from_channels(image), lambda picture: to_channels(picture).to(image.device)
+    raise TypeError(f"{type(image).__name__} is no picture: give a path, Pillow image, array or tensor")
+
+
+# ------------------------------------------------------------------------------------------------------------ writing
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How to store a picture."""
+
+    quality: int | None = None  # without, JPEG and lossless WebP are as fine as what they come from; all else has 95
+    subsampling: Subsampling = "keep"
+    depth: Depth = "keep"
+    strip: bool = False  # leave out EXIF, XMP, IPTC, comment and texts
+
+    def dtype(self, kind: str, own: torch.dtype) -> torch.dtype:
+        """What to compute for a format: uint16 if it is wanted and the format holds it."""
+        wide = self.depth == "16" or (self.depth == "keep" and own == torch.uint16)
+        return torch.uint16 if wide and kind in SIXTEEN_BIT else torch.uint8
+
+
+USUAL = Encoding()
+
+
+def kind_of(path: Path) -> str:
+    """Pillow's name of the format that a suffix asks for. Raises PictureError if it cannot be written."""
+    try:
+        return WRITTEN[path.suffix.lower()]
+    except KeyError:
+        fault = f"cannot write {path.suffix or 'a name without suffix'}: use one of {', '.join(WRITTEN)}"
+        raise PictureError(f"{path}: {fault}") from None
+
+
+def write(target: Path, picture: Picture, encoding: Encoding = USUAL) -> None:
+    """Encode to the format of the suffix, whole or not at all, in as many bits as it holds."""
+    kind = kind_of(target)
+    with storing(target) as file:
+        encode(file, picture, kind, encoding)
+
+
+def save(image: Image.Image, target: Path) -> None:
+    """Write a Pillow image, whole or not at all."""
+    kind = kind_of(target)
+    with storing(target) as file, encoding_faults():
+        if kind == "HEIF":
+            decoding.know_heif()
+        image.save(file, format=kind, quality=92)
+
+
+@contextlib.contextmanager
+def storing(target: Path) -> Iterator[IO[bytes]]:
+    """A file that becomes ``target`` if the block succeeds. Failures become PictureError with the name in it."""
+    try:
+        with replacing(target) as partial, partial.open("wb") as file:
+            yield file
+    except PictureError as error:
+        raise PictureError(f"{target}: {error}") from error
+    except OSError as error:
+        remedy = "make room" if error.errno == errno.ENOSPC else "choose another place"
+        raise PictureError(f"{target}: cannot be written: {error.strerror or error}: {remedy}") from error
+
+
+@contextlib.contextmanager
+def encoding_faults() -> Iterator[None]:
+    """What encoders raise, for sides too long for the format or metadata that it cannot hold, as PictureError."""
+    try:
+        yield
+    except PictureError:
+        raise
+    except MemoryError as error:
+        raise PictureError("too large for this machine's memory") from error
+    except Exception as error:  # ValueError, RuntimeError, OverflowError, struct.error ...
+        if isinstance(error, OSError) and error.errno is not None:  # the disk's, not the encoder's
+            raise
+        fault = " ".join(str(error).split()) or type(error).__name__
+        raise PictureError(f"cannot be encoded ({fault}): choose another format, or leave out its metadata") from error
+
+
+@encoding_faults()
+def encode(file: IO[bytes], picture: Picture, kind: str, encoding: Encoding = USUAL) -> None:
+    """Encode to a seekable stream, in one of the formats in ``WRITTEN``. Raises PictureError."""
+    quality, subsampling = encoding.quality, encoding.subsampling
+    origin = picture.origin.stripped() if encoding.strip else picture.origin
+    channels = picture.srgb if kind in WITHOUT_PROFILE and len(picture.samples) == 3 else picture.samples
+    if picture.alpha is not None and kind in WITH_ALPHA:
+        wide_tiff = kind == "TIFF" and channels.dtype != torch.uint8  # Pillow reads no 16-bit gray with transparency
+        if len(channels) == 1 and (wide_tiff or kind not in ("PNG", "TIFF")):
+            channels = channels.expand(3, -1, -1)
+        channels = torch.cat([channels, converted(picture.alpha, channels.dtype)])
+    elif picture.alpha is not None and scaled(picture.alpha).min() < 1:
+        raise PictureError(f"{kind} holds no transparency: choose png, webp, tif or avif")
+    if channels.is_floating_point() or (channels.dtype == torch.uint16 and kind not in SIXTEEN_BIT):
+        channels = quantised(scaled(channels))
+    if origin.icc[16:20] == b"GRAY" and (len(channels) > 2 or kind == "WEBP"):  # which has three colours in any case
+        origin = replace(origin, icc=b"")
+    values = channels.permute(1, 2, 0).cpu().numpy()
+    if kind == "TIFF":
+        sixteen.write_tiff(file, values, tags=tiff_tags(origin), alpha=values.shape[2] in (2, 4))
+        return
+    if values.dtype == np.uint16:
+        sixteen.write_png(file, values, exif=origin.exif, icc=origin.icc, texts=png_texts(origin), dpi=origin.dpi)
+        return
+    options = origin.kept()
+    if kind == "JPEG":
+        own = {"quality": quality or 95, "subsampling": origin.jpeg.get("subsampling", 0)}
+        options |= origin.jpeg if quality is None and origin.jpeg else own
+        if subsampling != "keep":
+            options["subsampling"] = {"444": 0, "422": 1, "420": 2}[subsampling]
+        options |= {"exif": shortened(origin.exif, SEGMENT), "xmp": origin.xmp if len(origin.xmp) <= SEGMENT else b""}
+        options |= {"extra": captioned(origin.iptc), "comment": origin.comment}
+        options = {name: value for name, value in options.items() if value or name not in ("exif", "xmp", "comment")}
+        if max(origin.dpi) >= 1 << 16:  # of a microscope: more than JPEG can say
+            del options["dpi"]
+    elif kind == "PNG":
+        options["pnginfo"] = png_texts(origin)
+    elif kind == "WEBP" and origin.lossless and quality is None:
+        options |= {"lossless": True, "exact": True}  # what is transparent keeps its colours, too
+    elif kind in ("WEBP", "AVIF", "HEIF"):
+        options["quality"] = quality or 95
+    if kind in ("WEBP", "AVIF", "HEIF") and any(origin.dpi):
+        options["exif"] = resolved(origin)
+    if kind == "HEIF":
+        decoding.know_heif()
+    to_image(channels).save(file, format=kind, **options)

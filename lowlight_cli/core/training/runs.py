@@ -1,0 +1,161 @@
+"""The folder of a training run: settings, the last model and that of the best SSIM, and the state to resume from."""
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any, cast
+
+import torch
+
+from ...settings import TrainSettings
+from .. import checkpoints
+from ..errors import TrainingError
+from ..files import locked, replacing
+from ..networks import Network
+
+ELSEWHERE = {"run_dir", "data", "photos", "device", "wandb", "wandb_project"}
+"""Settings that may differ when a run goes on: where it runs, not what it computes, but for two things: another kind of
+device draws other patches, and where the precision is auto, its own is used."""
+
+ROOM = 32 << 20
+"""Bytes free on a disk below which it counts as full, where a write failed and torch does not say why."""
+
+State = dict[str, Any]
+
+
+def said(value: object) -> str:
+    """A setting's value in a message."""
+    return (",".join(map(str, value)) or "none") if isinstance(value, list) else str(value)
+
+
+def named(value: object) -> object:
+    """A setting as it is compared: of a path the name alone, since files and folders may have been moved."""
+    if isinstance(value, list):
+        return [named(each) for each in value]
+    return Path(value).name if isinstance(value, str) else value
+
+
+class Run:
+    """One run's files. Every file is replaced whole, so a crash at any moment leaves the state before or after."""
+
+    def __init__(self, folder: Path, settings: TrainSettings) -> None:
+        self.folder, self.settings = folder, settings
+        self.last, self.best = folder / "last.safetensors", folder / "best.safetensors"
+        self._state = folder / "state.pt"
+        self._record = folder / "settings.json"
+        self._lock = folder / ".lock"
+        self._held = ExitStack()
+        self._made = False
+
+    def begin(self) -> State | None:
+        """Make the folder, and hold it until ``leave``; or, if this very run was begun and saved there before, return
+        its saved state.
+
+        Raises TrainingError if the folder holds anything else, or if another process trains there.
+        """
+        try:
+            self._made = not self._record.exists()
+            if self._made and self.folder.exists() and any(path != self._lock for path in self.folder.iterdir()):
+                raise TrainingError(f"{self.folder} is not empty and holds no run: choose another --run-dir")
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._held.enter_context(locked(self._lock))
+            if self._state.exists():
+                self._check_settings()
+                return self._read_state()
+            if not self._made:
+                self._clear()
+            with replacing(self._record) as partial:
+                partial.write_text(json.dumps(self.settings.located(), indent=2) + "\n")
+        except BlockingIOError as error:
+            raise TrainingError(f"{self.folder}: another process trains there: choose another --run-dir") from error
+        except OSError as error:
+            raise TrainingError(
+                f"{error.filename or self.folder}: {error.strerror}: choose another --run-dir"
+            ) from error
+        return None
+
+    def _clear(self) -> None:
+        """Put away what a run has left that has no state, which now begins anew: its models and its journal are kept as
+        NAME.old. One with other settings, which has got as far as a model, is left as it is."""
+        models = list(self.folder.glob("*.safetensors"))
+        if models:
+            self._check_settings()
+        for path in (*models, self.folder / "events.jsonl"):
+            if path.exists():
+                path.replace(path.with_name(f"{path.name}.old"))
+        left = (self.folder / name for name in ("curves.png", "wandb.id"))
+        for path in (*left, *(self.folder / "pictures").glob("*.png")):
+            path.unlink(missing_ok=True)
+
+    def withdraw(self) -> None:
+        """Leave nothing of a run that could not start."""
+        if self._made:
+            self._record.unlink(missing_ok=True)
+        self.leave()
+        if self._made:
+            with suppress(OSError):  # others may be there by now
+                self._lock.unlink(missing_ok=True)
+                self.folder.rmdir()
+
+    def leave(self) -> None:
+        """Let others have the folder."""
+        self._held.close()
+
+    def _read_state(self) -> State:
+        """What was saved last."""
+        try:
+            return cast(State, torch.load(self._state, map_location="cpu", weights_only=True))
+        except (RuntimeError, EOFError, ValueError, LookupError, TypeError, UnpicklingError) as error:
+            raise self.damaged() from error
+
+    def damaged(self, file: Path | None = None) -> TrainingError:
+        """What to say of a file, by default the state, that is not what was written there."""
+        return TrainingError(
+            f"{file or self._state}: damaged: begin anew in another --run-dir, from its weights with --init {self.last}"
+        )
+
+    def _check_settings(self) -> None:
+        try:
+            recorded = json.loads(self._record.read_text())
+            known = {name: value for name, value in recorded.items() if name in TrainSettings.model_fields}
+            now, before = self.settings.located(), TrainSettings.model_validate(known).located()
+        except (ValueError, AttributeError) as error:
+            raise self.damaged(self._record) from error
+        changed = sorted(name for name in now.keys() - ELSEWHERE if named(before[name]) != named(now[name]))
+        if (before["photos"] is None) != (now["photos"] is None):  # darkened anew for each patch, or once for all
+            changed.append("photos")
+        if changed:
+            others = ", ".join(f"{name} {said(before[name])}, not {said(now[name])}" for name in changed)
+            raise TrainingError(
+                f"{self.folder} holds a run with {others}: choose another --run-dir, "
+                f"to go on from its weights with --init {self.last}"
+            )
+
+    def save(self, net: Network, state: State, about: Mapping[str, Any]) -> None:
+        """Replace the last model and the state."""
+        self.store("last", net, about)
+        with self._saving(), replacing(self._state) as partial:
+            torch.save(state, partial)
+
+    def store(self, name: str, net: Network, about: Mapping[str, Any]) -> None:
+        """Write a model into the folder, in the place of what had that name: "last", "best", or a cosine's end."""
+        settings = self.settings.model_dump(mode="json", exclude=ELSEWHERE)
+        settings["dataset"] = self.settings.dataset_names
+        settings["init"] = self.settings.init and Path(self.settings.init).name
+        with self._saving():
+            checkpoints.save(net, self.folder / f"{name}.safetensors", {**about, "settings": settings})
+
+    @contextmanager
+    def _saving(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, RuntimeError) as error:  # torch reports a full disk as RuntimeError
+            fault = getattr(error, "strerror", None) or str(error).splitlines()[0]
+            if isinstance(error, RuntimeError) and shutil.disk_usage(self.folder).free < ROOM:
+                fault = "no space left on the disk"
+            raise TrainingError(
+                f"{self.folder}: cannot save ({fault}); what was saved before is whole: make room, repeat the command"
+            ) from error

@@ -1,0 +1,323 @@
+"""The moving parts of a run, which the engine sets going: what learns in which phase, step by step, and its state."""
+
+import math
+import time
+from collections.abc import Iterator
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+from torch.optim.swa_utils import AveragedModel
+
+from ...settings import TrainSettings
+from .. import checkpoints, device, metrics
+from ..data import synthesis, trainingset
+from ..errors import TrainingError
+from ..networks import Network, RetinexNet, RetinexPlus
+from . import schedule, validation
+from .contextbank import MORE, ContextBank
+from .events import Event, Phase, Pictured, Saved, Step, Validated
+from .objective import objective
+from .pairbank import PairBank, SynthesisBank
+from .ranks import Ranks
+from .runs import Run, State
+
+PHASES: dict[str, tuple[Phase, ...]] = {
+    "decom": ("decom",),
+    "enhance": ("enhance",),
+    "separate": ("decom", "enhance"),
+    "joint": ("joint",),
+}
+LEARNING: dict[Phase, tuple[str, ...]] = {
+    "decom": ("decom",),
+    "enhance": ("enhance",),
+    "joint": ("decom", "enhance"),
+    "plus": ("globals", "scenes", "locals"),
+}
+"""The parts of a network that learn in each phase."""
+REPORT_EVERY = 10  # steps; reading a loss makes a GPU wait, so read rarely
+SHOWN = 3  # held-out pairs in the picture grids
+
+
+class Session:
+    """The moving parts of a run: networks, optimiser, random generator, and how far they have come."""
+
+    def __init__(
+        self, settings: TrainSettings, data: trainingset.TrainingSet, run: Run, place: torch.device, ranks: Ranks
+    ) -> None:
+        self.settings, self.run, self.place, self.ranks = settings, run, place, ranks
+        self.phases: tuple[Phase, ...] = ("plus",) if settings.network == "retinex-plus" else PHASES[settings.stage]
+        self.bf16 = settings.precision == "bf16" or (settings.precision == "auto" and device.fast_bf16(place))
+        self.bank = bank(settings, data, place)
+        if self.bank.smallest_side < settings.patch:
+            side = self.bank.smallest_side
+            step = 16 if settings.network == "retinex-plus" else 8
+            patch = side // step * step
+            remedy = f"use --patch {patch}" if patch >= 16 else "a patch has at least 16: take such pictures out"
+            raise TrainingError(f"the smallest picture has {side} px a side: {remedy}")
+        self.validation = PairBank(data.validation, device=place) if data.validation else None
+        if self.validation is not None and self.validation.smallest_side < metrics.WINDOW:
+            raise TrainingError(
+                f"a held-out picture has {self.validation.smallest_side} px a side, and SSIM needs {metrics.WINDOW}: "
+                "take it out, or use --validation 0"
+            )
+        self.validation_names = data.validation_names
+        self.steps_an_epoch = max(self.bank.an_epoch // settings.batch, 1)
+
+        torch.manual_seed(settings.seed)
+        net, before = network(settings)
+        self.net = net.to(place).to(memory_format=torch.channels_last)
+        self.learned_from = sorted({*before.get("learned_from", ()), *data.learned_from})
+        self.held_out, self.unseen = data.held_out, unseen(data.held_out, before)
+        self.generator = torch.Generator(place).manual_seed(settings.seed)
+        self.number = self.epoch = self.step = 0  # of the phase, of the epoch in it, of all steps
+        self.best = -math.inf
+        self.begin_phase()
+
+    @property
+    def phase(self) -> Phase:
+        return self.phases[self.number]
+
+    def begin_phase(self) -> None:
+        """What learns in the current phase, its objective, optimiser, schedule and average."""
+        settings = self.settings
+        learning = ("locals",) if settings.keep_context else LEARNING[self.phase]
+        rates = {"decom": settings.decom_lr or settings.lr, "enhance": settings.enhance_lr or settings.lr}
+        groups: list[dict[str, Any]] = []
+        for name, net in self.net.named_children():
+            net.requires_grad_(name in learning)
+            if name in learning:
+                rate = rates.get(name, settings.lr)
+                groups.append({"params": list(net.parameters()), "lr": rate, "initial_lr": rate, "name": name})
+        computed = objective(self.net, self.phase, settings.weights, bf16=self.bf16)
+        self.objective: nn.Module = DistributedDataParallel(computed) if self.ranks.count > 1 else computed
+        optimizer = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[settings.optimizer]
+        self.optimizer = optimizer(groups, fused=True)
+        self.plateau = (
+            ReduceLROnPlateau(self.optimizer, factor=settings.decay, patience=settings.patience)
+            if settings.scheduler == "plateau"
+            else None
+        )
+        self.average = (
+            AveragedModel(self.net, multi_avg_fn=schedule.moving_average(settings.ema)) if settings.ema else None
+        )
+        self.epoch_start = self.generator.get_state()
+        self.step_in_epoch = 0
+
+    @property
+    def result(self) -> Network:
+        """The network as it would be saved: the average if there is one."""
+        return self.net if self.average is None else cast(Network, self.average.module)
+
+    def events(self) -> Iterator[Event]:
+        """Train from where the session is to its end."""
+        try:
+            while True:
+                while self.epoch < self.settings.epochs:
+                    yield from self.one_epoch()
+                    yield from self.after_epoch()
+                if self.number + 1 == len(self.phases):
+                    return
+                self.net.load_state_dict(self.result.state_dict())
+                self.number, self.epoch = self.number + 1, 0
+                self.begin_phase()
+        except GeneratorExit:  # events end with whole steps, so the state is sound
+            self.save()
+            raise
+
+    def one_epoch(self) -> Iterator[Step]:
+        """The steps that are left of the epoch."""
+        settings = self.settings
+        total: Tensor | None = None
+        names: list[str] = []
+        since, clock = 0, time.monotonic()
+        if self.plateau is None:
+            for group in self.optimizer.param_groups:
+                group["lr"] = group["initial_lr"] * schedule.fall(settings, self.epoch)
+        learning = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
+        for number, batch in enumerate(self.bank.epoch(settings.batch, settings.patch, self.generator)):
+            if number < self.step_in_epoch:  # a continued epoch draws again what it drew before the break
+                clock = time.monotonic()
+                continue
+            terms = self.objective(*(self.ranks.share(part) for part in batch))
+            values = torch.stack(list(terms.values()))
+            self.optimizer.zero_grad(set_to_none=True)
+            values.sum().backward()
+            if settings.clip:
+                nn.utils.clip_grad_norm_(learning, settings.clip)
+            self.optimizer.step()
+            if self.average is not None:
+                self.average.update_parameters(self.net)
+            names = list(terms)
+            total = values.detach() if total is None else total + values.detach()
+            self.step, self.step_in_epoch, since = self.step + 1, number + 1, since + 1
+            if since == REPORT_EVERY or self.step_in_epoch == self.steps_an_epoch:
+                means = dict(zip(names, (self.ranks.mean(total) / since).tolist(), strict=True))
+                loss = sum(means.values())
+                rates = {group["name"]: group["lr"] for group in self.optimizer.param_groups}
+                if not math.isfinite(loss):
+                    raise self.diverged(f"the loss became {loss}")
+                speed = since * settings.batch / (time.monotonic() - clock)
+                yield Step(self.phase, self.epoch, self.step, rates, loss, means, speed)
+                total, since, clock = None, 0, time.monotonic()
+
+    def after_epoch(self) -> Iterator[Event]:
+        """Validate and save, as due. The epoch counts as done when its events are out: whoever stops between them gets
+        the rest of them when the run goes on."""
+        settings = self.settings
+        done = self.epoch + 1
+        last = done == settings.epochs
+        at = (self.phase, self.epoch, self.step)
+        if done in settings.restarts:
+            self.check()
+            self.ranks.told(lambda: self.run.store(f"{self.phase}-{done}", self.result, self.about(done)))
+        if (bank := self.validation) is not None and (last or done % settings.validate_every == 0):
+            figures = validation.figures(self.result, self.phase, bank, settings.weights, self.ranks)
+            if not math.isfinite(figures["loss"]):
+                raise self.diverged(f"the validation loss became {figures['loss']}")
+            # by SSIM, as PSNR is most of all brightness, which a dark picture leaves to chance (experiments/RESULTS.md)
+            best = figures.get("ssim", -math.inf) > self.best
+            if best:
+                self.ranks.told(
+                    lambda: self.run.store("best", self.result, {**self.about(done), "validation": figures})
+                )
+            yield Validated(*at, figures, best)
+            shown = self.validation_names[:SHOWN] if self.ranks.first else []
+            yield Pictured(*at, validation.pictures(self.result, bank, shown))
+            if self.plateau is not None:
+                self.plateau.step(figures["loss"])
+            if best:
+                self.best = figures["ssim"]
+        self.epoch = done
+        self.step_in_epoch, self.epoch_start = 0, self.generator.get_state()
+        if last or self.epoch % settings.checkpoint_every == 0:
+            self.ranks.told(self.save)
+            yield Saved(*at, str(self.run.last))
+
+    def check(self) -> None:
+        """Raise TrainingError if the weights are ruined."""
+        if not all(parameter.isfinite().all() for parameter in self.net.parameters()):
+            raise self.diverged("weights became infinite")
+
+    def diverged(self, how: str) -> TrainingError | SystemExit:
+        """That it went wrong, and what to do, which the first process alone says: all come here together."""
+        if not self.ranks.first:
+            return SystemExit(1)
+        fastest = max(self.optimizer.param_groups, key=lambda group: float(group["initial_lr"]))
+        own = getattr(self.settings, f"{fastest['name']}_lr", None)
+        option = "--lr" if own is None else f"--{fastest['name']}-lr"
+        return TrainingError(f"{how} at step {self.step}: begin anew with a {option} below {fastest['initial_lr']:g}")
+
+    def save(self) -> None:
+        """Write the model and everything that the rest of the run depends on, unless it is ruined."""
+        if not self.ranks.first:
+            return
+        self.check()
+        state: State = {
+            "place": self.place.type,
+            "number": self.number,
+            "epoch": self.epoch,
+            "step": self.step,
+            "step_in_epoch": self.step_in_epoch,
+            "best": self.best,
+            "held_out": self.held_out,
+            "unseen": self.unseen,
+            "learned_from": self.learned_from,
+            "net": self.net.state_dict(),
+            "average": None if self.average is None else self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "plateau": None if self.plateau is None else self.plateau.state_dict(),
+            "generator": self.epoch_start,
+        }
+        self.run.save(self.result, state, self.about(self.epoch))
+
+    def about(self, epochs: int) -> dict[str, Any]:
+        """What a checkpoint after so many epochs of the phase says of itself besides the settings."""
+        return {"phase": self.phase, "epoch": epochs, "held_out": self.unseen, "learned_from": self.learned_from}
+
+    def restore(self, state: State) -> None:
+        """Go back to a saved state. Raises TrainingError if it is none of this run."""
+        try:
+            self._restore(state)
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            if isinstance(error, RuntimeError) and device.out_of_memory(error):
+                raise
+            raise self.run.damaged() from error
+
+    def _restore(self, state: State) -> None:
+        self.number = state["number"]
+        self.begin_phase()
+        self.epoch, self.step, self.step_in_epoch = state["epoch"], state["step"], state["step_in_epoch"]
+        self.best = state["best"]
+        # pairs added meanwhile may hold others out
+        self.unseen = [name for name in self.unseen if name in state["unseen"]]
+        self.learned_from = sorted({*self.learned_from, *state["learned_from"]})
+        self.net.load_state_dict(state["net"])
+        if self.average is not None:
+            self.average.load_state_dict(state["average"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        if self.plateau is not None:
+            self.plateau.load_state_dict(state["plateau"])
+        if state.get("held_out", self.held_out) != self.held_out:  # figures of other pictures are no measure for these
+            self.best = -math.inf
+            if self.plateau is not None:
+                self.plateau.best = math.inf
+        if state["place"] == self.place.type:
+            self.epoch_start = state["generator"].cpu()
+            self.generator.set_state(self.epoch_start)
+        else:  # generators of two kinds of devices do not understand each other: the rest of the run is as good a draw
+            self.generator.manual_seed(self.settings.seed + self.step)
+            self.epoch_start = self.generator.get_state()
+
+
+def bank(settings: TrainSettings, data: trainingset.TrainingSet, place: torch.device) -> PairBank:
+    """What gives batches: with thumbnails of whole pictures where the network is to know of these, and with further
+    ones where a thumbnail is what it learns to read."""
+    if settings.network == "retinex-plus":
+        return ContextBank(data.train, data.made, place, more=0 if settings.keep_context else MORE)
+    if settings.exposure:
+        return ContextBank(data.train, data.made, place, more=0, drawn=synthesis.draw)
+    return SynthesisBank(data.train, data.made, place)
+
+
+def network(settings: TrainSettings) -> tuple[Network, dict[str, Any]]:
+    """A fresh network; or the one to start from, which must be of the kind that the settings name, and what its file
+    says of it."""
+    if settings.network == "retinex-plus":
+        plus = RetinexPlus()
+        about: dict[str, Any] = {}
+        if settings.init is not None:
+            given, about = checkpoints.load(settings.init)
+            if not isinstance(given, RetinexPlus) or given.config != plus.config:
+                raise TrainingError(f"{settings.init} is no retinex-plus of {plus.config}")
+            plus.load_state_dict(given.state_dict())
+        return plus, about
+    fresh = RetinexNet(
+        settings.width,
+        settings.upsampling,
+        ignore_enhance_net=settings.ignore_enhance_net,
+        exposure=settings.exposure,
+    )
+    if settings.init is None:
+        return fresh, {}
+    given, about = checkpoints.load(settings.init)
+    decom_alone = settings.stage == "enhance"
+    exposed = given.config.get("exposure", 0)  # a net may learn to see pictures turned up, but not lose it unsaid
+    if exposed not in (0, settings.exposure):
+        raise TrainingError(f"{settings.init} sees its pictures with exposure {exposed}: use --exposure {exposed}")
+    if given.config | {"exposure": settings.exposure} == fresh.config:
+        fresh.load_state_dict(given.state_dict())
+    elif isinstance(given, RetinexNet) and decom_alone and given.config["width"] == fresh.config["width"]:
+        fresh.decom.load_state_dict(given.decom.state_dict())
+    else:
+        raise TrainingError(f"{settings.init} is a net of {given.config}, the settings ask for {fresh.config}")
+    return fresh, about
+
+
+def unseen(names: list[str], before: dict[str, Any]) -> list[str]:
+    """Those of the held-out pairs that the weights to start from, of which ``before`` tells, have not learned from
+    either."""
+    learned = trainingset.known_folders(before.get("learned_from", ()))
+    return [name for name in names if name.partition("/")[0] not in learned or name in before["held_out"]]
