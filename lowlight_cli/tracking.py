@@ -11,23 +11,23 @@ from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
+
+from PIL import Image
 
 from . import console
 from .core.errors import TrainingError
+from .core.files import replacing
+from .core.pictures import images
+from .core.pictures.panel import panel, stacked
+from .core.training.events import Event, Finished, Pictured, Reading, Started, Step, Validated, as_record
+from .settings import TrainSettings
 
-if TYPE_CHECKING:
-    from PIL import Image
-
-    from .core.training.events import Event, Pictured
-    from .settings import TrainSettings
-
-
-Tracker = Callable[["Event"], None]
+Tracker = Callable[[Event], None]
 
 
 @contextmanager
-def tracking(settings: "TrainSettings", folder: Path) -> Iterator[list[Tracker]]:
+def tracking(settings: TrainSettings, folder: Path) -> Iterator[list[Tracker]]:
     """The trackers that the settings ask for, closed at the end whatever happens.
 
     Raises TrainingError, before anything is trained, if Weights & Biases is asked for and cannot be had.
@@ -49,9 +49,7 @@ class Journal:
         self._path = folder / "events.jsonl"
         self._file: TextIO | None = None
 
-    def __call__(self, event: "Event") -> None:
-        from .core.training.events import Reading, as_record
-
+    def __call__(self, event: Event) -> None:
         if isinstance(event, Reading):
             return
         if self._file is None:  # opened late, so that a run that cannot start leaves no file
@@ -73,19 +71,13 @@ class Album:
     def __init__(self, folder: Path) -> None:
         self._folder = folder / "pictures"
 
-    def __call__(self, event: "Event") -> None:
-        from .core.training.events import Pictured
-
+    def __call__(self, event: Event) -> None:
         if isinstance(event, Pictured):
-            from .core.pictures import images
-
             images.save(grid(event), self._folder / f"{event.phase}-{event.epoch + 1:04}.png")
 
 
-def grid(event: "Pictured") -> "Image.Image":
+def grid(event: Pictured) -> Image.Image:
     """One row a pair: low, R, I, I_hat, enhanced, high."""
-    from .core.pictures.panel import panel, stacked
-
     return stacked([panel(list(maps.items()), width=240) for maps in event.rows.values()])
 
 
@@ -96,9 +88,7 @@ class Curves:
         self._folder = folder
         self._current = False  # a picture takes a second: none is drawn twice
 
-    def __call__(self, event: "Event") -> None:
-        from .core.training.events import Finished, Step, Validated
-
+    def __call__(self, event: Event) -> None:
         if isinstance(event, Validated) or (isinstance(event, Finished) and not self._current):
             draw_curves(self._folder / "events.jsonl", self._folder / "curves.png")
             self._current = True
@@ -109,8 +99,6 @@ class Curves:
 def draw_curves(journal: Path, target: Path) -> None:
     """Draw the curves of a journal, whole or not at all."""
     from matplotlib.figure import Figure
-
-    from .core.files import replacing
 
     # title, curve and step to value: a run that was killed repeats what it had not saved
     lines: dict[str, dict[str, dict[int, float]]] = defaultdict(lambda: defaultdict(dict))
@@ -151,7 +139,7 @@ class WeightsAndBiases:
     """Losses by term, learning rates, validation figures and picture grids, to Weights & Biases; of a run that goes on,
     to where they were before."""
 
-    def __init__(self, settings: "TrainSettings", folder: Path) -> None:
+    def __init__(self, settings: TrainSettings, folder: Path) -> None:
         import wandb
 
         self._wandb, self._settings, self._folder = wandb, settings, folder
@@ -183,9 +171,7 @@ class WeightsAndBiases:
             raise TrainingError(f"Weights & Biases did not start: {error}: use --wandb offline, or off") from error
         record.write_text(self._run.id)
 
-    def __call__(self, event: "Event") -> None:
-        from .core.training.events import Pictured, Started, Step, Validated
-
+    def __call__(self, event: Event) -> None:
         match event:
             case Started():
                 self._begin()

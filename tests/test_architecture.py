@@ -12,7 +12,7 @@ TALKERS = {"typer", "rich", "flask", "wandb"}
 OUTER = {
     "lowlight_cli.commands",
     "lowlight_cli.console",
-    "lowlight_cli.tables",
+    "lowlight_cli.views",
     "lowlight_cli.tracking",
     "lowlight_cli.app",
     "lowlight_cli.web",

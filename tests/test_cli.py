@@ -25,6 +25,7 @@ from lowlight_cli.core.data import datasets
 from lowlight_cli.core.evaluating import evaluation
 from lowlight_cli.core.pictures import images
 from lowlight_cli.core.training import events, session
+from lowlight_cli.views import training
 
 Run = Callable[..., tuple[int, str, str]]
 COMMANDS = ["enhance", "decompose", "serve", "evaluate", "train", "download", "synthesise"]
@@ -156,8 +157,8 @@ def test_into_a_file_training_says_at_each_checkpoint_how_far_it_is(
 ) -> None:
     clock = iter([1000.0, 1000.0, 1000.0, 1060.0])  # made, started, saved at once, and a minute later
     with console.counting("training", 1) as counter:
-        monkeypatch.setattr(console, "time", SimpleNamespace(monotonic=lambda: next(clock)))
-        show = console.TrainingView(counter)
+        monkeypatch.setattr(training, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+        show = training.TrainingView(counter)
         show(events.Started("run", "cpu", "fp32", 1, 9, 1, 0, [], steps=100, done=20))
         capsys.readouterr()
         show(events.Saved("joint", 3, 20, "last.safetensors"))  # it was stopped between a step and its checkpoint

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from lowlight_cli import console
 from lowlight_cli.core.enhancing.jobs import Job
+from lowlight_cli.views import pictures
 
 
 def test_a_bar_shows_names_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -20,5 +21,5 @@ def test_a_bar_shows_names_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_plan_shows_names_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
     name = "[red] :cat: %d {0}.png"
-    assert console.plan([Job(Path(name), (Path(f"out/{name}"),))], overwrite=False)
+    assert pictures.plan([Job(Path(name), (Path(f"out/{name}"),))], overwrite=False)
     assert capsys.readouterr().out == f"{name} -> out/{name}\n"

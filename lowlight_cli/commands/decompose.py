@@ -4,7 +4,6 @@ from typing import Annotated
 
 import typer
 
-from .. import console
 from ..settings import DecomposeSettings
 from . import CONFIG, option, own_share, startable, started
 
@@ -38,14 +37,15 @@ def decompose(
 
     from ..core.enhancing import batch, jobs
     from ..core.enhancing.look import Look
+    from ..views import pictures
 
     todo = own_share(jobs.decompose_jobs(settings.inputs, settings.out, settings.maps), settings)
-    report = partial(console.json_line, model=Path(settings.model).stem) if settings.json_lines else None
+    report = partial(pictures.json_line, model=Path(settings.model).stem) if settings.json_lines else None
     if settings.dry_run:
         startable(settings)
-        raise SystemExit(not console.plan(todo, report, overwrite=settings.overwrite))
+        raise SystemExit(not pictures.plan(todo, report, overwrite=settings.overwrite))
     enhancer = started(settings)
     dtype = {"png": torch.uint8, "png16": torch.uint16, "tiff": torch.float32, "npz": torch.float32}[settings.maps]
     look = Look(denoise=settings.denoise)
     events = batch.decompose(enhancer, todo, look, dtype=dtype, overwrite=settings.overwrite)
-    raise SystemExit(not console.follow("decomposing", len(todo), events, report))
+    raise SystemExit(not pictures.follow("decomposing", len(todo), events, report))

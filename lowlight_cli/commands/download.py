@@ -27,15 +27,16 @@ def download(
     settings = DownloadSettings.load(config, names=names or None, data=data, archive=archive, check=check)
     from ..core.data import downloads
     from ..core.errors import LowlightError
+    from ..views.downloads import downloading, sources_table
 
     if show_list:
-        console.out.print(console.sources_table(settings.data))
+        console.out.print(sources_table(settings.data))
         return
     failed = False
     for name in settings.names:
         source = downloads.SOURCES[name]
         try:
-            with console.downloading() as show:
+            with downloading() as show:
                 events = (
                     downloads.check(source, settings.data)
                     if settings.check

@@ -60,6 +60,7 @@ def enhance(
     from ..core.enhancing import batch
     from ..core.enhancing.look import Look
     from ..core.pictures.images import Encoding
+    from ..views import pictures
 
     if settings.dry_run:
         startable(settings)
@@ -68,14 +69,14 @@ def enhance(
     if PIPE in (*settings.inputs, settings.out):
         piped(settings, look, encoding)
         return
-    report = partial(console.json_line, model=Path(settings.model).stem) if settings.json_lines else None
+    report = partial(pictures.json_line, model=Path(settings.model).stem) if settings.json_lines else None
     if settings.dry_run:
-        raise SystemExit(not console.plan(planned(settings), report, overwrite=settings.overwrite))
+        raise SystemExit(not pictures.plan(planned(settings), report, overwrite=settings.overwrite))
     enhancer = started(settings)
     well = True
     for todo in arrivals(settings) if settings.watch else [planned(settings)]:
         events = batch.enhance(enhancer, todo, look, encoding, overwrite=settings.overwrite)
-        well = console.follow("enhancing", len(todo), events, report) and well
+        well = pictures.follow("enhancing", len(todo), events, report) and well
     raise SystemExit(not well)
 
 
@@ -120,6 +121,7 @@ def piped(settings: EnhanceSettings, look: "Look", encoding: "Encoding") -> None
     from ..core.enhancing.enhancer import finish
     from ..core.errors import PictureError
     from ..core.pictures import images
+    from ..views.pictures import plan
 
     if len(settings.inputs) != 1:
         raise ConfigError("- is one picture: give one input with it")
@@ -133,7 +135,7 @@ def piped(settings: EnhanceSettings, look: "Look", encoding: "Encoding") -> None
     if out != PIPE:
         jobs.check_kind(out, settings.format)
     if settings.dry_run:
-        raise SystemExit(not console.plan([jobs.Job(source, (out,))], overwrite=settings.overwrite))
+        raise SystemExit(not plan([jobs.Job(source, (out,))], overwrite=settings.overwrite))
     if out == PIPE and getattr(sys.stdout, "name", "") == os.devnull:
         raise ConfigError("standard output is closed: send the picture to a file with > or --out FILE")
     if out == PIPE and sys.stdout.isatty():

@@ -1,7 +1,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from .. import console, tables
+from .. import console
 from ..settings import PIPE, EvaluateSettings
 from . import CONFIG, option
 
@@ -36,6 +36,7 @@ def evaluate(
     """
     settings = EvaluateSettings.load(**locals())
     from ..core.evaluating import evaluation, outputs
+    from ..views.evaluation import show
 
     with console.counting("evaluating", 1) as counter:
         events = evaluation.run(settings)
@@ -49,7 +50,7 @@ def evaluate(
         found, gallery = event
     said = list(outputs.write(settings, found, gallery))  # before tables, whose reader may have gone
     piped = PIPE in (settings.json_file, settings.csv, settings.markdown, settings.report)
-    tables.show(found, console.talk if piped else console.out)
+    show(found, console.talk if piped else console.out)
     for reason in found.left_out:
         console.error(reason)
     if settings.save is not None:

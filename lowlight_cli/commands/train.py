@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from .. import console, tracking
+from .. import console
 from ..config import ConfigError
 from ..settings import TrainSettings
 from . import CONFIG, endings, option
@@ -75,6 +75,8 @@ def train(
     from ..core.training import engine
     from ..core.training.events import Event, Reading
     from ..core.training.ranks import Ranks
+    from ..tracking import tracking
+    from ..views.training import TrainingView
 
     ranks = Ranks.here(choose(settings.device))
     folder = settings.run_dir or own_folder(settings)
@@ -95,12 +97,12 @@ def train(
                     raise SystemExit(130)
         return
     with (
-        tracking.tracking(settings, folder) as trackers,
+        tracking(settings, folder) as trackers,
         console.counting("reading pairs", 1) as counter,
         closing(engine.train(settings, folder)) as events,
         interruptible("stopping soon, and saving; Ctrl-C once more leaves at once, without") as interrupted,
     ):
-        show = console.TrainingView(counter)
+        show = TrainingView(counter)
         stopped = False
         for event in events:
             for tracker in trackers:

@@ -1,25 +1,20 @@
 """The figures of an evaluation as tables of the terminal."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
+from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from . import console
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from .core.evaluating.results import Report
-    from .core.evaluating.summary import Table as Cells
+from .. import console
+from ..core.evaluating import summary
+from ..core.evaluating.results import Report
+from ..core.evaluating.summary import Table as Cells
 
 
-def show(report: "Report", place: "Console" = console.out) -> None:
+def show(report: Report, place: Console = console.out) -> None:
     """One system: every figure of every picture. Several: their means, differences, and one figure of every picture."""
-    from .core.evaluating import summary
-
     if len(report.systems) == 1:
         tables = [("", summary.of_one(report)), ("means", summary.summary(report))]
     else:
@@ -39,7 +34,7 @@ def show(report: "Report", place: "Console" = console.out) -> None:
         console.note(said)
 
 
-def pieces(table: "Cells", width: int) -> "Iterator[Cells]":
+def pieces(table: Cells, width: int) -> Iterator[Cells]:
     """A table cut at its columns to fit ``width``; every piece begins with the first column."""
     widths = [most + 3 for most in column_widths(table)]
     room, chosen = width - widths[0], [0]
@@ -52,19 +47,19 @@ def pieces(table: "Cells", width: int) -> "Iterator[Cells]":
     yield _columns(table, chosen)
 
 
-def column_widths(table: "Cells") -> list[int]:
+def column_widths(table: Cells) -> list[int]:
     """Room for the cells of each column and for the longest word of its name."""
     columns = zip(*table.lines, strict=True)
     return [max(map(len, (*cells, *name.split()))) for name, cells in zip(table.header, columns, strict=True)]
 
 
-def _columns(table: "Cells", chosen: list[int]) -> "Cells":
+def _columns(table: Cells, chosen: list[int]) -> Cells:
     return type(table)(
         [table.header[column] for column in chosen], [[line[column] for column in chosen] for line in table.lines]
     )
 
 
-def rich_table(table: "Cells") -> Table:
+def rich_table(table: Cells) -> Table:
     """Text in cells as a table of the terminal; lines of means stand out."""
     shown = Table(box=SIMPLE_HEAD, pad_edge=False)
     for number, (name, width) in enumerate(zip(table.header, column_widths(table), strict=True)):
