@@ -11,9 +11,10 @@ import typer
 from typer.core import TyperGroup
 
 from . import __version__, console
-from .commands import decompose, download, endings, enhance, evaluate, serve, synthesise, train
+from .commands import decompose, download, enhance, evaluate, serve, synthesise, train
 from .config import ConfigError
-from .core.errors import LowlightError
+from .core.errors import LowlightError, SaidElsewhere
+from .signals import endings, handled
 
 
 class Commands(TyperGroup):
@@ -73,12 +74,14 @@ def main(arguments: list[str] | None = None) -> None:
             setattr(sys, name, open(os.devnull, mode))  # noqa: PTH123, SIM115
     if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal or file of few letters gets what it can hold
         sys.stdout.reconfigure(errors="backslashreplace")
-    before = {number: signal.signal(number, signal.default_int_handler) for number in endings()}
     try:
         given = sys.argv[1:] if arguments is None else arguments
         if any(empty(before, argument) for before, argument in pairwise(["", *given])):
             raise ConfigError("an empty argument, which would be this folder: is a variable not set?")
-        app(arguments)
+        with handled(signal.default_int_handler, *endings()):
+            app(arguments)
+    except SaidElsewhere:
+        sys.exit(1)
     except LowlightError as error:
         console.error(str(error))
         sys.exit(1)
@@ -88,6 +91,3 @@ def main(arguments: list[str] | None = None) -> None:
     except OSError as error:  # a folder that may not be looked into, a disk that fails
         console.error(f"{error.filename}: {error.strerror}" if error.filename else str(error))
         sys.exit(1)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

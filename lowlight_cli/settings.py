@@ -6,7 +6,7 @@ values come from stands in ``config``.
 
 import os
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 
 from pydantic import (
     BeforeValidator,
@@ -77,7 +77,8 @@ Depth = Literal["keep", "8", "16"]
 Subsampling = Literal["keep", "444", "422", "420"]
 Maps = Literal["png", "png16", "tiff", "npz"]
 Format = Literal["jpg", "png", "webp", "tif", "bmp", "avif", "jp2", "heic"]
-Device = Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d{1,2})?)$")]
+DEVICE = r"auto|cpu|mps|cuda(:\d{1,2})?"
+Device = Annotated[str, Field(pattern=f"^({DEVICE})$", description="auto, cpu, cuda, cuda:N or mps.")]
 Threads = Annotated[int, Field(ge=0, le=1024)]
 Precision = Literal["auto", "fp32", "bf16"]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
@@ -97,7 +98,10 @@ class LossWeights(Table):
     ssim_restored: NonNegativeFloat = 1.0
 
 
-def described(default: Any, description: str) -> Any:
+Value = TypeVar("Value")
+
+
+def described(default: Value, description: str) -> Value:
     """A field with its default and the sentence that ``--help`` shows for it."""
     return Field(default, description=description)
 
@@ -186,7 +190,7 @@ class TrainSettings(Settings):
     validate_every: PositiveInt = described(10, "Epochs between validations.")
     checkpoint_every: PositiveInt = described(5, "Epochs between checkpoints.")
     precision: Precision = described("auto", "Arithmetic of the nets; auto is bf16 where it is fast.")
-    device: Device = described("auto", "auto, cpu, cuda, cuda:N or mps.")
+    device: Device = "auto"
     wandb: Literal["off", "offline", "online"] = described("off", "Log to Weights & Biases as well.")
     wandb_project: str = described("lowlight", "Project there.")
 
@@ -302,7 +306,7 @@ class EvaluateSettings(Settings):
     sheet: Path | None = described(None, "Write a contact sheet there: input, each system, truth, with figures.")
     report: Path | None = described(None, "Write one HTML page there: tables, charts, before/after sliders.")
     overwrite: bool = described(False, "Let --save replace pictures of an earlier evaluation.")
-    device: Device = described("auto", "auto, cpu, cuda, cuda:N or mps.")
+    device: Device = "auto"
 
     @model_validator(mode="before")
     @classmethod
@@ -337,7 +341,7 @@ class PictureSettings(Settings):
     )
     dry_run: bool = described(False, "Say what would be done, and do nothing.")
     json_lines: bool = described(False, "Print one JSON object a picture.")
-    device: Device = described("auto", "auto, cpu, cuda, cuda:N or mps.")
+    device: Device = "auto"
     precision: Precision = described(
         "auto", "Arithmetic of the network; auto is bf16 where that is fast and the result is 8 bit."
     )
@@ -437,7 +441,7 @@ class ServeSettings(Settings):
         8, "Pictures that may wait; further ones are asked to come again."
     )
     time_limit: PositiveFloat = described(600.0, "Seconds that a request may take to arrive, and to be answered.")
-    device: Device = described("auto", "auto, cpu, cuda, cuda:N or mps.")
+    device: Device = "auto"
     threads: Threads = described(0, "Processor threads of the network; 0 is one for each core.")
 
     @property

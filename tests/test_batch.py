@@ -102,12 +102,40 @@ def test_what_is_too_much_together_is_done_one_by_one(tmp_path: Path, monkeypatc
     def compute(jobs: Sequence[Job], pictures: Sequence[Picture]) -> Steps[list[Computed]]:
         together.append(len(jobs))
         if len(jobs) > 1:
-            raise OutOfMemoryError("not enough memory for 24x40 px at once: use --tile 256")
+            raise OutOfMemoryError("not enough memory for 24x40 px: use --tile 256")
+        if jobs[0].source.name == "b.png":
+            raise OutOfMemoryError("not enough memory for 24x40 px: use --tile 256")
         return (yield from copying(jobs, pictures))
 
     ends = [event for event in batch.flow(todo, compute, overwrite=False, together=3) if isinstance(event, Outcome)]
-    assert [event.status for event in ends] == ["done"] * 3
+    assert {event.job.source.name: event.status for event in ends} == {
+        "a.png": "done",
+        "b.png": "failed",
+        "c.png": "done",
+    }
+    (failed,) = (event.reason for event in ends if event.reason)
+    assert failed == f"{tmp_path / 'b.png'}: not enough memory for 24x40 px: use --tile 256"
     assert together == [3, 1, 1, 1]
+
+
+@pytest.mark.parametrize("where", ["compute", "write"])
+def test_python_without_memory_ends_one_job_alone(where: str, tmp_path: Path) -> None:
+    todo = jobs(tmp_path, "a.png", "b.png")
+
+    def full() -> None:
+        raise MemoryError
+
+    def compute(jobs: Sequence[Job], pictures: Sequence[Picture]) -> Steps[list[Computed]]:
+        made = yield from copying(jobs, pictures)
+        if jobs[0].source.name == "b.png":
+            return made
+        return full() or [] if where == "compute" else [Computed((1, 1), 0, 0, full)]
+
+    ends = [event for event in batch.flow(todo, compute, overwrite=False) if isinstance(event, Outcome)]
+    assert {event.job.source.name: event.reason for event in ends} == {
+        "a.png": f"{tmp_path / 'a.png'}: not enough memory: reduce it first, or close other programs",
+        "b.png": "",
+    }
 
 
 def test_hardly_more_is_under_way_than_allowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

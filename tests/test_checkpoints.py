@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
-import safetensors
+import safetensors.torch
 import torch
 
 from lowlight_cli.core import checkpoints
@@ -100,9 +100,18 @@ def test_a_file_that_may_not_be_read_is_not_said_to_be_missing(
         checkpoints.load(str(tiny_model))
 
 
-def test_an_unknown_name_lists_the_packaged_ones() -> None:
-    with pytest.raises(CheckpointError, match="no model nonesuch: packaged are"):
-        checkpoints.load("nonesuch")
+@pytest.mark.parametrize("name", ["nonesuch", "x" * 300])
+def test_an_unknown_name_lists_the_packaged_ones(name: str) -> None:
+    with pytest.raises(CheckpointError, match=f"no model {name}: packaged are"):
+        checkpoints.load(name)
+
+
+def test_settings_that_no_net_can_have_are_refused_in_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "odd.safetensors"
+    about = {"architecture": "RetinexPlus", "config": {"widths": [], "depths": []}}
+    path.write_bytes(safetensors.torch.save({"a": torch.zeros(1)}, {"lowlight": json.dumps(about)}))
+    with pytest.raises(CheckpointError, match="not a whole lowlight checkpoint"):
+        checkpoints.load(str(path))
 
 
 def test_a_failed_save_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -100,6 +100,10 @@ def test_srgb_and_no_profile_need_no_conversion() -> None:
     assert Profile.of(None) is None
 
 
+def test_a_profile_is_read_once() -> None:
+    assert Profile.of(CASES["Adobe RGB"]) is Profile.of(bytes(bytearray(CASES["Adobe RGB"])))
+
+
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.uint16, torch.float32])
 def test_a_picture_knows_its_colours_as_srgb(dtype: torch.dtype) -> None:
     values = torch.tensor([[234, 51, 35], [128, 128, 128], [255, 0, 0]]).T.reshape(

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from lowlight_cli.core import device
+from lowlight_cli.core.errors import LowlightError
 from lowlight_cli.core.networks import thumbnail
 
 
@@ -24,6 +25,28 @@ def test_fp32_is_no_tf32() -> None:
     assert device.choose("cuda:1") == torch.device("cuda:1")
     assert not torch.backends.cudnn.allow_tf32
     assert not torch.backends.cuda.matmul.allow_tf32
+
+
+@pytest.mark.parametrize("name", ["cuda:x", "cuda:", "cuda:-1", "cpu:5", "tpu"])
+def test_a_device_that_cannot_be_is_one_line(name: str) -> None:
+    with pytest.raises(LowlightError, match=f"device {name}: give auto, cpu, cuda"):
+        device.choose(name)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("MPS backend out of memory (MPS allocated: 9.00 GB, other allocations: 1 GB, max allowed: 9 GB)"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 4 bytes."),
+    ],
+)
+def test_memory_that_runs_out_is_known_by_what_each_library_says(error: Exception) -> None:
+    assert device.out_of_memory(error)
+    assert not device.out_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
+    assert not device.out_of_memory(ValueError(str(error)))
 
 
 def test_what_torch_keeps_for_the_next_tensor_is_free(monkeypatch: pytest.MonkeyPatch) -> None:

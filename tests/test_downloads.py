@@ -513,7 +513,7 @@ def test_killed_at_any_moment_the_next_run_ends_well(server: Server, tmp_path: P
     code = (
         "import os, sys\n"
         "from pathlib import Path\n"
-        "from lowlight_cli.core import archives, downloads, inspection, transfer\n"
+        "from lowlight_cli.core.data import archives, downloads, inspection, transfer\n"
         "parts = (inspection.Part('our485', 3), inspection.Part('eval15', 1))\n"
         "mirror = downloads.Mirror('here', sys.argv[1])\n"
         "source = downloads.Source('lol', '', '', '', None, parts, (mirror,))\n"

@@ -166,7 +166,7 @@ def test_a_run_killed_while_it_saves_goes_on(pair_folder: Path, tmp_path: Path) 
     script = f"""
 import os, signal, torch
 from pathlib import Path
-from lowlight_cli.core import checkpoints, engine
+from lowlight_cli.core.training import engine
 from lowlight_cli.settings import TrainSettings
 torch.set_num_threads(1)
 save, count = torch.save, 0

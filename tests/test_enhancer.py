@@ -4,7 +4,7 @@ import itertools
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -18,6 +18,7 @@ from lowlight_cli.core.data import datasets
 from lowlight_cli.core.errors import LowlightError, PictureError
 from lowlight_cli.core.networks import Network, RetinexNet, RetinexPlus, thumbnail
 from lowlight_cli.core.pictures import images
+from lowlight_cli.core.pictures.picture import Picture, visible
 
 SMALL = {
     RetinexNet: {"width": 4},
@@ -267,8 +268,39 @@ def test_memory_that_runs_out_is_one_line(where: str, error: RuntimeError, monke
 
     enhancer = Enhancer("retinex-plus", "cpu")
     monkeypatch.setattr(enhancer.net, where, full)
-    with pytest.raises(LowlightError, match="not enough memory for"):
+    with pytest.raises(LowlightError, match=r"not enough memory for 24x40 px: use --tile 256"):
         enhancer.enhance(dark())
+
+
+@pytest.mark.parametrize("tile", ["auto", 64])
+@pytest.mark.parametrize("error", [RuntimeError("DefaultCPUAllocator: can't allocate memory"), MemoryError()])
+def test_memory_that_runs_out_beside_the_network_is_one_line_too(
+    tile: int | Literal["auto"], error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("lowlight_cli.core.enhancing.enhancer.cleaned", full)
+    enhancer = Enhancer("retinex-plus", "cpu", tile=tile)
+    remedy = "use --tile 256" if tile == "auto" else "reduce it first"
+    with pytest.raises(LowlightError, match=f"not enough memory for 24x40 px: {remedy}"):
+        enhancer.enhance(dark(), denoise="light")
+    with pytest.raises(LowlightError, match="not enough memory"):
+        enhancer.decompose(dark())
+
+
+@pytest.mark.parametrize("size", [(40, 9000), (9000, 40)])
+def test_long_pictures_are_thinned_out_along_their_length(
+    size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+    monkeypatch.setattr(
+        "lowlight_cli.core.enhancing.enhancer.thumbnail", lambda small: seen.append(small) or thumbnail(small)
+    )
+    picture = dark().mean() + torch.zeros(3, *size)
+    Enhancer("retinex-plus", "cpu").enhance(picture)
+    assert max(seen[0].shape) < 2048
+    assert len(visible(Picture(picture))) < 40 * 1024
 
 
 def test_bf16_is_close_and_never_fails_on_a_processor(enhancer: Enhancer, model: str) -> None:

@@ -252,7 +252,7 @@ def test_heic_is_known_by_its_content(tmp_path: Path) -> None:
     code = """
 import io, sys
 from pathlib import Path
-from lowlight_cli.core import images
+from lowlight_cli.core.pictures import images
 path = Path(sys.argv[1])
 assert images.size(path) == (24, 31)  # before anything has taught Pillow what it is
 assert images.read(path).origin.kind == images.read(io.BytesIO(path.read_bytes())).origin.kind == "HEIF"

@@ -34,6 +34,19 @@ def targets(found: list[jobs.Job], base: Path) -> dict[str, str]:
     }
 
 
+@pytest.mark.parametrize(("name", "made"), [("f.", "f._bright.png"), ("f.v2.png", "f.v2_bright.png")])
+def test_dots_of_a_name_stay(name: str, made: str, tmp_path: Path) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / name, "PNG")
+    (job,) = jobs.enhance_jobs([tmp_path / name], None, kind="png")
+    assert job.targets == (tmp_path / made,)
+
+
+def test_what_is_gone_has_not_changed(tmp_path: Path) -> None:
+    (tmp_path / "a.png").touch()
+    assert watch.changed(tmp_path / "a.png") > 1
+    assert watch.changed(tmp_path / "gone.png") == watch.changed(tmp_path) == 0
+
+
 def todo(found: list[jobs.Job]) -> list[jobs.Job]:
     return [job for job in found if not job.skip]
 

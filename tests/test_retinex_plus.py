@@ -39,6 +39,18 @@ def noise(height: int, width: int, dtype: torch.dtype = torch.float32) -> torch.
     return torch.rand(1, 3, height, width, dtype=dtype, generator=torch.Generator().manual_seed(height * width)) * 0.3
 
 
+def test_what_lies_beyond_a_picture_is_its_edge() -> None:
+    maps = torch.rand(2, 3, 7, 5, generator=torch.Generator().manual_seed(0))
+    frame = torch.tensor([[-0.5, -0.2, 1.3, 1.6], [0.1, 0.2, 0.9, 0.7]])
+    axes = [
+        start + (end - start) * (torch.arange(8) + 0.5)[:, None] / 8
+        for start, end in zip(frame.T[:2], frame.T[2:], strict=True)
+    ]
+    grid = torch.stack(torch.broadcast_tensors(2 * axes[1].T[:, None, :] - 1, 2 * axes[0].T[:, :, None] - 1), dim=3)
+    truth = F.grid_sample(maps, grid, padding_mode="border", align_corners=False)
+    torch.testing.assert_close(sampled(maps, frame, (8, 8)), truth)
+
+
 def test_it_is_small() -> None:
     assert sum(parameter.numel() for parameter in RetinexPlus().parameters()) <= 500_000
 

@@ -670,7 +670,7 @@ def test_a_second_signal_ends_the_server_at_once(models: tuple[str, str], tmp_pa
     """Though the network computes, in a thread that the interpreter would wait for."""
     code = f"""
 import threading, time
-from lowlight_cli.core import enhancer
+from lowlight_cli.core.enhancing import enhancer
 begun = threading.Event()
 def slow(*_, **__):
     begun.set()

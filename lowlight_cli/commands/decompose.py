@@ -5,7 +5,8 @@ from typing import Annotated
 import typer
 
 from ..settings import DecomposeSettings
-from . import CONFIG, option, own_share, startable, started
+from . import own_share, startable, started
+from .options import CONFIG, option
 
 
 def decompose(

@@ -5,7 +5,7 @@ import typer
 
 from .. import console
 from ..settings import DownloadSettings
-from . import CONFIG, option
+from .options import CONFIG, option
 
 
 def download(

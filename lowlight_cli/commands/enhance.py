@@ -11,7 +11,8 @@ import typer
 from .. import console
 from ..config import ConfigError
 from ..settings import PIPE, EnhanceSettings
-from . import CONFIG, option, own_share, startable, started
+from . import own_share, startable, started
+from .options import CONFIG, option
 
 if TYPE_CHECKING:
     from ..core.enhancing.jobs import Job

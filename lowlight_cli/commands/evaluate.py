@@ -3,7 +3,7 @@ from typing import Annotated
 
 from .. import console
 from ..settings import PIPE, EvaluateSettings
-from . import CONFIG, option
+from .options import CONFIG, option
 
 S = EvaluateSettings
 

@@ -7,7 +7,8 @@ from typing import Annotated
 from .. import console
 from ..core.errors import LowlightError
 from ..settings import ServeSettings
-from . import CONFIG, endings, option
+from ..signals import endings, handled
+from .options import CONFIG, option
 
 LIMITS, MACHINE = "Limits", "Machine"
 
@@ -49,13 +50,10 @@ def serve(
         stop.set()  # first: the next signal may come while this one is being told of
         console.note("finishing what is being computed; Ctrl-C once more to leave at once")
 
-    before = {name: signal.signal(name, end) for name in (signal.SIGINT, *endings())}
-    console.out.print(settings.address(int(listening.effective_port)), markup=False, highlight=False, soft_wrap=True)
-    console.note("Open this address in a browser; Ctrl-C ends the server.")
-    if not settings.loopback:
-        console.note("Other machines can reach it, without a password and unencrypted.")
-    try:
+    with handled(end, signal.SIGINT, *endings()):
+        address = settings.address(int(listening.effective_port))
+        console.out.print(address, markup=False, highlight=False, soft_wrap=True)
+        console.note("Open this address in a browser; Ctrl-C ends the server.")
+        if not settings.loopback:
+            console.note("Other machines can reach it, without a password and unencrypted.")
         server.run(listening, stop, settings.time_limit)
-    finally:
-        for name, handler in before.items():
-            signal.signal(name, handler)

@@ -1,17 +1,24 @@
 import os
 import signal
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, nullcontext
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .. import console
 from ..config import ConfigError
 from ..settings import TrainSettings
-from . import CONFIG, endings, option
+from ..signals import endings, handled
+from .options import CONFIG, option
+
+if TYPE_CHECKING:
+    from ..core.training.events import Event
+
+STOPPING = "stopping soon, and saving; Ctrl-C once more leaves at once, without"
 
 
 def train(
@@ -73,10 +80,8 @@ def train(
     settings = TrainSettings.load(**given | {"config": config, "run_dir": run_dir, "of_run": of_run})
     from ..core.device import choose
     from ..core.training import engine
-    from ..core.training.events import Event, Reading
+    from ..core.training.events import Reading
     from ..core.training.ranks import Ranks
-    from ..tracking import tracking
-    from ..views.training import TrainingView
 
     ranks = Ranks.here(choose(settings.device))
     folder = settings.run_dir or own_folder(settings)
@@ -85,39 +90,44 @@ def train(
         saved = any(resume.glob("*.safetensors"))
         console.note(f"{resume}: {kept if saved else 'nothing was saved there yet: it begins anew'}")
 
-    def all_leave(event: Event, interrupted: list[bool]) -> bool:
+    def all_leave(event: "Event", interrupted: list[bool]) -> bool:
         """Whether every process leaves after this event. Of those of reading, one may have more than another."""
         uneven = ranks.count > 1 and isinstance(event, Reading)
         return not uneven and ranks.any(bool(interrupted))
 
-    if not ranks.first:  # one of several processes that torchrun started: only the first speaks
-        with interruptible() as interrupted:
-            for event in engine.train(settings, folder):
-                if all_leave(event, interrupted):
-                    raise SystemExit(130)
-        return
     with (
-        tracking(settings, folder) as trackers,
-        console.counting("reading pairs", 1) as counter,
+        watched(settings, folder) if ranks.first else nullcontext([]) as watchers,  # only the first process speaks
         closing(engine.train(settings, folder)) as events,
-        interruptible("stopping soon, and saving; Ctrl-C once more leaves at once, without") as interrupted,
+        interruptible(STOPPING if ranks.first else "") as interrupted,
     ):
-        show = TrainingView(counter)
         stopped = False
         for event in events:
-            for tracker in trackers:
-                tracker(event)
-            show(event)
+            for watcher in watchers:
+                watcher(event)
             stopped = all_leave(event, interrupted)
             if stopped:
                 signal.signal(signal.SIGINT, signal.SIG_IGN)
                 events.close()  # which saves, while no further signal interrupts
                 break
-    if stopped:
+    if stopped and ranks.first:
+        again = (
+            f"the same command with --run-dir {folder}" if ranks.count > 1 else f"`lowlight train --resume {folder}`"
+        )
         saved = (folder / "state.pt").is_file()
-        way = f"stopped and saved: go on with `lowlight train --resume {folder}`"
+        way = f"stopped and saved: go on with {again}"
         console.note(way if saved else "stopped before anything was learned: the same command begins anew")
-        raise SystemExit(130)
+    if stopped:
+        sys.exit(130)
+
+
+@contextmanager
+def watched(settings: TrainSettings, folder: Path) -> "Iterator[list[Callable[[Event], None]]]":
+    """What is to see each event of a run: what keeps them in files or elsewhere, and what shows them."""
+    from ..tracking import tracking
+    from ..views.training import TrainingView
+
+    with tracking(settings, folder) as trackers, console.counting("reading pairs", 1) as counter:
+        yield [*trackers, TrainingView(counter)]
 
 
 def own_folder(settings: TrainSettings) -> Path:
@@ -128,9 +138,11 @@ def own_folder(settings: TrainSettings) -> Path:
 
 @contextmanager
 def interruptible(said: str = "") -> Iterator[list[bool]]:
-    """Within, Ctrl-C, SIGTERM or SIGHUP fills the list that is yielded, and is told of with what is ``said``. A Ctrl-C
-    after that interrupts at once, save under torchrun, which hands on what the terminal has sent already, and itself
-    ends what does not end. A second one of the others does not: whoever shuts down sends several."""
+    """Within, Ctrl-C, SIGTERM and SIGHUP fill the list that is yielded; the first of them prints what is ``said``.
+
+    A second Ctrl-C interrupts at once; not under torchrun, which passes on what the terminal has sent already, and ends
+    by itself what does not end. A second SIGTERM or SIGHUP does nothing: whoever shuts down sends several.
+    """
     seen: list[bool] = []
 
     def note(number: int, _: object) -> None:
@@ -140,9 +152,5 @@ def interruptible(said: str = "") -> Iterator[list[bool]]:
             console.note(said)
         seen.append(True)
 
-    before = {name: signal.signal(name, note) for name in (signal.SIGINT, *endings())}
-    try:
+    with handled(note, signal.SIGINT, *endings()):
         yield seen
-    finally:
-        for name, handler in before.items():
-            signal.signal(name, handler)

@@ -2,11 +2,13 @@
 
 import contextlib
 import ctypes
+import re
 from pathlib import Path
 
 import torch
 from torch import distributed
 
+from ..settings import DEVICE
 from .errors import LowlightError
 
 
@@ -14,9 +16,9 @@ def choose(name: str) -> torch.device:
     """``auto`` is the first of CUDA, Apple's MPS and the CPU that is there; any other name must be."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if name.partition(":")[0] not in there:
+    if not re.fullmatch(DEVICE, name):
         raise LowlightError(f"device {name}: give auto, cpu, cuda, cuda:N or mps")
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     device = torch.device(name)
     if name == "cuda":
         device = torch.device("cuda", distributed.get_node_local_rank(fallback_rank=0))  # under torchrun one GPU each
@@ -55,7 +57,10 @@ def give_back_memory() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
-def out_of_memory(error: RuntimeError) -> bool:
-    """Whether that is what happened: GPUs have an exception of their own for it, the CPU has words."""
-    words = "not enough memory", "can't allocate memory"  # Windows', Linux's
-    return isinstance(error, torch.OutOfMemoryError) or any(each in str(error) for each in words)
+def out_of_memory(error: BaseException) -> bool:
+    """Whether ``error`` means that memory ran out. CUDA's allocator and Python have exceptions of their own for it;
+    CPUs, Apple's GPUs and CUDA's libraries raise a RuntimeError."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    words = "not enough memory", "can't allocate memory", "out of memory", "_ALLOC_FAILED"
+    return isinstance(error, RuntimeError) and any(each in str(error) for each in words)

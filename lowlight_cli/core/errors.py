@@ -9,6 +9,10 @@ class PictureError(LowlightError):
     """A picture that cannot be read or written."""
 
 
+class SaidElsewhere(Exception):  # noqa: N818  (not an error of this process)
+    """Another of the processes that train together says why they end."""
+
+
 class OutOfMemoryError(LowlightError):
     """More than the device has room for."""
 

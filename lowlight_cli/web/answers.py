@@ -44,7 +44,7 @@ def multipart(file: IO[bytes], about: Mapping[str, object], pictures: Mapping[st
         picture = io.BytesIO()
         whole = Picture(pixels) if isinstance(pixels, Tensor) else pixels
         step = ceil(max(whole.size) / LONGEST)
-        images.encode(picture, whole.thinned(step), "JPEG", LOOKING)
+        images.encode(picture, whole.thinned(step, step), "JPEG", LOOKING)
         headers = Headers({"Content-Type": "image/jpeg"})
         file.write(encoder.send_event(File(name=name, filename=f"{name}.jpg", headers=headers)))
         file.write(encoder.send_event(Data(picture.getvalue(), more_data=False)))

@@ -31,6 +31,7 @@ from .look import PLAIN, Look
 PIXELS = 50_000_000
 """Pictures under way hold at most about this many pixels together, unless one of them alone has more."""
 THREADS = min(os.cpu_count() or 1, 8)
+NO_MEMORY = "not enough memory: reduce it first, or close other programs"
 
 
 @dataclass(frozen=True)
@@ -226,12 +227,14 @@ def computed(group: Sequence[Read], compute: Compute) -> Generator[Event, None, 
         share = (time.monotonic() - began) / len(group)
         spent = [seconds + share for _, seconds in loaded]
         return list(zip(group, spent, end.value, strict=True))
+    except OutOfMemoryError as error:
+        reason, short = f"{group[0].job.source}: {error}", True
     except LowlightError as error:
-        reason, short = str(error), isinstance(error, OutOfMemoryError)
-    except RuntimeError as error:
+        reason = str(error)
+    except (RuntimeError, MemoryError) as error:
         if not device.out_of_memory(error):
             raise
-        reason, short = f"{group[0].job.source}: not enough memory: reduce it first, or close other programs", True
+        reason, short = f"{group[0].job.source}: {NO_MEMORY}", True
     if short and len(group) > 1:
         results = []
         for each in group:
@@ -249,5 +252,7 @@ def written(job: Job, seconds: float, made: Computed) -> Outcome:
         made.write()
     except LowlightError as error:
         return Outcome(job, "failed", str(error))
+    except MemoryError:
+        return Outcome(job, "failed", f"{job.source}: {NO_MEMORY}")
     seconds += time.monotonic() - began
     return Outcome(job, "done", "", seconds, made.size, made.before, made.after)

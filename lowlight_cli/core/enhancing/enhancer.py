@@ -27,12 +27,14 @@ Value = TypeVar("Value")
 Steps: TypeAlias = Generator[float, None, Value]
 """Work that yields, tile by tile, the share that is done, and returns its result."""
 SAMPLED = 1024
-"""Pixels along the shorter side that are enough to make a thumbnail of."""
+"""Pixels along each side that are enough to make a thumbnail of."""
 WORKSPACE = {"cpu": 300 << 20, "cuda": 6 << 30, "mps": 1 << 30}
 """Bytes that one tile may take where memory is plenty, and 2 more for each pixel of the picture, in proportion to what
 that takes itself. Larger tiles compute less twice."""
 HUGE = 20_000_000
 """Pixels of a picture from which on memory is given back after each tile, which takes time."""
+LEAST_TILE = 256
+"""Side in px of the smallest tiles that are worth while."""
 AROUND = 110
 """Bytes of a tile's pixel besides the network's activations: the picture, its maps and the result, in floats."""
 MAPS = {"reflectance": 3, "illumination": 1, "relit": 1, "enhanced": 3}
@@ -51,7 +53,8 @@ class Tile(NamedTuple):
     def keep(self, values: Tensor, into: Tensor) -> None:
         """Put the box's part of (C, h, w) into the whole (C, H, W), in the whole's type."""
         part = self.box.cut(values, origin=(self.seen.top, self.seen.left))
-        self.box.cut(into).copy_(part if into.is_floating_point() else quantised(part, into.dtype))
+        part = part if into.is_floating_point() else quantised(part, into.dtype)
+        self.box.cut(into).copy_(part.to(into.device))  # first there, then in its type: Apple's GPUs have no float64
 
 
 class Enhancer:
@@ -88,7 +91,7 @@ class Enhancer:
         self.precision = precision
         self.tile = tile
         self.passes = tiling.TURNS if ensemble else 1
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
 
     @property
     def parameters(self) -> int:
@@ -157,33 +160,36 @@ class Enhancer:
         grays = {number for number in todo if pictures[number].gray}
         profiles = [Profile.of(pictures[number].origin.icc) for number in todo]
         bf16 = self._rough(results[0].dtype)
-        for tile in self._tiles([pictures[number].samples for number in todo], profiles, look.halo, bf16=bf16):
-            maps = cleaned(tile.maps, look)
-            for row, (number, profile) in enumerate(zip(todo, profiles, strict=True)):
-                alone = slice(row, row + 1)
-                mine = Retinex(*(part[alone] for part in maps))
-                pixels = rendered(tile.low[alone], mine, looks[number])[0]
-                pixels = pixels.clamp(0, 1) if profile is None else profile.from_srgb(pixels)
-                tile.keep(luma(pixels) if number in grays else pixels, results[number])
-            yield tile.share
+        with self._memory(*pictures[0].size):
+            for tile in self._tiles([pictures[number].samples for number in todo], profiles, look.halo, bf16=bf16):
+                maps = cleaned(tile.maps, look)
+                for row, (number, profile) in enumerate(zip(todo, profiles, strict=True)):
+                    alone = slice(row, row + 1)
+                    mine = Retinex(*(part[alone] for part in maps))
+                    pixels = rendered(tile.low[alone], mine, looks[number])[0]
+                    pixels = pixels.clamp(0, 1) if profile is None else profile.from_srgb(pixels)
+                    tile.keep(luma(pixels) if number in grays else pixels, results[number])
+                yield tile.share
         return [replace(picture, samples=result) for picture, result in zip(pictures, results, strict=True)]
 
     def decomposed(self, picture: Picture, look: Look = PLAIN, *, dtype: torch.dtype) -> Steps[dict[str, Tensor]]:
         """The ``MAPS`` of a picture by name: (3 or 1, H, W) of ``dtype``."""
         results = {name: torch.empty(channels, *picture.size, dtype=dtype) for name, channels in MAPS.items()}
         profile, gray = Profile.of(picture.origin.icc), picture.gray
-        for tile in self._tiles([picture.samples], [profile], look.halo, bf16=self._rough(dtype)):
-            maps = cleaned(tile.maps, look)
-            reflectance, *lights = maps
-            coloured = (reflectance, rendered(tile.low, maps, look).clamp(0, 1))
-            reflectance, enhanced = map(luma, coloured) if gray else coloured
-            for found, result in zip((reflectance, *lights, enhanced), results.values(), strict=True):
-                tile.keep(found[0], result)
-            yield tile.share
+        with self._memory(*picture.size):
+            for tile in self._tiles([picture.samples], [profile], look.halo, bf16=self._rough(dtype)):
+                maps = cleaned(tile.maps, look)
+                reflectance, *lights = maps
+                coloured = (reflectance, rendered(tile.low, maps, look).clamp(0, 1))
+                reflectance, enhanced = map(luma, coloured) if gray else coloured
+                for found, result in zip((reflectance, *lights, enhanced), results.values(), strict=True):
+                    tile.keep(found[0], result)
+                yield tile.share
         return results
 
     def _rough(self, dtype: torch.dtype) -> bool:
-        """Whether to compute a result of that type in bf16: it leaves 99 of 100 values of 8 bit within one level."""
+        """Whether to compute a result of that type in bf16: it leaves 99 of 100 values of 8 bit within one level,
+        with ``shadows`` 95."""
         auto = self.precision == "auto" and dtype == torch.uint8 and device.fast_bf16(self.device)
         return auto or self.precision == "bf16"
 
@@ -202,7 +208,7 @@ class Enhancer:
             seen = box.grown(halo, height, width)
             with torch.inference_mode():
                 low = self._pixels([seen.cut(samples) for samples in given], profiles)
-                with self._turn, self._computing(*low.shape[-2:], bf16=bf16):
+                with self._lock, torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
                     maps = self._maps(low, [tell(seen) for tell in told])
             yield Tile(box, seen, count / len(boxes), low, maps)
             if height * width > HUGE:
@@ -220,9 +226,9 @@ class Enhancer:
     def _told(self, given: Sequence[Tensor], profiles: Sequence[Profile | None]) -> list[tiling.Told]:
         """What each pass tells the network besides the pixels of a tile; of large pictures every few pixels will do."""
         height, width = given[0].shape[1:]
-        step = max(min(height, width) // SAMPLED, 1)
-        with torch.inference_mode(), self._turn, self._computing(height, width, bf16=False):
-            small = thumbnail(self._pixels([samples[:, ::step, ::step] for samples in given], profiles).clamp(0, 1))
+        down, right = (max(side // SAMPLED, 1) for side in (height, width))
+        with torch.inference_mode(), self._lock:
+            small = thumbnail(self._pixels([samples[:, ::down, ::right] for samples in given], profiles).clamp(0, 1))
             return [tiling.besides(self.net, small, height, width, turn) for turn in range(self.passes)]
 
     def _maps(self, low: Tensor, told: Sequence[tuple[Tensor | Context, ...]]) -> Retinex:
@@ -237,15 +243,16 @@ class Enhancer:
         return Retinex(*(total[..., :height, :width].div_(self.passes) for total in found))
 
     @contextmanager
-    def _computing(self, height: int, width: int, *, bf16: bool) -> Iterator[None]:
-        """In the right precision; memory that runs out at ``height`` and ``width`` px is one line."""
+    def _memory(self, height: int, width: int) -> Iterator[None]:
+        """Raise OutOfMemoryError, with the remedy, where memory runs out over a picture of that size."""
         try:
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
-                yield
-        except RuntimeError as error:
-            if device.out_of_memory(error):
-                raise OutOfMemoryError(f"not enough memory for {height}x{width} px at once: use --tile 256") from error
-            raise
+            yield
+        except (RuntimeError, MemoryError) as error:
+            if not device.out_of_memory(error):
+                raise
+            small = isinstance(self.tile, int) and self.tile <= LEAST_TILE
+            remedy = "reduce it first, or close other programs" if small else f"use --tile {LEAST_TILE}"
+            raise OutOfMemoryError(f"not enough memory for {height}x{width} px: {remedy}") from error
 
     def _tile_size(self, height: int, width: int, count: int, halo: int, *, bf16: bool) -> tuple[int, int]:
         """Height and width of the parts to compute."""

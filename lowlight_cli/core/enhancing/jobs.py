@@ -103,8 +103,7 @@ def enhance_jobs(
         if file is not None:
             target = file
         else:
-            target = place(source, out, suffix)
-            target = target.with_suffix(f".{kind}" if kind else written_as(target.suffix))
+            target = place(source, out, suffix, f".{kind}" if kind else written_as(source.path.suffix))
         why = too_narrow(images.kind_of(target)) if wide else ""
         if not suffix and is_folder(source.given) and real(target).parent == real(source.path).parent:
             why = "it would be taken for an input the next time: add --suffix, or choose another --out"
@@ -116,12 +115,12 @@ def enhance_jobs(
 
 
 def comparisons(target: Path) -> tuple[str, str]:
-    """What a picture of before and after is called, without suffix; and where there is another result of that stem."""
+    """Stem of a picture of before and after, and the longer one where two results share a stem."""
     return f"{target.stem}_compare", f"{target.stem}_{target.suffix[1:]}_compare"
 
 
 def compared(jobs: Sequence[Job]) -> list[Job]:
-    """The jobs, each with such a picture."""
+    """The jobs, each with a picture of before and after beside its result."""
     count = Counter(job.targets[0].with_suffix("") for job in jobs if job.targets)
     result = []
     for job in jobs:
@@ -154,8 +153,8 @@ def too_narrow(kind: str) -> str:
 
 
 def apart(jobs: Sequence[Job], names: Callable[[Job], Sequence[str]]) -> list[Job]:
-    """The jobs, with a skip in those whose input another one makes, by a name that tells: an earlier run has made it,
-    perhaps in another format. ``names`` are the results of a job, beside its first target, without suffix."""
+    """The jobs, with a skip in those whose input is, by its name, an earlier result of another one, perhaps in another
+    format. ``names`` are the results of a job, beside its first target, without suffix."""
     made = {
         real(target.with_name(name)): job.source
         for job in jobs
@@ -170,18 +169,18 @@ def apart(jobs: Sequence[Job], names: Callable[[Job], Sequence[str]]) -> list[Jo
     return result
 
 
-def place(source: Source, out: Path | None, suffix: str) -> Path:
-    """The path of a result before its format is known."""
+def place(source: Source, out: Path | None, suffix: str, ending: str) -> Path:
+    """The path of a result, whose name ends in ``suffix`` and the ``ending`` of its format. Without ``out``, that of a
+    picture in a folder lies in another folder beside it, which has the suffix in place of the picture."""
+    name = f"{source.path.stem}{suffix}{ending}"
     if out is not None:
-        target = out / source.relative
-    elif is_folder(source.given):
-        root = real(source.given)
-        if not root.name:
-            raise PictureError(f"{source.given}: nothing lies beside this folder: say where results go with --out")
-        return root.with_name(f"{root.name}{suffix}") / source.relative
-    else:
-        target = source.path
-    return target.with_stem(f"{target.stem}{suffix}")
+        return (out / source.relative).with_name(name)
+    if not is_folder(source.given):
+        return source.path.with_name(name)
+    root = real(source.given)
+    if not root.name:
+        raise PictureError(f"{source.given}: nothing lies beside this folder: say where results go with --out")
+    return root.with_name(f"{root.name}{suffix}") / source.relative.with_name(f"{source.path.stem}{ending}")
 
 
 def written_as(suffix: str) -> str:

@@ -1,6 +1,7 @@
 """Waiting for pictures to arrive in a folder."""
 
 import queue
+import stat
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -60,6 +61,9 @@ def changes(folders: Sequence[Path]) -> Iterator[None]:
 def changed(path: Path) -> int:
     """When a file was changed last, in ns; 0 if it is none, 1 if it may not be looked at."""
     try:
-        return path.stat().st_mtime_ns if path.is_file() else 0
+        found = path.stat()
     except PermissionError:
         return 1
+    except OSError:  # gone, or never there
+        return 0
+    return found.st_mtime_ns if stat.S_ISREG(found.st_mode) else 0

@@ -23,7 +23,7 @@ from .exposure import exposed, mean_of
 from .retinexnet import Retinex
 
 MEAN = 0.4
-"""Mean to which the exposure scales a picture before the context net corrects it."""
+"""Mean to which the exposure scales a picture before ``GlobalNet`` corrects it."""
 BAND = 2 << 20
 """Bytes of a block's input that a CPU works on at a time; its cache must hold some eight times that."""
 
@@ -31,7 +31,7 @@ BAND = 2 << 20
 class Context(NamedTuple):
     """What the local network is told about whole pictures."""
 
-    exposure: Tensor  # (B, 3), the logarithm of the gain of each channel
+    log_gain: Tensor  # (B, 3), the natural logarithm of the gain of each channel
     vector: Tensor  # (B, K)
     scene: Tensor  # (B, 3 + S, h, w): the pictures enhanced, small and blurred, and S further maps
 
@@ -57,8 +57,10 @@ def sampled(maps: Tensor, frame: Tensor, size: Sequence[int]) -> Tensor:
         return start + end - 1 + (end - start) * torch.arange(1 - count, count, 2, device=maps.device) / count
 
     y, x = centres(top, bottom, size[0]), centres(left, right, size[1])
+    height, width = maps.shape[-2:]  # clamped here, since Apple's GPUs have had no padding by the border
+    y, x = y.clamp(1 / height - 1, 1 - 1 / height), x.clamp(1 / width - 1, 1 - 1 / width)
     y, x = torch.broadcast_tensors(y[:, :, None], x[:, None, :])
-    return F.grid_sample(maps, torch.stack([x, y], dim=3), padding_mode="border", align_corners=False)
+    return F.grid_sample(maps, torch.stack([x, y], dim=3), align_corners=False)
 
 
 class PixelNorm(nn.LayerNorm):
@@ -130,7 +132,7 @@ class Stage(nn.ModuleList):
 
 
 class GlobalNet(nn.Module):
-    """A thumbnail to the context: the logarithm of the gain of each channel, then a vector."""
+    """A thumbnail to the context: the natural logarithm of the gain of each channel, then a vector."""
 
     def __init__(self, width: int, size: int) -> None:
         super().__init__()
@@ -145,13 +147,13 @@ class GlobalNet(nn.Module):
         zeroed(self.exposure)
 
     def forward(self, picture: Tensor) -> Tensor:
-        stops = torch.log(MEAN / mean_of(picture))[:, None]
-        seen = self.body(torch.cat([picture, exposed(picture, stops.exp()[:, :, None, None])], dim=1))
-        told = torch.cat([seen.mean(dim=(2, 3)), seen.amax(dim=(2, 3)), stops], dim=1)
+        log_gain = torch.log(MEAN / mean_of(picture))[:, None]
+        seen = self.body(torch.cat([picture, exposed(picture, log_gain.exp()[:, :, None, None])], dim=1))
+        told = torch.cat([seen.mean(dim=(2, 3)), seen.amax(dim=(2, 3)), log_gain], dim=1)
         hidden = F.gelu(self.hidden(told))
         overall, channels = self.exposure(hidden).split([1, 3], dim=1)
         balance = 0.3 * torch.tanh(channels - channels.mean(dim=1, keepdim=True))
-        return torch.cat([stops + overall + balance, self.vector(hidden)], dim=1)
+        return torch.cat([log_gain + overall + balance, self.vector(hidden)], dim=1)
 
 
 class UNet(nn.Module):
@@ -177,7 +179,7 @@ class UNet(nn.Module):
             x = down(skips[-1])
         x = self.middle(x if told is None else x + told, context)
         for stage, up in zip(reversed(self.decoder), reversed(self.up), strict=True):
-            x = stage(F.pixel_shuffle(up(x), 2) + skips.pop(), context)
+            x = stage(skips.pop() + F.pixel_shuffle(up(x), 2), context)  # the sum's layout is that of its first part
         return x
 
 
@@ -200,7 +202,7 @@ class SceneNet(UNet):
 
 
 class LocalNet(UNet):
-    """A picture, the same exposed, and the context to S's residual and gain and the smooth light."""
+    """A picture, the same exposed, and the context to S's residual and lift and the smooth light."""
 
     def __init__(self, widths: Sequence[int], depths: Sequence[int], context: int, scene: int) -> None:
         super().__init__(widths, depths, context)
@@ -215,11 +217,11 @@ class LocalNet(UNet):
     def forward(self, image: Tensor, bright: Tensor, context: Context) -> tuple[Tensor, Tensor, Tensor]:
         x = self.stem(F.pixel_unshuffle(torch.cat([image, bright], dim=1), 2))
         x = self.processed(x, context.vector, self.told(context.scene))
-        exact = x.to(self.head.weight.dtype)  # rounded to bf16, 1 + gain would be up to two levels of 8 bit off
+        exact = x.to(self.head.weight.dtype)  # rounded to bf16, 1 + lift would be up to two levels of 8 bit off
         with nullcontext() if exact is x else torch.autocast(x.device.type, enabled=False):
-            residual, gain = F.pixel_shuffle(self.head(exact), 2).split([3, 1], dim=1)
+            residual, lift = F.pixel_shuffle(self.head(exact), 2).split([3, 1], dim=1)
             light = F.interpolate(self.light(exact.detach()), scale_factor=2, mode="bilinear", align_corners=False)
-        return residual, gain, light
+        return residual, lift, light
 
 
 class RetinexPlus(nn.Module):
@@ -269,20 +271,20 @@ class RetinexPlus(nn.Module):
 
     def mapped(self, thumbnail: Tensor, told: Tensor) -> Context:
         """The same, where the global net has told its part already, (B, 3 + K)."""
-        exposure, vector = told.split([3, told.shape[1] - 3], dim=1)
-        bright = exposed(thumbnail, exposure[:, :, None, None].exp())
-        return Context(exposure, vector, self.scenes(thumbnail, bright, vector))
+        log_gain, vector = told.split([3, told.shape[1] - 3], dim=1)
+        bright = exposed(thumbnail, log_gain[:, :, None, None].exp())
+        return Context(log_gain, vector, self.scenes(thumbnail, bright, vector))
 
     def context(self, thumbnail: Tensor) -> Context:
         """What the local network is told about whole pictures, from their (B, 3, 64, 64) thumbnail.
 
-        The mean of what the thumbnail and its three mirror images say: on scenes not trained on, its exposure is nearer
+        The mean of what the thumbnail and its three mirror images say: on scenes not trained on, its gain is nearer
         the truth than any one's.
         """
         ways = ((), (2,), (3,), (2, 3))
-        exposure, vector, scene = self.overview(torch.cat([thumbnail.flip(way) for way in ways]))
+        log_gain, vector, scene = self.overview(torch.cat([thumbnail.flip(way) for way in ways]))
         scene = torch.cat([part.flip(way) for part, way in zip(scene.chunk(4), ways, strict=True)])
-        return Context(*(each.unflatten(0, (4, -1)).mean(dim=0) for each in (exposure, vector, scene)))
+        return Context(*(each.unflatten(0, (4, -1)).mean(dim=0) for each in (log_gain, vector, scene)))
 
     def within(self, context: Context, frame: Tensor, size: Sequence[int]) -> Context:
         """The same for the parts of these pictures in ``frame`` (B, 4), as ``sampled`` has it, that are ``size`` px."""
@@ -291,14 +293,14 @@ class RetinexPlus(nn.Module):
     @staticmethod
     def gain(context: Context) -> Tensor:
         """How much the exposure turns up each channel, (B, 3, 1, 1)."""
-        return context.exposure[:, :, None, None].exp()
+        return context.log_gain[:, :, None, None].exp()
 
     def restore(self, image: Tensor, context: Context) -> Restored:
         """S, not clamped, and the light in it; the context is the part's own (``within``)."""
-        exposure = self.gain(context)
-        bright = exposed(image, exposure)
-        residual, gain, light = self.locals(image, bright, context)
-        return Restored((bright + residual) * (1 + gain), light.sigmoid(), exposure)
+        gain = self.gain(context)
+        bright = exposed(image, gain)
+        residual, lift, light = self.locals(image, bright, context)
+        return Restored((bright + residual) * (1 + lift), light.sigmoid(), gain)
 
     def forward(self, image: Tensor, context: Context) -> Retinex:
         restored = self.restore(image, context)

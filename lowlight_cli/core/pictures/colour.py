@@ -7,6 +7,7 @@ Cameras and editors use matrix profiles (Adobe RGB, Display P3, ProPhoto): three
 
 import struct
 from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple, Self
 
 import torch
@@ -28,6 +29,7 @@ class Profile(NamedTuple):
     matrix: Tensor  # (3, 3), linear light to linear sRGB
 
     @classmethod
+    @lru_cache(maxsize=16)
     def of(cls, icc: bytes | None) -> Self | None:
         """The profile in ``icc``; None if there is nothing to convert: no profile, sRGB, or none of matrix kind."""
         if (found := understood(icc or b"")) is None:

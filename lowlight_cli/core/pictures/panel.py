@@ -66,4 +66,6 @@ def columns(picture: Picture, maps: Mapping[str, Tensor]) -> list[tuple[str, Ten
 
 def preview(picture: Picture) -> Tensor:
     """A picture thinned out to what a panel can show, (3, H, W), in sRGB of 8 bit."""
-    return quantised(picture.thinned(max(picture.size[1] // (2 * PREVIEW), 1)).pixels)
+    height, width = picture.size
+    step = max(width // (2 * PREVIEW), height // (2 * PREVIEW * TALLEST), 1)
+    return quantised(picture.thinned(step, step).pixels)

@@ -47,10 +47,10 @@ class Picture:
             return int((self.samples.amax(0) - self.samples.amin(0)).max()) <= 1
         return len(self.samples) == 1 or all(torch.equal(self.samples[0], other) for other in self.samples[1:])
 
-    def thinned(self, step: int) -> "Picture":
-        """Every ``step``-th pixel each way."""
-        alpha = None if self.alpha is None else self.alpha[:, ::step, ::step]
-        return replace(self, samples=self.samples[:, ::step, ::step], alpha=alpha)
+    def thinned(self, down: int, right: int) -> "Picture":
+        """Every so many-th row and column."""
+        alpha = None if self.alpha is None else self.alpha[:, ::down, ::right]
+        return replace(self, samples=self.samples[:, ::down, ::right], alpha=alpha)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -98,7 +98,7 @@ def log_average(picture: Picture) -> float:
 def visible(picture: Picture) -> Tensor:
     """How bright some evenly spread pixels are, (N,) in [0, 1]: in sRGB, weighted as the eye does, without those that
     are transparent, if others are not."""
-    thin = picture.thinned(max(min(picture.size) // 512, 1))
+    thin = picture.thinned(*(max(side // 512, 1) for side in picture.size))
     gray = luma(thin.pixels.float())
     opaque = gray[scaled(thin.alpha) > 0] if thin.alpha is not None else gray.flatten()
     return opaque if len(opaque) else gray.flatten()

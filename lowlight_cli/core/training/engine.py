@@ -85,7 +85,7 @@ def enough_memory(place: torch.device) -> Iterator[None]:
     """Work that, if memory runs out, ends with a TrainingError."""
     try:
         yield
-    except RuntimeError as error:
+    except (RuntimeError, MemoryError) as error:
         if device.out_of_memory(error):
             raise TrainingError(
                 f"out of memory on {place}: lower --batch or --patch, or give fewer pictures; what was saved is whole"

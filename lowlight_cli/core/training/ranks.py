@@ -11,7 +11,7 @@ from typing import Any, TypeVar, cast
 import torch
 from torch import Tensor, distributed
 
-from ..errors import LowlightError
+from ..errors import LowlightError, SaidElsewhere
 
 Value = TypeVar("Value")
 MOMENT = 0.5
@@ -40,6 +40,8 @@ class Ranks:
         if not distributed.is_torchelastic_launched():
             return cls(0, 1, place)
         if not distributed.is_initialized():
+            if place.type == "cuda":
+                torch.cuda.set_device(place)  # or every process also takes memory of the first GPU
             distributed.init_process_group("nccl" if place.type == "cuda" else "gloo")
             atexit.register(part)
             # gradients of 1x1 convolutions, whose two layouts are one: nothing to be done, and nothing lost
@@ -63,7 +65,7 @@ class Ranks:
         if self.count > 1:
             distributed.broadcast_object_list(found, src=0, device=self.place)
         if found[1] is not None:
-            raise found[1] if self.first else SystemExit(1)
+            raise found[1] if self.first else SaidElsewhere
         return cast(Value, found[0])
 
     def agreed(self, fault: LowlightError | None) -> None:
@@ -77,7 +79,7 @@ class Ranks:
             said = [str(fault)]
             distributed.broadcast_object_list(said, src=int(whose), device=self.place)
             if not self.first:
-                raise SystemExit(1)
+                raise SaidElsewhere
             fault = fault or LowlightError(f"process {int(whose) + 1} of {self.count}: {said[0]}")
         if fault is not None:
             raise fault

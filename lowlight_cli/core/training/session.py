@@ -14,7 +14,7 @@ from torch.optim.swa_utils import AveragedModel
 from ...settings import TrainSettings
 from .. import checkpoints, device, metrics
 from ..data import synthesis, trainingset
-from ..errors import TrainingError
+from ..errors import SaidElsewhere, TrainingError
 from ..networks import Network, RetinexNet, RetinexPlus
 from . import schedule, validation
 from .contextbank import MORE, ContextBank
@@ -201,10 +201,10 @@ class Session:
         if not all(parameter.isfinite().all() for parameter in self.net.parameters()):
             raise self.diverged("weights became infinite")
 
-    def diverged(self, how: str) -> TrainingError | SystemExit:
+    def diverged(self, how: str) -> TrainingError | SaidElsewhere:
         """That it went wrong, and what to do, which the first process alone says: all come here together."""
         if not self.ranks.first:
-            return SystemExit(1)
+            return SaidElsewhere()
         fastest = max(self.optimizer.param_groups, key=lambda group: float(group["initial_lr"]))
         own = getattr(self.settings, f"{fastest['name']}_lr", None)
         option = "--lr" if own is None else f"--{fastest['name']}-lr"
@@ -242,7 +242,7 @@ class Session:
         try:
             self._restore(state)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            if isinstance(error, RuntimeError) and device.out_of_memory(error):
+            if device.out_of_memory(error):
                 raise
             raise self.run.damaged() from error
 
