@@ -2,7 +2,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,6 +17,7 @@ from .options import CONFIG, option
 
 if TYPE_CHECKING:
     from ..core.training.events import Event
+    from ..core.training.ranks import Ranks
 
 STOPPING = "stopping soon, and saving; Ctrl-C once more leaves at once, without"
 
@@ -96,7 +97,7 @@ def train(
         return not uneven and ranks.any(bool(interrupted))
 
     with (
-        watched(settings, folder) if ranks.first else nullcontext([]) as watchers,  # only the first process speaks
+        watched(settings, folder, ranks) as watchers,
         closing(engine.train(settings, folder)) as events,
         interruptible(STOPPING if ranks.first else "") as interrupted,
     ):
@@ -110,24 +111,32 @@ def train(
                 events.close()  # which saves, while no further signal interrupts
                 break
     if stopped and ranks.first:
-        again = (
-            f"the same command with --run-dir {folder}" if ranks.count > 1 else f"`lowlight train --resume {folder}`"
-        )
-        saved = (folder / "state.pt").is_file()
-        way = f"stopped and saved: go on with {again}"
-        console.note(way if saved else "stopped before anything was learned: the same command begins anew")
+        console.note(how_to_go_on(folder, ranks))
     if stopped:
         sys.exit(130)
 
 
 @contextmanager
-def watched(settings: TrainSettings, folder: Path) -> "Iterator[list[Callable[[Event], None]]]":
-    """What is to see each event of a run: what keeps them in files or elsewhere, and what shows them."""
+def watched(settings: TrainSettings, folder: Path, ranks: "Ranks") -> "Iterator[list[Callable[[Event], None]]]":
+    """What is to see each event of a run: what keeps them in files or elsewhere, and what shows them. Of several
+    processes only the first writes and speaks."""
     from ..tracking import tracking
     from ..views.training import TrainingView
 
+    if not ranks.first:
+        yield []
+        return
     with tracking(settings, folder) as trackers, console.counting("reading pairs", 1) as counter:
         yield [*trackers, TrainingView(counter)]
+
+
+def how_to_go_on(folder: Path, ranks: "Ranks") -> str:
+    """What to do after an interruption."""
+    if not (folder / "state.pt").is_file():
+        return "stopped before anything was learned: the same command begins anew"
+    if ranks.count > 1:
+        return f"stopped and saved: go on with the same command and --run-dir {folder}"
+    return f"stopped and saved: go on with `lowlight train --resume {folder}`"
 
 
 def own_folder(settings: TrainSettings) -> Path:
