@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -351,6 +352,34 @@ def test_photographs_of_a_held_out_scene_are_left_out() -> None:
     assert len(data.train) == 6 and data.made == [False] * 3 + [True] * 3
     assert "photographs" in data.learned_from and "synthetic" not in data.learned_from
     assert not any(torch.equal(picture.high, data.validation[0].high) for picture in data.train)
+
+
+def test_each_folder_holds_out_the_same_scenes_whatever_else_is_learned() -> None:
+    def of(folder: str, numbers: Sequence[int]) -> list[Pair]:
+        return [Pair(str(n), Path(f"{folder}/low/{n}.png"), Path(f"{folder}/high/{n}.png")) for n in numbers]
+
+    def held(found: Sequence[Pair]) -> trainingset.TrainingSet:
+        pictures = [pixel_pair(grain(int(pair.name), 64, 80)) for pair in found]
+        return trainingset.split(found, pictures, [None] * len(found), fraction=0.25)
+
+    ours, theirs = of("ours", range(8)), of("theirs", range(20, 32))
+    alone = held(ours).held_out
+    assert len(alone) == 2
+    assert held([*ours, *theirs]).held_out == [*alone, *held(theirs).held_out]
+    assert held([*of("synthetic", range(20, 32)), *ours]).held_out == alone
+
+
+@pytest.mark.parametrize("order", [("ours", "copies"), ("copies", "ours")])
+def test_what_another_folder_shows_of_a_held_out_scene_is_not_learned(order: tuple[str, str]) -> None:
+    pictures = [pixel_pair(grain(n, 64, 80)) for n in range(8)] * 2
+    found = [
+        Pair(str(n), Path(f"{place}/low/{n}.png"), Path(f"{place}/high/{n}.png")) for place in order for n in range(8)
+    ]
+    data = trainingset.split(found, pictures, [None] * 16, fraction=0.25)
+    assert data.held_out
+    held = [high for _, high in data.validation]
+    assert not any(torch.equal(high, each) for _, high in data.train for each in held)
+    assert len(data.train) + len(data.held_out) + len(data.left_out) == 16
 
 
 def test_one_scene_is_held_out_whole() -> None:

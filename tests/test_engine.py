@@ -19,17 +19,17 @@ import pytest
 import safetensors.torch
 import torch
 from conftest import scenery
-from torch.optim.swa_utils import AveragedModel
 
 from lowlight_cli.core import checkpoints
 from lowlight_cli.core.data import datasets
 from lowlight_cli.core.data.trainingset import TrainingSet
 from lowlight_cli.core.errors import DatasetError, LowlightError, TrainingError
-from lowlight_cli.core.networks import RetinexNet
+from lowlight_cli.core.networks import Network, RetinexNet
 from lowlight_cli.core.pictures import images
 from lowlight_cli.core.training import engine, session
 from lowlight_cli.core.training.events import Event, Finished, Pictured, Reading, Saved, Started, Step, Validated
 from lowlight_cli.core.training.objective import Objective
+from lowlight_cli.core.training.schedule import MovingAverage
 from lowlight_cli.settings import TrainSettings
 
 
@@ -234,13 +234,13 @@ def test_the_average_is_what_is_saved(
 ) -> None:
     """The saved weights are those of a naive average over all steps, whose decay grows with their number."""
     seen: list[dict[str, torch.Tensor]] = []
-    update = AveragedModel.update_parameters
+    update = MovingAverage.update
 
-    def watched(average: AveragedModel, net: torch.nn.Module) -> None:
+    def watched(average: MovingAverage, net: Network) -> None:
         seen.append({name: value.clone() for name, value in net.state_dict().items()})
         update(average, net)
 
-    monkeypatch.setattr(AveragedModel, "update_parameters", watched)
+    monkeypatch.setattr(MovingAverage, "update", watched)
     events(engine.train(settings(pair_folder, stage="joint", epochs=8, lr=0.01, ema=decay), tmp_path / "run"))
     average, *others = seen
     for number, current in enumerate(others, start=1):
@@ -435,7 +435,7 @@ def test_several_processes_save_when_they_are_ended(pair_folder: Path, tmp_path:
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGTERM)  # to torchrun and to its processes, which hear of it twice
     _, err = process.communicate(timeout=60)
-    assert f"lowlight train --resume {run}" in err, err
+    assert f"go on with the same command and --run-dir {run}" in err, err
     assert "[rank" not in err, err
     steps = [json.loads(line)["step"] for line in journal.read_text().splitlines() if '"event": "step"' in line]
     assert torch.load(run / "state.pt", weights_only=True)["step"] == steps[-1]

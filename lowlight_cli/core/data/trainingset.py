@@ -3,7 +3,7 @@ that are made from photographs, once and for all."""
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -80,33 +80,47 @@ def split(
     *,
     fraction: float,
 ) -> TrainingSet:
-    """Leave out pairs with a fault and hold out whole scenes, ``fraction`` of the pairs, for validation. Photographs of
-    a scene that is held out are left out as well."""
+    """Leave out pairs with a fault, and hold out whole scenes of each folder, ``fraction`` of its pairs, to judge by.
+    What else shows a scene that is held out, photographs and pairs of other folders, is left out as well.
+
+    Synthesised pairs and photographs judge nothing, unless there is nothing else.
+    """
     fit = {
         index: pair for index, (pair, reason) in enumerate(zip(pictures, faults, strict=True)) if pair and not reason
     }
     kept = list(fit)
     if not kept:
         raise DatasetError(f"none of {len(found)} pairs is fit to train on; the first: {faults[0]}")
-    real = [index for index in kept if isinstance(found[index], Pair)] or kept  # synthesised pairs judge nothing
-    scene_of = likeness.scenes(fit[index].high for index in real)
-    judged = sorted(real[place] for place in held_out(scene_of, fraction))
-    photos = sorted(set(kept).difference(real))
-    scene_of = likeness.scenes(fit[index].high for index in [*judged, *photos])
-    hidden = set(scene_of[: len(judged)])
-    known = [index for index, scene in zip(photos, scene_of[len(judged) :], strict=True) if scene in hidden]
-    learned = [index for index in kept if index not in {*judged, *known}]
+    folders = {index: known_as(found[index]).partition("/")[0] for index in kept}
+    pairs = [index for index in kept if isinstance(found[index], Pair)]
+    judges = [index for index in pairs if folders[index] != "synthetic"] or pairs or kept
+    judged: set[int] = set()
+    known: set[int] = set()
+    for folder in sorted({folders[index] for index in judges}):  # by itself: the same scenes, whatever else is learned
+        own = [index for index in judges if folders[index] == folder]
+        chosen = {own[place] for place in held_out(likeness.scenes(fit[index].high for index in own), fraction)}
+        judged |= chosen
+        known |= showing_the_same(fit, chosen, set(kept).difference(own))
+    known -= judged
+    learned = [index for index in kept if index not in judged | known]
     return TrainingSet(
         train=[fit[index] for index in learned],
         made=[isinstance(found[index], Photo) for index in learned],
-        validation=[counterparted(found[index], fit[index]) for index in judged],
-        held_out=[known_as(found[index]) for index in judged],
-        learned_from=sorted({known_as(found[index]).partition("/")[0] for index in kept}),
+        validation=[counterparted(found[index], fit[index]) for index in sorted(judged)],
+        held_out=[known_as(found[index]) for index in sorted(judged)],
+        learned_from=sorted({*folders.values()}),
         left_out=[
             *(reason for reason in faults if reason is not None),
-            *(f"{found[index].high}: shows a scene that is held out" for index in known),
+            *(f"{found[index].high}: shows a scene that is held out" for index in sorted(known)),
         ],
     )
+
+
+def showing_the_same(pictures: Mapping[int, PixelPair], shown: set[int], others: set[int]) -> set[int]:
+    """Those of the ``others`` that show a scene of those ``shown``."""
+    order = [*sorted(shown), *sorted(others)]
+    scene_of = dict(zip(order, likeness.scenes(pictures[index].high for index in order), strict=True))
+    return {index for index in others if scene_of[index] in {scene_of[each] for each in shown}}
 
 
 def held_out(scene_of: Sequence[int], fraction: float) -> set[int]:

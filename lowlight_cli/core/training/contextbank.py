@@ -82,9 +82,10 @@ class ContextBank(PairBank):
             grid = self.grids[seen[made]].float() / 255
             dark = darken(grid, picked(by, made), generator, self.grid_place(seen[made]), apart=True)
             low_thumbnails[made] = thumbnail(dark)
-            made, by = self.made[index], picked(by, slice(count))
+            made, by = self.made[index].nonzero().flatten(), picked(by, slice(count))
             low[made] = darken(high[made], picked(by, made), generator, self.place(crops, size)[made])
-            self.compress(low, (by.light[:, 1] > BRIGHT) & (by.shot[:, 0] > 0) & made, generator)
+            candidates = self.made[index] & (by.light[:, 1] > BRIGHT) & (by.shot[:, 0] > 0)
+            self.compress(low, candidates, generator)
         turned = [turn(x, way) for x in (low_thumbnails, high_thumbnails)]
         own = low, high, *(x[:count] for x in turned), frame
         if not others:

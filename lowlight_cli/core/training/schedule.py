@@ -1,14 +1,13 @@
 """How learning rates fall over a run, and how an average follows the weights."""
 
+import copy
 import math
-from collections.abc import Callable
+from typing import Any
 
 import torch
-from torch import Tensor
 
 from ...settings import TrainSettings
-
-Tensors = tuple[Tensor, ...] | list[Tensor]
+from ..networks import Network
 
 
 def fall(settings: TrainSettings, epoch: int) -> float:
@@ -20,18 +19,33 @@ def fall(settings: TrainSettings, epoch: int) -> float:
     return settings.decay ** sum(epoch >= start for start in settings.decay_epochs)
 
 
-def moving_average(decay: float) -> Callable[[Tensors, Tensors, Tensor | int], None]:
-    """The update of an exponential moving average of weights that has seen n steps before this one.
+class MovingAverage:
+    """An exponential moving average of a network's weights.
 
-    The decay grows as (1 + n) / (10 + n) up to ``decay``, so that a short run is not held to its first weights
+    The decay grows as (1 + n) / (10 + n), where n steps have been seen before, up to ``decay``, so that a short run is
+    not held to its first weights
     (https://www.tensorflow.org/api_docs/python/tf/train/ExponentialMovingAverage, ``num_updates``).
     """
 
-    @torch.no_grad()
-    def update(averages: Tensors, current: Tensors, seen: Tensor | int) -> None:
-        kept = torch.as_tensor((1 + seen) / (10 + seen)).clamp(max=decay)  # a tensor: reading it would make a GPU wait
-        change = torch._foreach_sub(current, averages)  # none, to the last bit, of weights that do not learn
-        torch._foreach_mul_(change, 1 - kept)
-        torch._foreach_add_(averages, change)
+    def __init__(self, net: Network, decay: float) -> None:
+        self.net = copy.deepcopy(net).requires_grad_(False)
+        self.decay, self.steps = decay, 0  # counted here: to read it from a GPU, the step would have to wait
 
-    return update
+    @torch.no_grad()
+    def update(self, net: Network) -> None:
+        """Follow the weights of ``net`` by one step; after the first step, the average is those weights."""
+        if self.steps:
+            averages, current = tuple(self.net.parameters()), tuple(net.parameters())
+            change = torch._foreach_sub(current, averages)  # none, to the last bit, of weights that do not learn
+            torch._foreach_mul_(change, 1 - min((1 + self.steps) / (10 + self.steps), self.decay))
+            torch._foreach_add_(averages, change)
+        else:
+            self.net.load_state_dict(net.state_dict())
+        self.steps += 1
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"net": self.net.state_dict(), "steps": self.steps}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.net.load_state_dict(state["net"])
+        self.steps = state["steps"]

@@ -3,13 +3,12 @@
 import math
 import time
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.lr_scheduler import ReduceLROnPlateau
-from torch.optim.swa_utils import AveragedModel
 
 from ...settings import TrainSettings
 from .. import checkpoints, device, metrics
@@ -100,16 +99,14 @@ class Session:
             if settings.scheduler == "plateau"
             else None
         )
-        self.average = (
-            AveragedModel(self.net, multi_avg_fn=schedule.moving_average(settings.ema)) if settings.ema else None
-        )
+        self.average = schedule.MovingAverage(self.net, settings.ema) if settings.ema else None
         self.epoch_start = self.generator.get_state()
         self.step_in_epoch = 0
 
     @property
     def result(self) -> Network:
         """The network as it would be saved: the average if there is one."""
-        return self.net if self.average is None else cast(Network, self.average.module)
+        return self.net if self.average is None else self.average.net
 
     def events(self) -> Iterator[Event]:
         """Train from where the session is to its end."""
@@ -149,7 +146,7 @@ class Session:
                 nn.utils.clip_grad_norm_(learning, settings.clip)
             self.optimizer.step()
             if self.average is not None:
-                self.average.update_parameters(self.net)
+                self.average.update(self.net)
             names = list(terms)
             total = values.detach() if total is None else total + values.detach()
             self.step, self.step_in_epoch, since = self.step + 1, number + 1, since + 1
