@@ -18,6 +18,7 @@ from torch import Tensor
 from lowlight_cli.core.data import synthesis
 from lowlight_cli.core.data.datasets import SAMPLES
 from lowlight_cli.core.pictures import images
+from lowlight_cli.core.pictures.encoding import Encoding
 from lowlight_cli.core.pictures.picture import Picture, quantised
 
 SIZE = 240, 320
@@ -61,7 +62,7 @@ def highs(originals: Path) -> None:
         top, left = ((side - wanted) // 2 for wanted, side in zip(SIZE, size, strict=True))
         top //= 4 if name in UPPER else 1
         cut = small[:, top : top + SIZE[0], left : left + SIZE[1]]
-        images.write(SAMPLES / "high" / f"{name}.jpg", Picture(cut), images.Encoding(quality=92))
+        images.write(SAMPLES / "high" / f"{name}.jpg", Picture(cut), Encoding(quality=92))
 
 
 def pairs() -> None:

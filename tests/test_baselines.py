@@ -10,7 +10,7 @@ from skimage.color import lab2rgb, rgb2lab
 from lowlight_cli.core import metrics
 from lowlight_cli.core.data import datasets
 from lowlight_cli.core.evaluating import baselines
-from lowlight_cli.core.pictures import images
+from lowlight_cli.core.pictures.picture import quantised
 
 
 def dark(height: int, width: int, seed: int = 0) -> torch.Tensor:
@@ -19,7 +19,7 @@ def dark(height: int, width: int, seed: int = 0) -> torch.Tensor:
     coarse = torch.rand(1, 3, 5, 6, generator=generator)
     smooth = torch.nn.functional.interpolate(coarse, (height, width), mode="bilinear")[0]
     noisy = 0.35 * smooth + 0.02 * torch.randn(3, height, width, generator=generator)
-    return images.quantised(noisy).float() / 255
+    return quantised(noisy).float() / 255
 
 
 @pytest.mark.parametrize("name", baselines.BASELINES)
@@ -144,7 +144,7 @@ def test_figures_on_eval15_are_those_measured_elsewhere(name: str, expected: flo
     found = []
     for pair in datasets.pairs(lol / "eval15"):
         low, high = datasets.decode(pair)
-        bright = images.quantised(baselines.BASELINES[name](low.float() / 255))
+        bright = quantised(baselines.BASELINES[name](low.float() / 255))
         found.append(metrics.psnr(bright[None] / 255, high[None] / 255).item())
     tolerance = 0.005 if name in ("input", "gamma") else 0.1
     assert sum(found) / 15 == pytest.approx(expected, abs=tolerance)

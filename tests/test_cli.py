@@ -23,7 +23,7 @@ from lowlight_cli.app import app
 from lowlight_cli.core import checkpoints
 from lowlight_cli.core.data import datasets
 from lowlight_cli.core.evaluating import evaluation
-from lowlight_cli.core.pictures import images
+from lowlight_cli.core.pictures import encoding, images
 from lowlight_cli.core.training import events, session
 from lowlight_cli.views import training
 
@@ -278,7 +278,7 @@ def test_what_is_being_written_when_it_is_ended_is_finished_or_gone(
 ) -> None:
     for number in range(3):
         images.write(tmp_path / "in" / f"{number}.png", images.Picture(torch.rand(3, 20, 30)))
-    encode = images.encode
+    encode = encoding.encode
 
     def ended(*arguments: Any) -> None:
         monkeypatch.setattr(images, "encode", encode)

@@ -14,6 +14,7 @@ from lowlight_cli.core.data import datasets, likeness, trainingset
 from lowlight_cli.core.data.datasets import Pair, Photo, PixelPair
 from lowlight_cli.core.errors import DatasetError
 from lowlight_cli.core.pictures import images
+from lowlight_cli.core.pictures.picture import quantised
 
 
 def touch(place: Path, *names: str) -> None:
@@ -29,7 +30,7 @@ def split(found: list[Pair], pictures: list[PixelPair], fraction: float) -> trai
 
 
 def pixel_pair(high: torch.Tensor, low: torch.Tensor | None = None) -> PixelPair:
-    return PixelPair(images.quantised(high * 0.15 if low is None else low), images.quantised(high))
+    return PixelPair(quantised(high * 0.15 if low is None else low), quantised(high))
 
 
 # Where the pairs are
@@ -114,7 +115,7 @@ def test_pair_of_two_sizes(tmp_path: Path) -> None:
 def test_decoded_keeps_the_order(pair_folder: Path) -> None:
     found = datasets.pairs(pair_folder)
     for pair, picture in zip(found, datasets.each_of(found, datasets.decode), strict=True):
-        assert torch.equal(picture.high, images.quantised(images.read(pair.high).pixels))
+        assert torch.equal(picture.high, quantised(images.read(pair.high).pixels))
 
 
 # Alignment
@@ -313,7 +314,7 @@ def test_scenes_join_pictures_that_look_alike() -> None:
 
 def test_scenes_join_through_a_chain() -> None:
     first, second = scenery(1, 64, 96), scenery(2, 64, 96)
-    chain = [images.quantised(first + step * (second - first)) for step in torch.linspace(0, 1, 12)]
+    chain = [quantised(first + step * (second - first)) for step in torch.linspace(0, 1, 12)]
     assert len(set(likeness.scenes([chain[0], chain[-1]]))) == 2
     assert len(set(likeness.scenes(chain))) == 1
 
@@ -398,7 +399,7 @@ def test_lol_scenes_are_those_of_the_reference_grouping(lol: Path) -> None:
     if not reference.exists():
         pytest.skip("the reference grouping is not here")
     found = [(part, pair) for part in ("our485", "eval15") for pair in datasets.pairs(lol / part)]
-    scene_of = likeness.scenes(images.quantised(images.read(pair.high).pixels) for _, pair in found)
+    scene_of = likeness.scenes(quantised(images.read(pair.high).pixels) for _, pair in found)
     groups: dict[int, set[str]] = {}
     for scene, (part, pair) in zip(scene_of, found, strict=True):
         groups.setdefault(scene, set()).add(f"{part}/{pair.name}")

@@ -18,7 +18,7 @@ from lowlight_cli.core.data import datasets
 from lowlight_cli.core.errors import LowlightError, PictureError
 from lowlight_cli.core.networks import Network, RetinexNet, RetinexPlus, thumbnail
 from lowlight_cli.core.pictures import images
-from lowlight_cli.core.pictures.picture import Picture, visible
+from lowlight_cli.core.pictures.picture import Picture, quantised, visible
 
 SMALL = {
     RetinexNet: {"width": 4},
@@ -129,7 +129,7 @@ def test_maps_are_of_the_picture_size(enhancer: Enhancer) -> None:
 
 
 def test_every_kind_of_picture_comes_back_as_it_was_given(enhancer: Enhancer, tmp_path: Path) -> None:
-    bytes_ = images.quantised(dark()).permute(1, 2, 0).numpy()
+    bytes_ = quantised(dark()).permute(1, 2, 0).numpy()
     Image.fromarray(bytes_).save(tmp_path / "a.png")
     from_array = enhancer.enhance(bytes_)
     assert from_array.dtype == np.uint8
@@ -160,7 +160,7 @@ def test_gray_and_alpha_keep_their_shape(enhancer: Enhancer, shape: tuple[int, .
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "HSV", "I;16", "F"])
 def test_pillow_images_of_any_mode(enhancer: Enhancer, mode: str) -> None:
-    image = Image.fromarray(images.quantised(dark()).permute(1, 2, 0).numpy())
+    image = Image.fromarray(quantised(dark()).permute(1, 2, 0).numpy())
     if mode in ("I;16", "F"):
         values = np.asarray(image.convert("L"))
         image = Image.fromarray(values.astype(np.uint16) * 257 if mode == "I;16" else values.astype(np.float32) / 255)

@@ -15,6 +15,7 @@ from lowlight_cli.core import checkpoints
 from lowlight_cli.core.evaluating import outputs
 from lowlight_cli.core.networks import RetinexNet
 from lowlight_cli.core.pictures import images
+from lowlight_cli.core.pictures.picture import quantised
 
 Lowlight = Callable[..., tuple[int, str, str]]
 
@@ -347,7 +348,7 @@ def test_every_output_is_written(lowlight: Lowlight, pair_folder: Path, tiny_mod
     assert sorted(path.name for path in (out / "pictures" / "tiny").iterdir()) == [f"{n}.png" for n in range(8)]
     saved = images.read(out / "pictures" / "gamma" / "0.png").pixels
     low = images.read(pair_folder / "low" / "0.png").pixels
-    assert saved.equal(images.quantised(low ** (1 / 2.2)).float() / 255)
+    assert saved.equal(quantised(low ** (1 / 2.2)).float() / 255)
     assert len((out / "f.csv").read_text().splitlines()) == 1 + 3 * 8
     assert "r.html" in err
 

@@ -24,7 +24,7 @@ from lowlight_cli.core.evaluating.systems import System
 from lowlight_cli.core.evaluating.testset import Pixels, Sample
 from lowlight_cli.core.networks import RetinexNet, RetinexPlus
 from lowlight_cli.core.pictures import images
-from lowlight_cli.core.pictures.picture import luma
+from lowlight_cli.core.pictures.picture import luma, quantised
 from lowlight_cli.settings import MODELS, EvaluateSettings, TrainSettings
 
 
@@ -50,8 +50,7 @@ def test_what_is_measured_is_the_file_that_would_be_saved(pair_folder: Path, tin
     enhanced = Enhancer(str(tiny_model), "cpu").enhance(images.read(pair.low).pixels)
     images.write(tmp_path / "enhanced.png", images.Picture(enhanced))
     saved, truth = (
-        images.quantised(images.read(path).pixels).permute(1, 2, 0).numpy()
-        for path in (tmp_path / "enhanced.png", pair.high)
+        quantised(images.read(path).pixels).permute(1, 2, 0).numpy() for path in (tmp_path / "enhanced.png", pair.high)
     )
     row = of_system[3].row
     assert (of_system[3].enhanced.permute(1, 2, 0).numpy() == saved).all()
@@ -289,8 +288,8 @@ def test_denoising_is_measured_and_noted(pair_folder: Path, tiny_model: Path) ->
     assert isinstance(finished, evaluation.Finished)
     low, high = (side.float() / 255 for side in datasets.decode(datasets.pairs(pair_folder)[0]))
     enhancer = Enhancer(str(tiny_model), "cpu")
-    expected = images.quantised(enhancer.enhance(low, denoise="light")) / 255
-    plain = images.quantised(enhancer.enhance(low)) / 255
+    expected = quantised(enhancer.enhance(low, denoise="light")) / 255
+    plain = quantised(enhancer.enhance(low)) / 255
     model, baseline, _ = finished.report.results
     assert model.rows[0].figures["psnr"] == pytest.approx(metrics.psnr(expected[None], high[None]).item(), abs=1e-4)
     assert not torch.equal(expected, plain)
@@ -304,7 +303,7 @@ def test_known_maps_are_scored(tmp_path: Path, tiny_model: Path) -> None:
     for name in ("own", "other"):
         low = put(tmp_path / "low" / f"{name}.png", 40, 48)
         put(tmp_path / "high" / f"{name}.png", 40, 48, seed=1)
-        maps = enhancer.decompose(images.quantised(low).float() / 255)
+        maps = enhancer.decompose(quantised(low).float() / 255)
         for kind, pixels in (("reflectance", maps.reflectance), ("illumination", maps.illumination)):
             true = pixels if name == "own" else torch.rand_like(pixels)
             images.save(images.to_image(true), tmp_path / "truth" / f"{name}_{kind}.png")
@@ -479,13 +478,13 @@ def test_a_missing_truth_names_the_picture(tmp_path: Path) -> None:
 
 def test_dark_pictures_of_sixteen_bit_keep_their_depth(tmp_path: Path) -> None:
     high = torch.rand(3, 30, 40, generator=torch.Generator().manual_seed(0))
-    low = images.quantised(high * 0.01, torch.uint16)
+    low = quantised(high * 0.01, torch.uint16)
     images.write(tmp_path / "low" / "a.png", images.Picture(low))
     images.write(tmp_path / "high" / "a.png", images.Picture(high))
     assert len(images.read(tmp_path / "low" / "a.png").samples.to(torch.int32).unique()) > 256
     (system,) = chosen(baseline=("gamma",))
     bright = measured(tmp_path, system)[0].enhanced
-    assert bright.equal(images.quantised((low.float() / 65535) ** (1 / 2.2)))
+    assert bright.equal(quantised((low.float() / 65535) ** (1 / 2.2)))
 
 
 def test_the_input_is_measured_once_though_it_is_system_and_reference(tmp_path: Path) -> None:

@@ -22,8 +22,9 @@ from test_colour import CASES
 from lowlight_cli.core.errors import PictureError
 from lowlight_cli.core.pictures import decoding, images, metadata
 from lowlight_cli.core.pictures.colour import Profile
+from lowlight_cli.core.pictures.encoding import Encoding
 from lowlight_cli.core.pictures.metadata import NOTHING, Origin, captioned
-from lowlight_cli.core.pictures.picture import converted
+from lowlight_cli.core.pictures.picture import converted, quantised, scaled
 
 
 def photo(height: int = 24, width: int = 31, channels: int = 3, dtype: type = np.uint8) -> np.ndarray:
@@ -69,7 +70,7 @@ def test_orientation_is_applied_and_reset(tmp_path: Path, orientation: int) -> N
     with Image.open(tmp_path / "a.png") as file:
         upright = np.asarray(ImageOps.exif_transpose(file))
     assert picture.pixels.shape[-2:] == ((24, 31) if orientation < 5 else (31, 24))
-    np.testing.assert_array_equal(images.quantised(picture.pixels).permute(1, 2, 0).numpy(), upright)
+    np.testing.assert_array_equal(quantised(picture.pixels).permute(1, 2, 0).numpy(), upright)
     images.write(tmp_path / "b.png", picture)
     with Image.open(tmp_path / "b.png") as written:
         assert written.getexif().get(0x0112, 1) == 1
@@ -108,7 +109,7 @@ def test_palette_cmyk_and_bilevel_become_what_pillow_makes_of_them(tmp_path: Pat
     for name in ("palette.png", "cmyk.jpg", "bilevel.png"):
         with Image.open(tmp_path / name) as file:
             expected = np.asarray(file.convert("RGB"))
-        found = images.quantised(images.read(tmp_path / name).pixels).permute(1, 2, 0).numpy()
+        found = quantised(images.read(tmp_path / name).pixels).permute(1, 2, 0).numpy()
         np.testing.assert_array_equal(found, expected)
 
 
@@ -153,7 +154,7 @@ def test_gray_tiffs_of_every_depth_have_black_at_0_and_white_at_1(tmp_path: Path
         (plain_tiff(values.astype(np.float32) / 4096, 32, 1, floats), values / 4096),
     ):
         (tmp_path / "a.tif").write_bytes(content)
-        read = images.scaled(images.read(tmp_path / "a.tif").samples)[0].numpy()
+        read = scaled(images.read(tmp_path / "a.tif").samples)[0].numpy()
         np.testing.assert_allclose(read, expected, atol=1.5e-5)
 
 
@@ -318,7 +319,7 @@ def test_captions_and_comments_of_a_jpeg_stay(tmp_path: Path) -> None:
     for path, more in ((tmp_path / "a.jpg", tags), (tmp_path / "plain.jpg", {})):
         image.save(path, extra=segment, comment=b"by hand", **more)
         for strip in (False, True):
-            images.write(tmp_path / "b.jpg", images.read(path), images.Encoding(strip=strip))
+            images.write(tmp_path / "b.jpg", images.read(path), Encoding(strip=strip))
             with Image.open(tmp_path / "b.jpg") as written:
                 assert written.info.get("photoshop", {}).get(1028) == (None if strip else record)
                 assert written.info.get("comment") == (None if strip else b"by hand")
@@ -341,7 +342,7 @@ def test_the_texts_of_a_png_stay(tmp_path: Path, depth: str) -> None:
     picture = images.read(tmp_path / "a.png")
     picture = replace(picture, samples=converted(picture.samples, torch.uint16)) if depth == "16" else picture
     for strip in (False, True):
-        images.write(tmp_path / "b.png", picture, images.Encoding(strip=strip))
+        images.write(tmp_path / "b.png", picture, Encoding(strip=strip))
         with Image.open(tmp_path / "b.png") as written:
             assert isinstance(written, PngImagePlugin.PngImageFile)
             texts = dict(written.text)
@@ -406,7 +407,7 @@ def test_strip_leaves_out_where_and_when_but_not_the_colours(tmp_path: Path) -> 
     image, tags = tagged()
     image.save(tmp_path / "a.jpg", **tags)
     for suffix in (".jpg", ".png", ".tif", ".webp"):
-        images.write(tmp_path / f"b{suffix}", images.read(tmp_path / "a.jpg"), images.Encoding(strip=True))
+        images.write(tmp_path / f"b{suffix}", images.read(tmp_path / "a.jpg"), Encoding(strip=True))
         content = (tmp_path / f"b{suffix}").read_bytes()
         assert b"Maker" not in content
         assert b"rating" not in content
@@ -449,7 +450,7 @@ def test_a_jpeg_keeps_its_quality_and_subsampling_unless_told(tmp_path: Path, su
     Image.fromarray(photo(64, 64)).save(tmp_path / "a.jpg", quality=61, subsampling=subsampling)
     picture = images.read(tmp_path / "a.jpg")
     images.write(tmp_path / "kept.jpg", picture)
-    images.write(tmp_path / "chosen.jpg", picture, images.Encoding(quality=90, subsampling="444"))
+    images.write(tmp_path / "chosen.jpg", picture, Encoding(quality=90, subsampling="444"))
     with (
         Image.open(tmp_path / "a.jpg") as a,
         Image.open(tmp_path / "kept.jpg") as kept,
@@ -467,7 +468,7 @@ def test_a_webp_without_loss_stays_so_unless_told(tmp_path: Path, more: dict[str
         Image.fromarray(photo()).save(tmp_path / f"{name}.webp", lossless=lossless, **more)
     picture = images.read(tmp_path / "exact.webp")
     images.write(tmp_path / "kept.webp", picture)
-    images.write(tmp_path / "chosen.webp", picture, images.Encoding(quality=90))
+    images.write(tmp_path / "chosen.webp", picture, Encoding(quality=90))
     assert torch.equal(images.read(tmp_path / "kept.webp").samples, picture.samples)
     found = {path.stem: images.read(path).origin.lossless for path in tmp_path.iterdir()}
     assert found == {"exact": True, "kept": True, "lossy": False, "chosen": False}
@@ -608,12 +609,10 @@ def test_eight_bit_transparency_beside_sixteen_bit_colour(tmp_path: Path, mode: 
     picture = images.read(tmp_path / "a.png")
     wide = replace(picture, samples=converted(picture.samples, torch.uint16))
     for name in ("b.png", "b.tif"):
-        images.write(tmp_path / name, wide, images.Encoding(depth="16"))
+        images.write(tmp_path / name, wide, Encoding(depth="16"))
         again = images.read(tmp_path / name)
         assert picture.alpha is not None and again.alpha is not None
-        torch.testing.assert_close(
-            images.scaled(again.alpha).float(), images.scaled(picture.alpha).float(), rtol=0, atol=1 / 255
-        )
+        torch.testing.assert_close(scaled(again.alpha).float(), scaled(picture.alpha).float(), rtol=0, atol=1 / 255)
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
@@ -729,7 +728,7 @@ def test_sixteen_bit_gray_with_alpha_is_turned_wherever_its_exif_stands(tmp_path
 
 def test_a_quality_leaves_the_subsampling(tmp_path: Path) -> None:
     Image.fromarray(photo(64, 64)).save(tmp_path / "a.jpg", quality=61, subsampling=2)
-    images.write(tmp_path / "b.jpg", images.read(tmp_path / "a.jpg"), images.Encoding(quality=80))
+    images.write(tmp_path / "b.jpg", images.read(tmp_path / "a.jpg"), Encoding(quality=80))
     with Image.open(tmp_path / "b.jpg") as written:
         assert JpegImagePlugin.get_sampling(written) == 2
 

@@ -17,7 +17,7 @@ from .options import CONFIG, option
 if TYPE_CHECKING:
     from ..core.enhancing.jobs import Job
     from ..core.enhancing.look import Look
-    from ..core.pictures.images import Encoding
+    from ..core.pictures.encoding import Encoding
 
 LOOK, FILES, MACHINE = "Look", "Files", "Machine"
 
@@ -60,7 +60,7 @@ def enhance(
     settings = EnhanceSettings.load(**locals())
     from ..core.enhancing import batch
     from ..core.enhancing.look import Look
-    from ..core.pictures.images import Encoding
+    from ..core.pictures.encoding import Encoding
     from ..views import pictures
 
     if settings.dry_run:
@@ -122,6 +122,7 @@ def piped(settings: EnhanceSettings, look: "Look", encoding: "Encoding") -> None
     from ..core.enhancing.enhancer import finish
     from ..core.errors import PictureError
     from ..core.pictures import images
+    from ..core.pictures.encoding import encode
     from ..views.pictures import plan
 
     if len(settings.inputs) != 1:
@@ -158,7 +159,7 @@ def piped(settings: EnhanceSettings, look: "Look", encoding: "Encoding") -> None
     (result,) = finish(started(settings).enhanced([picture], look, dtype=dtype))
     if out == PIPE:
         file = io.BytesIO()  # some formats are not written from start to end
-        images.encode(file, result, kind, encoding)
+        encode(file, result, kind, encoding)
         try:
             rest = file.getbuffer()
             while rest:  # unbuffered, as Python can be asked to be, it takes a part at a time

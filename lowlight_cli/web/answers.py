@@ -19,7 +19,7 @@ from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartEnco
 
 from ..core.enhancing.look import Look
 from ..core.pictures import images
-from ..core.pictures.images import Encoding
+from ..core.pictures.encoding import WITHOUT_PROFILE, Encoding, encode
 from ..core.pictures.metadata import Origin
 from ..core.pictures.panel import columns, panel
 from ..core.pictures.picture import Picture, brightness, log_average, to_image
@@ -44,7 +44,7 @@ def multipart(file: IO[bytes], about: Mapping[str, object], pictures: Mapping[st
         picture = io.BytesIO()
         whole = Picture(pixels) if isinstance(pixels, Tensor) else pixels
         step = ceil(max(whole.size) / LONGEST)
-        images.encode(picture, whole.thinned(step, step), "JPEG", LOOKING)
+        encode(picture, whole.thinned(step, step), "JPEG", LOOKING)
         headers = Headers({"Content-Type": "image/jpeg"})
         file.write(encoder.send_event(File(name=name, filename=f"{name}.jpg", headers=headers)))
         file.write(encoder.send_event(Data(picture.getvalue(), more_data=False)))
@@ -66,7 +66,7 @@ def facts(picture: Picture, denoise: Denoise) -> dict[str, object]:
     """What the page needs to know of a picture beside its maps."""
     height, width = picture.size
     origin = picture.origin
-    kept = {"EXIF": origin.exif, "colour profile": origin.icc} if origin.kind not in images.WITHOUT_PROFILE else {}
+    kept = {"EXIF": origin.exif, "colour profile": origin.icc} if origin.kind not in WITHOUT_PROFILE else {}
     return {
         "height": height,
         "width": width,

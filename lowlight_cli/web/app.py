@@ -17,7 +17,7 @@ from ..core.enhancing.enhancer import Enhancer
 from ..core.enhancing.look import Look
 from ..core.errors import LowlightError, OutOfMemoryError, PictureError
 from ..core.pictures import images
-from ..core.pictures.images import USUAL
+from ..core.pictures.encoding import USUAL, encode
 from ..settings import DEFAULT_MODEL, MODELS, ServeSettings
 from . import answers, uploads
 from .desk import Desk, FullError, GoneError, TooLongError
@@ -92,7 +92,7 @@ def create_app(settings: ServeSettings) -> Flask:
             dtype = USUAL.dtype(kind, picture.samples.dtype)
             (result,) = turn.follow(enhancer.enhanced([picture], look, dtype=dtype))
             with answers.to_send() as file:
-                images.encode(file, result, kind)
+                encode(file, result, kind)
         return answers.sent(file, Image.MIME[kind], f"enhanced{answers.SUFFIX[kind]}")
 
     @app.post("/api/decompose")

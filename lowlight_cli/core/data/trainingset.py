@@ -12,6 +12,7 @@ import torch
 from ..errors import DatasetError, PictureError
 from ..files import replacing_folder
 from ..pictures import images
+from ..pictures.encoding import Encoding
 from ..pictures.picture import Picture
 from . import likeness, synthesis
 from .datasets import LOL_FOLDERS, Pair, Photo, PixelPair, decode, each_of
@@ -176,7 +177,7 @@ def synthesise(photos: Sequence[Photo], out: Path, jpeg: int | None) -> Iterator
             for photo, (picture, reason) in zip(photos, examined(photos), strict=True):
                 if picture is not None and reason is None:
                     low, high = (Picture(side) for side in picture)
-                    images.write(staging / "low" / f"{photo.name}{suffix}", low, images.Encoding(quality=jpeg))
+                    images.write(staging / "low" / f"{photo.name}{suffix}", low, Encoding(quality=jpeg))
                     images.write(staging / "high" / f"{photo.name}.png", high)
                     record[photo.name] = {"seed": photo.seed, **synthesis.parameters(photo.seed)}
                 yield reason

@@ -21,7 +21,7 @@ from .. import device
 from ..errors import LowlightError, OutOfMemoryError
 from ..files import exists
 from ..pictures import images, sixteen
-from ..pictures.images import USUAL, Encoding
+from ..pictures.encoding import USUAL, Encoding, encode
 from ..pictures.panel import PREVIEW, columns, panel, preview
 from ..pictures.picture import Picture, brightness
 from .enhancer import Enhancer, Steps
@@ -138,7 +138,7 @@ def write_maps(path: Path, maps: dict[str, Tensor]) -> None:
             case ".tif":
                 sixteen.write_tiff(file, next(iter(arrays.values())), tags={})
             case _:
-                images.encode(file, Picture(next(iter(maps.values()))), "PNG")
+                encode(file, Picture(next(iter(maps.values()))), "PNG")
 
 
 def flow(jobs: Iterable[Job], compute: Compute, *, overwrite: bool, together: int = 1) -> Generator[Event]:

@@ -10,6 +10,7 @@ from ...settings import Maps
 from ..errors import PictureError
 from ..files import exists
 from ..pictures import images
+from ..pictures.encoding import SIXTEEN_BIT
 from ..pictures.folders import closed_folder, is_file, is_folder, is_link, missing, pictures, real
 from .enhancer import MAPS
 
@@ -147,9 +148,7 @@ def check_kind(out: Path, kind: str | None) -> None:
 
 def too_narrow(kind: str) -> str:
     """Why a format cannot hold 16 bits a channel; nothing if it can."""
-    return (
-        "" if kind in images.SIXTEEN_BIT else f"{kind} holds 8 bits a channel: add --format png, or leave out --depth"
-    )
+    return "" if kind in SIXTEEN_BIT else f"{kind} holds 8 bits a channel: add --format png, or leave out --depth"
 
 
 def apart(jobs: Sequence[Job], names: Callable[[Job], Sequence[str]]) -> list[Job]:

@@ -8,21 +8,19 @@ import errno
 import io
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-import torch
 from PIL import ExifTags, Image, UnidentifiedImageError
 from torch import Tensor
 
-from ...settings import Depth, Subsampling
 from ..errors import PictureError
 from ..files import replacing
-from . import decoding, sixteen
-from .metadata import captioned, png_texts, resolved, shortened, tiff_tags, verbatim
-from .picture import Picture, converted, from_array, from_channels, quantised, scaled, to_channels, to_image
+from . import decoding
+from .encoding import USUAL, Encoding, encode, encoding_faults
+from .metadata import verbatim
+from .picture import Picture, from_array, from_channels, to_channels, to_image
 
 WRITTEN = {
     ".jpg": "JPEG",
@@ -48,12 +46,6 @@ RAW = frozenset(
 SUFFIXES = frozenset(WRITTEN) | RAW
 """What is looked for in folders."""
 FORMATS = "JPEG, PNG, WebP, TIFF, BMP, AVIF, JPEG 2000, HEIC, camera raw"
-SIXTEEN_BIT = frozenset({"PNG", "TIFF"})
-WITH_ALPHA = frozenset({"PNG", "WEBP", "TIFF", "AVIF", "HEIF", "JPEG2000"})
-SEGMENT = 65_000
-"""Bytes of EXIF, or of XMP, that a JPEG holds."""
-WITHOUT_PROFILE = frozenset({"BMP", "JPEG2000"})
-"""Formats whose files, as Pillow writes them, hold no colour profile: what goes into them becomes sRGB."""
 
 
 def read(source: Path | IO[bytes], formats: list[str] | None = None) -> Picture:
@@ -132,7 +124,7 @@ def pixels(path: Path) -> int:
 
 
 def copied(image: Image.Image) -> Image.Image:
-    """A decoded copy, with what else there is to know of the file that it is of, which Pillow's own copies lack."""
+    """A decoded copy that keeps the file's format, TIFF tags and EXIF, which Pillow's own copies drop."""
     image.load()
     copy = image.copy()
     copy.format = image.format
@@ -159,27 +151,6 @@ def taken(image: Any) -> tuple[Picture, Callable[[Picture], Any]]:
         case Tensor():
             return from_channels(image), lambda picture: to_channels(picture).to(image.device)
     raise TypeError(f"{type(image).__name__} is no picture: give a path, Pillow image, array or tensor")
-
-
-# ------------------------------------------------------------------------------------------------------------ writing
-
-
-@dataclass(frozen=True)
-class Encoding:
-    """How to store a picture."""
-
-    quality: int | None = None  # without, JPEG and lossless WebP are as fine as what they come from; all else has 95
-    subsampling: Subsampling = "keep"
-    depth: Depth = "keep"
-    strip: bool = False  # leave out EXIF, XMP, IPTC, comment and texts
-
-    def dtype(self, kind: str, own: torch.dtype) -> torch.dtype:
-        """What to compute for a format: uint16 if it is wanted and the format holds it."""
-        wide = self.depth == "16" or (self.depth == "keep" and own == torch.uint16)
-        return torch.uint16 if wide and kind in SIXTEEN_BIT else torch.uint8
-
-
-USUAL = Encoding()
 
 
 def kind_of(path: Path) -> str:
@@ -218,67 +189,3 @@ def storing(target: Path) -> Iterator[IO[bytes]]:
     except OSError as error:
         remedy = "make room" if error.errno == errno.ENOSPC else "choose another place"
         raise PictureError(f"{target}: cannot be written: {error.strerror or error}: {remedy}") from error
-
-
-@contextlib.contextmanager
-def encoding_faults() -> Iterator[None]:
-    """What encoders raise, for sides too long for the format or metadata that it cannot hold, as PictureError."""
-    try:
-        yield
-    except PictureError:
-        raise
-    except MemoryError as error:
-        raise PictureError("too large for this machine's memory") from error
-    except Exception as error:  # ValueError, RuntimeError, OverflowError, struct.error ...
-        if isinstance(error, OSError) and error.errno is not None:  # the disk's, not the encoder's
-            raise
-        fault = " ".join(str(error).split()) or type(error).__name__
-        raise PictureError(f"cannot be encoded ({fault}): choose another format, or leave out its metadata") from error
-
-
-@encoding_faults()
-def encode(file: IO[bytes], picture: Picture, kind: str, encoding: Encoding = USUAL) -> None:
-    """Encode to a seekable stream, in one of the formats in ``WRITTEN``. Raises PictureError."""
-    quality, subsampling = encoding.quality, encoding.subsampling
-    origin = picture.origin.stripped() if encoding.strip else picture.origin
-    channels = picture.srgb if kind in WITHOUT_PROFILE and len(picture.samples) == 3 else picture.samples
-    if picture.alpha is not None and kind in WITH_ALPHA:
-        wide_tiff = kind == "TIFF" and channels.dtype != torch.uint8  # Pillow reads no 16-bit gray with transparency
-        if len(channels) == 1 and (wide_tiff or kind not in ("PNG", "TIFF")):
-            channels = channels.expand(3, -1, -1)
-        channels = torch.cat([channels, converted(picture.alpha, channels.dtype)])
-    elif picture.alpha is not None and scaled(picture.alpha).min() < 1:
-        raise PictureError(f"{kind} holds no transparency: choose png, webp, tif or avif")
-    if channels.is_floating_point() or (channels.dtype == torch.uint16 and kind not in SIXTEEN_BIT):
-        channels = quantised(scaled(channels))
-    if origin.icc[16:20] == b"GRAY" and (len(channels) > 2 or kind == "WEBP"):  # which has three colours in any case
-        origin = replace(origin, icc=b"")
-    values = channels.permute(1, 2, 0).cpu().numpy()
-    if kind == "TIFF":
-        sixteen.write_tiff(file, values, tags=tiff_tags(origin), alpha=values.shape[2] in (2, 4))
-        return
-    if values.dtype == np.uint16:
-        sixteen.write_png(file, values, exif=origin.exif, icc=origin.icc, texts=png_texts(origin), dpi=origin.dpi)
-        return
-    options = origin.kept()
-    if kind == "JPEG":
-        own = {"quality": quality or 95, "subsampling": origin.jpeg.get("subsampling", 0)}
-        options |= origin.jpeg if quality is None and origin.jpeg else own
-        if subsampling != "keep":
-            options["subsampling"] = {"444": 0, "422": 1, "420": 2}[subsampling]
-        options |= {"exif": shortened(origin.exif, SEGMENT), "xmp": origin.xmp if len(origin.xmp) <= SEGMENT else b""}
-        options |= {"extra": captioned(origin.iptc), "comment": origin.comment}
-        options = {name: value for name, value in options.items() if value or name not in ("exif", "xmp", "comment")}
-        if max(origin.dpi) >= 1 << 16:  # of a microscope: more than JPEG can say
-            del options["dpi"]
-    elif kind == "PNG":
-        options["pnginfo"] = png_texts(origin)
-    elif kind == "WEBP" and origin.lossless and quality is None:
-        options |= {"lossless": True, "exact": True}  # what is transparent keeps its colours, too
-    elif kind in ("WEBP", "AVIF", "HEIF"):
-        options["quality"] = quality or 95
-    if kind in ("WEBP", "AVIF", "HEIF") and any(origin.dpi):
-        options["exif"] = resolved(origin)
-    if kind == "HEIF":
-        decoding.know_heif()
-    to_image(channels).save(file, format=kind, **options)
