@@ -72,7 +72,7 @@ retinex-plus: .venv/.dev  ## Train the default model from nothing, DATA=data, PH
 	$(BIN)/python experiments/average.py runs/retinex-plus.safetensors \
 		runs/retinex-plus-noise/last.safetensors runs/retinex-plus-mean.safetensors runs/retinex-plus-mean.safetensors
 
-golden: .venv/.dev  ## Rewrite tests/golden from the TensorFlow reference, REFERENCE=file.npz
+golden: .venv/.dev  ## Rewrite tests/golden from the packaged models and, REFERENCE=file.npz, the TensorFlow reference
 	PYTHONPATH=tests $(BIN)/python experiments/golden.py $(REFERENCE)
 
 format: .venv/.dev  ## Let ruff format and mend

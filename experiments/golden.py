@@ -1,6 +1,9 @@
-"""Write tests/golden/retinexnet.npz from the TensorFlow reference.
+"""Write tests/golden/retinexnet.npz from the TensorFlow reference, and retinex_plus.npz from the packaged models.
 
     make golden REFERENCE=.../retinexnet_tf_reference.npz
+
+Without REFERENCE the latter alone is written: maps of a part of a sample, pooled, so that no change of the networks
+goes unseen that would change what the packaged weights compute.
 
 The whole reference is too large to ship, because of its weights. The golden file holds what can be tested without
 them and what shows the same thing on a smaller net:
@@ -17,6 +20,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from test_parity import check_against_tensorflow
+from test_retinex_plus import GOLDEN as GOLDEN_PLUS
+from test_retinex_plus import PACKAGED, pooled_maps
 from tf_reference import image
 
 from lowlight_cli.core.networks import RetinexNet
@@ -25,6 +30,13 @@ from lowlight_cli.settings import LossWeights
 
 GOLDEN = Path(__file__).parents[1] / "tests" / "golden" / "retinexnet.npz"
 CASE = "even64x96/"
+
+
+def write_packaged() -> None:
+    """What each packaged retinex-plus makes of a part of a sample."""
+    found = {f"{model}/{name}": part for model in PACKAGED for name, part in pooled_maps(model).items()}
+    np.savez_compressed(GOLDEN_PLUS, **found)
+    print(GOLDEN_PLUS)
 
 
 def main(path: str) -> None:
@@ -81,4 +93,6 @@ def main(path: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    write_packaged()
+    if len(sys.argv) > 1:
+        main(sys.argv[1])

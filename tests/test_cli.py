@@ -384,3 +384,11 @@ def test_an_unknown_device_is_named(lowlight: Run, photo: Path, tiny_model: Path
     code, _, err = lowlight("enhance", photo, "--model", tiny_model, "--device", "cuda:7")
     assert code == 1
     assert "cuda:7" in one_line(err)
+
+
+def test_a_fault_of_the_system_is_one_line_and_exits_with_1(lowlight: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def closed(*_: object) -> None:
+        raise PermissionError(13, "Permission denied", "photos")
+
+    monkeypatch.setattr(evaluation, "run", closed)
+    assert lowlight("evaluate") == (1, "", "error: photos: Permission denied\n")

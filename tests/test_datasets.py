@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.nn.functional as F
 from conftest import SHARED, scenery
 
 from lowlight_cli.core.data import datasets, likeness, trainingset
@@ -441,3 +442,18 @@ def test_the_folder_that_one_is_in_is_not_replaced(
 def test_names_that_differ_in_zeros_have_one_order() -> None:
     assert len({datasets.natural(name) for name in ("1", "01", "001")}) == 3
     assert sorted(["10", "2", "a", "02"], key=datasets.natural) == ["02", "2", "10", "a"]
+
+
+def test_a_pair_shifted_one_way_alone_is_misaligned() -> None:
+    scene = F.interpolate(
+        torch.rand(1, 3, 40, 50, generator=torch.Generator().manual_seed(1)), (160, 200), mode="bilinear"
+    )[0]
+    pair = datasets.Pair("1", Path("low/1.png"), Path("high/1.png"))
+    both = datasets.PixelPair(*map(quantised, (scene[:, 20:140, :160] * 0.1, scene[:, 20:140, 20:180])))
+    assert "misaligned, 20 px right of" in trainingset.fault(pair, both)
+
+
+def test_a_picture_without_content_is_no_stranger() -> None:
+    across = torch.linspace(0.1, 0.9, 120).expand(3, 96, 120)
+    flat = torch.full((3, 96, 120), 0.05)
+    assert not likeness.strangers(quantised(flat), quantised(across))

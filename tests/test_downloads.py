@@ -1,5 +1,6 @@
 """Downloads, against a real HTTP server on localhost that can do what servers do wrong."""
 
+import contextlib
 import errno
 import hashlib
 import http.client
@@ -686,3 +687,39 @@ def test_check_knows_the_published_pixels(tmp_path: Path) -> None:
 def test_check_of_nothing(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="lowlight download lol"):
         list(downloads.check(TINY, tmp_path))
+
+
+def test_a_transfer_stays_encrypted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    elsewhere = contextlib.nullcontext(SimpleNamespace(url="http://elsewhere/lol.zip"))
+    monkeypatch.setattr(transfer.urllib.request, "urlopen", lambda *_, **__: elsewhere)
+    with pytest.raises(DownloadError, match="without encryption"):
+        list(transfer.attempt("https://here/lol.zip", tmp_path / "part"))
+
+
+def test_an_attempt_that_brought_bytes_starts_the_count_again(server: Server, tmp_path: Path) -> None:
+    server.cut = [100] * 5
+    obtain(tmp_path, server.mirror())
+    assert_unpacked(tmp_path / "lol")
+
+
+def test_no_more_is_received_than_a_data_set_can_have(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transfer, "MOST_BYTES", 100)
+    server.unsized = True
+    (reason,) = refusals(tmp_path, server.mirror())
+    assert "more than 100 bytes" in reason
+
+
+def test_a_request_that_timed_out_there_is_tried_again(server: Server, tmp_path: Path) -> None:
+    server.status = [408]
+    obtain(tmp_path, server.mirror())
+    assert_unpacked(tmp_path / "lol")
+
+
+def test_a_bomb_is_known_by_what_it_unpacks_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archives, "MOST_BYTES", 100_000)
+    with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("our485/low/1.png", bytes(1_000_000))
+    with pytest.raises(DownloadError, match="refused"):
+        obtain(tmp_path / "data", archive=tmp_path / "bomb.zip")

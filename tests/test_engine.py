@@ -759,3 +759,75 @@ def test_a_damaged_state_is_one_line(pair_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "run" / "settings.json").write_text('{"stage":')
     with pytest.raises(TrainingError, match=r"settings\.json: damaged"):
         events(engine.train(settings(pair_folder, stage="joint"), tmp_path / "run"))
+
+
+def test_the_rate_falls_within_a_run(pair_folder: Path, tmp_path: Path) -> None:
+    how = settings(pair_folder, stage="joint", epochs=3, lr=0.01, decay_epochs=(1, 2), decay=0.5)
+    steps = [event for event in engine.train(how, tmp_path / "run") if isinstance(event, Step)]
+    assert [event.rates["decom"] for event in steps] == pytest.approx([0.01, 0.005, 0.0025])
+
+
+def test_the_norm_of_all_gradients_together_is_bounded(
+    pair_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    norms, step = [], torch.optim.Adam.step
+
+    def watched(optimizer: torch.optim.Adam) -> None:
+        learning = [p.grad for group in optimizer.param_groups for p in group["params"]]
+        norms.append(float(torch.nn.utils.get_total_norm(learning)))
+        step(optimizer)
+
+    monkeypatch.setattr(torch.optim.Adam, "step", watched)
+    events(engine.train(settings(pair_folder, stage="joint", epochs=2, clip=1e-3), tmp_path / "run"))
+    assert norms == pytest.approx([1e-3] * 2, rel=1e-3)
+
+
+def test_adamw_decays_the_weights(pair_folder: Path, tmp_path: Path) -> None:
+    for name in ("adam", "adamw"):
+        events(engine.train(settings(pair_folder, stage="joint", optimizer=name), tmp_path / name))
+    assert not equal(weights(tmp_path / "adam"), weights(tmp_path / "adamw"))
+
+
+def test_the_average_is_what_is_validated(pair_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen, figures = [], session.validation.figures
+
+    def watched(net: Network, *more: object) -> dict[str, float]:
+        seen.append({name: value.clone() for name, value in net.state_dict().items()})
+        return figures(net, *more)
+
+    monkeypatch.setattr(session.validation, "figures", watched)
+    events(engine.train(settings(pair_folder, stage="joint", lr=0.01, ema=0.9), tmp_path / "run"))
+    assert equal(seen[-1], weights(tmp_path / "run"))
+
+
+def test_the_plateau_waits_and_lowers_by_decay(
+    pair_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session.validation, "figures", lambda *_: {"loss": 1.0, "ssim": 0.0})
+    how = settings(
+        pair_folder, stage="joint", epochs=5, lr=0.01, scheduler="plateau", patience=1, decay=0.5, validate_every=1
+    )
+    steps = [event for event in engine.train(how, tmp_path / "run") if isinstance(event, Step)]
+    assert [event.rates["decom"] for event in steps] == pytest.approx([0.01, 0.01, 0.01, 0.005, 0.005])
+
+
+def test_a_run_that_goes_on_elsewhere_has_learned_from_both(pair_folder: Path, tmp_path: Path) -> None:
+    how = settings(pair_folder, stage="joint")
+    stream = engine.train(how, tmp_path / "run")
+    next(event for event in stream if isinstance(event, Saved))
+    stream.close()
+    state = torch.load(tmp_path / "run" / "state.pt", weights_only=True)
+    torch.save({**state, "learned_from": ["before"]}, tmp_path / "run" / "state.pt")
+    events(engine.train(how, tmp_path / "run"))
+    assert checkpoints.load(str(tmp_path / "run" / "last.safetensors"))[1]["learned_from"] == ["before", "pairs"]
+
+
+def test_a_loss_is_the_mean_over_the_steps_that_it_tells_of(
+    pair_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = []
+    for every in (1, 10):
+        monkeypatch.setattr(session, "REPORT_EVERY", every)
+        how = settings(pair_folder, stage="joint", epochs=1, batch=2)
+        told.append([event.loss for event in engine.train(how, tmp_path / str(every)) if isinstance(event, Step)])
+    assert len(told[0]) == 3 and told[1] == pytest.approx([sum(told[0]) / 3])

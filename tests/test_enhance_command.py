@@ -26,6 +26,7 @@ from lowlight_cli import Enhancer
 from lowlight_cli.app import main
 from lowlight_cli.core import checkpoints
 from lowlight_cli.core.enhancing import jobs
+from lowlight_cli.core.errors import LowlightError
 from lowlight_cli.core.networks import RetinexNet
 from lowlight_cli.core.pictures import decoding, images
 from lowlight_cli.core.pictures.picture import from_array
@@ -533,7 +534,7 @@ def test_a_file_that_may_not_be_read_stops_no_other(run: Run, tmp_path: Path, mo
 def test_nothing_lies_beside_the_root(run: Run, tmp_path: Path) -> None:
     root = Path(tmp_path.anchor)
     with pytest.raises(images.PictureError, match="with --out"):
-        jobs.place(jobs.Source(root / "x.jpg", root, Path("x.jpg")), None, "_bright")
+        jobs.place(jobs.Source(root / "x.jpg", root, Path("x.jpg")), None, "_bright", ".jpg")
 
 
 @pytest.mark.parametrize(("letters", "shown"), [("cp1252", "M\xfchle \\u5199"), ("ascii", "M\\xfchle \\u5199")])
@@ -797,3 +798,16 @@ def test_a_name_that_is_no_text(run: Run, tmp_path: Path) -> None:
     assert "caf?.png" in said(run)
     assert run("enhance", folder, "--out", "out")[0] == 0
     assert [os.fsencode(path.name) for path in (tmp_path / "out").iterdir()] == [b"caf\xe9.png"]
+
+
+@pytest.mark.parametrize("command", ["enhance", "decompose"])
+def test_how_to_compute_reaches_the_enhancer(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    def seen(*_: object, **how: object) -> None:
+        raise LowlightError(str(sorted(how.items())))
+
+    monkeypatch.setattr("lowlight_cli.core.enhancing.enhancer.Enhancer", seen)
+    save(tmp_path / "night.png")
+    code, said = run(command, "night.png", "--precision", "bf16", "--tile", 64, "--ensemble")
+    assert (code, said) == (1, ["error: [('ensemble', True), ('precision', 'bf16'), ('tile', 64)]"])

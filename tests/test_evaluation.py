@@ -18,7 +18,7 @@ from lowlight_cli.core import checkpoints, metrics
 from lowlight_cli.core.data import datasets, trainingset
 from lowlight_cli.core.enhancing.enhancer import Enhancer
 from lowlight_cli.core.errors import DatasetError, LowlightError
-from lowlight_cli.core.evaluating import evaluation, lpips, niqe, systems, testset
+from lowlight_cli.core.evaluating import evaluation, lpips, measuring, niqe, systems, testset
 from lowlight_cli.core.evaluating.evaluation import Measured
 from lowlight_cli.core.evaluating.systems import System
 from lowlight_cli.core.evaluating.testset import Pixels, Sample
@@ -33,7 +33,7 @@ def chosen(**how: object) -> list[System]:
 
 
 def measured(place: Path, *by: System) -> list[Measured]:
-    return list(evaluation.measure(testset.samples(place), by, niqe.load(), None, "cpu"))
+    return list(measuring.measure(testset.samples(place), by, niqe.load(), None, "cpu"))
 
 
 def put(path: Path, height: int, width: int, seed: int = 0) -> torch.Tensor:
@@ -332,7 +332,7 @@ def test_brightness_transfer_is_recorded(tmp_path: Path) -> None:
     for side, level in (("low", 0.2), ("high", 0.8)):
         images.write(tmp_path / side / "a.png", images.Picture(torch.full((3, 20, 30), level)))
     truth = measured(tmp_path)[0]
-    total, pixels = evaluation.tones(truth)
+    total, pixels = measuring.tones(truth)
     level = int(0.2 * len(pixels))
     assert pixels[level] == pixels.sum() == 600
     assert (total[level] / pixels[level]).item() == pytest.approx(0.8)
@@ -505,3 +505,14 @@ def test_large_pictures_are_measured_alone(tmp_path: Path, monkeypatch: pytest.M
     alone = [now for now in measured(tmp_path, system) if now.system is system]
     assert [now.row.name for now in alone] == ["0", "1", "2"]
     assert [now.row.figures["brightness"] for now in alone] == pytest.approx(together)
+
+
+def test_every_figure_against_the_truth() -> None:
+    target = torch.rand(1, 3, 40, 50, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    ours = 0.3 * target.flip(1)
+    found, fair = measuring.against(ours, target), metrics.gt_mean(ours, target)
+    for suffix, picture in (("", ours), ("_gt_mean", fair)):
+        assert found["psnr" + suffix].equal(metrics.psnr(picture, target))
+        assert found["ssim" + suffix].equal(metrics.ssim(picture, target))
+        assert found["ssim_gray" + suffix].equal(metrics.ssim(luma(picture), luma(target)))
+    assert len({value.item() for value in found.values()}) == 6

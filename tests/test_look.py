@@ -120,3 +120,17 @@ def test_smoothstep() -> None:
 def test_without_denoising_the_maps_are_untouched() -> None:
     found = maps(gradient())
     assert cleaned(found, Look()) is found
+
+
+def test_strength_blends_with_what_can_be_shown() -> None:
+    low, light = torch.full((1, 3, 2, 2), 0.4), torch.ones(1, 1, 2, 2)
+    found = rendered(low, Retinex(low, light, 4 * light), Look(0.5))
+    torch.testing.assert_close(found, torch.full_like(low, 0.7))  # and not 0.4 + 0.5 * 1.2
+
+
+def test_light_that_the_network_sees_protects_as_well() -> None:
+    low = torch.full((1, 3, 2, 2), 0.3)
+    found = rendered(
+        low, Retinex(low, torch.full((1, 1, 2, 2), 0.95), torch.full((1, 1, 2, 2), 3.0)), Look(protect_highlights=True)
+    )
+    torch.testing.assert_close(found, low)

@@ -84,3 +84,16 @@ def test_gradients_are_those_of_finite_differences() -> None:
     generator = torch.Generator().manual_seed(1)
     maps = [torch.rand(1, n, 5, 6, generator=generator, dtype=torch.double, requires_grad=True) for n in (1, 3)]
     assert torch.autograd.gradcheck(losses.smoothness, maps)
+
+
+def test_the_structural_term_is_least_for_the_truth() -> None:
+    high = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    light, by = torch.ones(1, 1, 16, 16), LossWeights(ssim=0.5)
+    best, worse = (losses.relighting(high, each, light, by)["ssim"].item() for each in (high, high.flip(-1)))
+    assert best == pytest.approx(0, abs=1e-6)
+    assert worse > 0.1
+
+
+def test_a_black_channel_is_no_more_than_a_level_off() -> None:
+    high = torch.full((1, 3, 64, 64), 1 / 255)
+    assert losses.exposure(torch.zeros_like(high), high)["exposure"].item() < 0.01

@@ -17,7 +17,7 @@ import pytest
 import torch
 from PIL import Image, ImageFont
 
-from lowlight_cli.core.evaluating import charts, evaluation, gallery, outputs, report
+from lowlight_cli.core.evaluating import charts, evaluation, gallery, outputs, page
 from lowlight_cli.core.evaluating.charts import Series
 from lowlight_cli.core.pictures import images
 from lowlight_cli.settings import EvaluateSettings
@@ -192,7 +192,7 @@ def test_rare_levels_are_not_drawn() -> None:
     tones = torch.zeros(2, TONES, dtype=torch.float64)
     tones[:, 0] = torch.tensor([20_000.0, 100_000.0])
     tones[:, 9] = torch.tensor([1.0, 1.0])
-    assert report.transfer(Result("a", "model", tones={"a": tones / 4, "b": tones * 0.75})) == [(0.5 / TONES, 0.2)]
+    assert page.transfer(Result("a", "model", tones={"a": tones / 4, "b": tones * 0.75})) == [(0.5 / TONES, 0.2)]
 
 
 class Driver:

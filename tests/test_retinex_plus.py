@@ -4,20 +4,40 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
 from lowlight_cli import Enhancer
 from lowlight_cli.core import checkpoints, tiling
-from lowlight_cli.core.data import synthesis
+from lowlight_cli.core.data import datasets, synthesis
 from lowlight_cli.core.errors import TrainingError
 from lowlight_cli.core.networks import Context, Restored, RetinexNet, RetinexPlus, exposed, retinex_plus, thumbnail
 from lowlight_cli.core.networks.retinex_plus import sampled
+from lowlight_cli.core.pictures import images
 from lowlight_cli.core.training import contextbank, engine, losses
 from lowlight_cli.core.training.events import Saved, Started, Step, Validated
 from lowlight_cli.core.training.objective import PlusObjective
-from lowlight_cli.settings import LossWeights, TrainSettings
+from lowlight_cli.core.training.pairbank import symmetries
+from lowlight_cli.settings import MODELS, LossWeights, TrainSettings
+
+GOLDEN = Path(__file__).parent / "golden" / "retinex_plus.npz"
+PACKAGED = [model for model in MODELS if model.startswith("retinex-plus")]
+
+
+def pooled_maps(model: str) -> dict[str, np.ndarray]:
+    """The maps of a part of a sample, 160x160 px, pooled to 8x8."""
+    low = images.read(datasets.SAMPLES / "photos" / "astronaut.jpg").pixels[:, 40:200, 60:220].contiguous()
+    maps = Enhancer(model, "cpu", precision="fp32").decompose(low)
+    return {name: F.adaptive_avg_pool2d(part, 8).numpy() for name, part in maps._asdict().items()}
+
+
+@pytest.mark.parametrize("model", PACKAGED)
+def test_the_packaged_models_compute_what_they_did(model: str) -> None:
+    with np.load(GOLDEN) as golden:
+        for name, part in pooled_maps(model).items():
+            np.testing.assert_allclose(part, golden[f"{model}/{name}"], rtol=0, atol=1e-4, err_msg=name)
 
 
 def small_net(seed: int = 4, depths: Sequence[int] = (2, 2, 2, 2)) -> RetinexPlus:
@@ -432,3 +452,65 @@ def test_it_starts_from_its_own_kind_only(pair_folder: Path, tmp_path: Path) -> 
     checkpoints.save(RetinexNet(width=4), tmp_path / "other.safetensors")
     with pytest.raises(TrainingError, match="retinex-plus"):
         list(engine.train(recipe(pair_folder, init=str(tmp_path / "other.safetensors")), tmp_path / "run"))
+
+
+def test_restoration_judges_each_picture_by_its_truth() -> None:
+    high = noise(32, 32).expand(2, -1, -1, -1)
+    light, away = high.amax(dim=1, keepdim=True), torch.tensor([0.1, -0.1])[:, None, None, None]
+    found = losses.restoration(high, Restored(high + away, light, torch.ones(2, 3, 1, 1)), LossWeights())
+    assert found["colour"].item() == pytest.approx(0.03, abs=1e-6)
+    blurred = F.avg_pool2d(high, 3, 1, 1)
+    found = losses.restoration(high, Restored(blurred, light, torch.ones(2, 3, 1, 1)), LossWeights())
+    assert found["smooth"].item() == pytest.approx(losses.smoothness(light, high).item())
+
+
+def test_dark_thumbnails_are_to_become_the_bright_ones() -> None:
+    net, frame = RetinexPlus(), torch.tensor([[0.1, 0.2, 0.5, 0.6]])
+    low, bright = torch.rand(1, 3, 16, 16), torch.rand(1, 3, 64, 64)
+    computed, dark = PlusObjective(net, LossWeights()), bright * 0.1
+    own = computed(low, low, dark, bright, frame)
+    again = computed(low, low, dark, bright, frame, dark[:, None], bright[:, None])
+    for name in ("exposure", "scene"):
+        assert again[name].item() == pytest.approx(own[name].item(), rel=1e-4)
+
+
+def test_the_light_s_loss_reaches_its_own_layer_alone() -> None:
+    net, image = small_net(), noise(32, 32)
+    net.restore(image, told(net, image)).light.sum().backward()
+    assert {name for name, p in net.named_parameters() if p.grad is not None and p.grad.any()} == {
+        "locals.light.weight",
+        "locals.light.bias",
+    }
+
+
+def test_illumination_is_without_the_mean_gain() -> None:
+    net, image = small_net(), noise(48, 64)
+    context = told(net, image)
+    with torch.inference_mode():
+        found, gain = net(image, context), net.restore(image, context).gain
+    torch.testing.assert_close(found.illumination, (found.relit / gain.mean()).clamp(max=1))
+    assert gain.max() > 1.05 * gain.mean()
+
+
+def test_captured_pairs_among_photographs_stay_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contextbank, "JPEG", 1.0)
+    bank = contextbank.ContextBank(photographs(), [False] * 3 + [True] * 3)
+    index = torch.arange(6).repeat(10)
+    low, high, *_ = bank.patches(index, 32, torch.Generator().manual_seed(0))
+    captured = ~bank.made[index]
+    assert torch.equal((low[captured] * 255).round(), ((high[captured] * 255).round() / 8).floor())
+
+
+def test_a_patch_lies_where_it_was_cut_whatever_its_way() -> None:
+    bank = contextbank.ContextBank([(torch.zeros(3, 40, 60, dtype=torch.uint8),) * 2])
+    crops = bank.crops(torch.zeros(40, dtype=torch.long), 16, torch.Generator().manual_seed(0))
+    (whole,) = synthesis.places(40, 60, torch.zeros(1), torch.zeros(1), frame=(40, 60))
+    rows, cols = symmetries(16, torch.device("cpu"))
+    for found, _, top, left, way in zip(bank.place(crops, 16), *crops, strict=True):
+        torch.testing.assert_close(found, whole[:, top + rows[way], left + cols[way]])
+
+
+def test_kinds_of_darkness_have_their_shares() -> None:
+    by = synthesis.draw_widely(4000, torch.Generator().manual_seed(0))
+    assert (by.shade[:, 0] > 0).float().mean() == pytest.approx(synthesis.UNEVEN, abs=0.03)
+    assert (by.deepening > 0).float().mean() == pytest.approx(synthesis.UNEVEN, abs=0.03)

@@ -253,3 +253,8 @@ def test_two_data_sets_of_one_name_are_refused() -> None:
 def test_a_rate_falls() -> None:
     with pytest.raises(ConfigError, match=r"decay 1\.0: should be less than 1"):
         TrainSettings.load(decay=1.0, scheduler="plateau")
+
+
+def test_a_false_option_wins_over_a_file(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text("overwrite = true")
+    assert EnhanceSettings.load(tmp_path / "a.toml", overwrite=False).overwrite is False

@@ -6,6 +6,7 @@ import torch
 from lowlight_cli.core.data import synthesis
 from lowlight_cli.core.data.synthesis import Darkening
 from lowlight_cli.core.pictures.colour import to_linear, to_srgb
+from lowlight_cli.core.training import pairbank
 from lowlight_cli.core.training.pairbank import PairBank, SynthesisBank
 
 
@@ -205,3 +206,13 @@ def test_synthesised_lows_are_as_dark_and_noisy_as_those_of_lol() -> None:
     flat = low.unfold(2, 12, 12).unfold(3, 12, 12).flatten(4) * 255
     lit = flat.mean(dim=-1) > 4
     assert 1.2 < float(flat.std(dim=-1)[lit].mean()) < 1.9
+
+
+def test_a_patch_of_a_photograph_may_lie_anywhere_in_the_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    places = synthesis.places
+    monkeypatch.setattr(pairbank, "places", lambda *given, **how: seen.append(places(*given, **how)) or seen[-1])
+    bank = SynthesisBank([(torch.full((3, 64, 64), 128, dtype=torch.uint8),) * 2], [True])
+    bank.patches(torch.zeros(200, dtype=torch.long), 48, torch.Generator().manual_seed(0))
+    (found,) = seen
+    assert found.amin() < -0.5 and found[:, 0].amax() > 0.5 and found[:, 1].amax() > 0.7

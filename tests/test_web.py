@@ -763,3 +763,67 @@ def test_without_flask_one_sentence_names_the_extra(lowlight: Run, monkeypatch: 
     assert code == 1
     assert talk.count("\n") == 1
     assert "pip install 'lowlight[web]'" in talk
+
+
+@pytest.fixture
+def lamps(tmp_path: Path) -> tuple[Path, Path]:
+    torch.manual_seed(0)
+    net, pixels = RetinexNet(width=4), dark()
+    torch.nn.init.constant_(net.enhance.head.bias, 4.0)
+    checkpoints.save(net, tmp_path / "bright.safetensors")
+    pixels[5:20, 10:30] = 245
+    Image.fromarray(pixels).save(tmp_path / "lamps.png")
+    return tmp_path / "bright.safetensors", tmp_path / "lamps.png"
+
+
+def test_highlights_are_protected_by_every_way_in(lamps: tuple[Path, Path], lowlight: Run, tmp_path: Path) -> None:
+    net, source = lamps
+    enhancer = Enhancer(str(net), "cpu")
+    given = np.asarray(Image.open(source))
+    expected = enhancer.enhance(given, protect_highlights=True)
+    assert (
+        np.abs(expected[8:16, 14:26].astype(int) - 245).max()
+        <= 2
+        < np.abs(enhancer.enhance(given)[8:16, 14:26].astype(int) - 245).max()
+    )
+    target = tmp_path / "cli.png"
+    assert (
+        lowlight("enhance", source, "--out", target, "--model", net, "--device", "cpu", "--protect-highlights")[0] == 0
+    )
+    np.testing.assert_array_equal(np.asarray(Image.open(target)), expected)
+    answer = post(create_app(settings((str(net),))).test_client(), source.read_bytes(), protect_highlights="true")
+    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(answer.data))), expected)
+
+
+def test_maps_are_denoised_by_every_way_in(
+    client: Client, models: tuple[str, str], lowlight: Run, tmp_path: Path
+) -> None:
+    Image.fromarray(dark()).save(tmp_path / "night.png")
+    found = {}
+    for how in ("off", "strong"):
+        command = (
+            "decompose",
+            tmp_path / "night.png",
+            "--out",
+            tmp_path / how,
+            "--model",
+            models[0],
+            "--device",
+            "cpu",
+        )
+        assert lowlight(*command, "--denoise", how)[0] == 0
+        answer = post(client, (tmp_path / "night.png").read_bytes(), path="/api/decompose", denoise=how)
+        with zipfile.ZipFile(io.BytesIO(answer.data)) as archive:
+            theirs = archive.read("reflectance.png")
+        library = Enhancer(models[0], "cpu", precision="fp32").decompose(tmp_path / "night.png", denoise=how)
+        found[how] = (
+            (tmp_path / how / "night_reflectance.png").read_bytes(),
+            theirs,
+            library.reflectance.numpy().tobytes(),
+        )
+    assert all(plain != clean for plain, clean in zip(*found.values(), strict=True))
+
+
+def test_answers_to_posts_are_not_stored(client: Client) -> None:
+    assert post(client, encoded(dark())).headers["Cache-Control"] == "no-store"
+    assert post(client, b"").headers["Cache-Control"] == "no-store"

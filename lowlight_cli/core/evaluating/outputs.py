@@ -15,7 +15,7 @@ from ..pictures import images
 from ..pictures.folders import closed_folder
 from ..pictures.picture import Picture
 from .gallery import TALLEST, TALLEST_OF, Gallery, contact_sheet
-from .report import page
+from .page import page
 from .results import Report, as_csv, as_json
 from .summary import as_markdown
 

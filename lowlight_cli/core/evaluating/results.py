@@ -5,7 +5,7 @@ import io
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -87,6 +87,16 @@ class Result:
     tones: dict[str, Tensor] = field(default_factory=dict)
     """By picture, for each level of the input's gray: the sum of the output's gray, and the number of pixels, (2,
     TONES)."""
+
+    @property
+    def pictures(self) -> set[str]:
+        """The names of the pictures that have figures."""
+        return {row.name for row in self.rows}
+
+    def of(self, names: set[str]) -> "Result":
+        """The same of some pictures alone."""
+        rows = [row for row in self.rows if row.name in names]
+        return replace(self, rows=rows, tones={name: found for name, found in self.tones.items() if name in names})
 
     def values(self, key: str) -> tuple[float, ...]:
         """One figure of every picture that has it."""
