@@ -24,7 +24,7 @@ from lowlight_cli.core.evaluating.summary import Table, markdown_table
 from lowlight_cli.core.networks import retinex_plus, thumbnail
 from lowlight_cli.core.networks.exposure import mean_of
 from lowlight_cli.core.pictures.picture import quantised
-from lowlight_cli.core.training import contextbank, engine, losses, session
+from lowlight_cli.core.training import contextbank, engine, losses, start
 from lowlight_cli.core.training.events import Saved
 from lowlight_cli.settings import TrainSettings
 
@@ -80,8 +80,8 @@ class OwnBank(contextbank.ContextBank):
 Row = tuple[str, dict[str, Any], list[Any]]
 ROWS: dict[str, Row] = {
     "full": ("everything", {}, []),
-    "own": ("brightness from the patches' own pictures alone", {}, [patch.object(session, "ContextBank", OwnBank)]),
-    "crop": ("exposure and context from the patch", {}, [patch.object(session, "ContextBank", CropBank)]),
+    "own": ("brightness from the patches' own pictures alone", {}, [patch.object(start, "ContextBank", OwnBank)]),
+    "crop": ("exposure and context from the patch", {}, [patch.object(start, "ContextBank", CropBank)]),
     "exposure": ("every picture to the same mean", {}, [patch.object(retinex_plus.GlobalNet, "forward", fixed)]),
     "context": ("no context in the local net", {}, [patch.object(retinex_plus.GlobalNet, "forward", blind)]),
     "scene": ("no scene in the local net", {}, [patch.object(retinex_plus.SceneNet, "forward", unseen)]),

@@ -86,3 +86,9 @@ def lowlight(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str
         return code, written.out, written.err
 
     return run
+
+
+@pytest.fixture(autouse=True)
+def unsynchronised(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing waits until the disks of the whole machine have written all."""
+    monkeypatch.setattr(os, "sync", lambda: None, raising=False)

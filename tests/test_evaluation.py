@@ -19,7 +19,7 @@ from lowlight_cli.core.data import datasets, trainingset
 from lowlight_cli.core.enhancing.enhancer import Enhancer
 from lowlight_cli.core.errors import DatasetError, LowlightError
 from lowlight_cli.core.evaluating import evaluation, lpips, measuring, niqe, systems, testset
-from lowlight_cli.core.evaluating.evaluation import Measured
+from lowlight_cli.core.evaluating.measuring import Measured
 from lowlight_cli.core.evaluating.systems import System
 from lowlight_cli.core.evaluating.testset import Pixels, Sample
 from lowlight_cli.core.networks import RetinexNet, RetinexPlus

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from lowlight_cli.core.training import session
+from lowlight_cli.core.training import start
 
 
 @pytest.fixture
@@ -19,11 +19,11 @@ def script(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> M
 
 @pytest.mark.parametrize("script", ["ablation"], indirect=True)
 def test_every_row_of_the_ablation_changes_what_is_there(script: Any) -> None:
-    whole = session.ContextBank
+    whole = start.ContextBank
     for name, (_, _, patches) in script.ROWS.items():
         with script.all_of(patches):
-            assert (session.ContextBank is not whole) == (name in ("own", "crop"))
-    assert session.ContextBank is whole
+            assert (start.ContextBank is not whole) == (name in ("own", "crop"))
+    assert start.ContextBank is whole
 
 
 @pytest.mark.parametrize("script", ["ways_to_darken"], indirect=True)

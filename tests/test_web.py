@@ -432,8 +432,10 @@ def test_the_line_is_bounded_and_served_in_order() -> None:
     assert line.progress("request-0") == {"state": "working", "share": 0.0}
     assert line.progress("request-2") == {"state": "waiting", "ahead": 2}
     assert line.progress("request-9") is None
+    began = time.monotonic()
     with pytest.raises(desk.FullError) as full, line.turn():
         pass
+    assert time.monotonic() - began < 20  # at once, and not when its time is over, after 30
     assert 1 <= full.value.seconds <= 60
     release.set()
     for thread in threads:

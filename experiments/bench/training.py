@@ -1,11 +1,12 @@
 """Training speed of the engine against a plain loop, in one run: patches a second, and the ratio.
 
-    python experiments/bench/training.py [--data data] [--patch 48] [--seconds 20]
+    python experiments/bench/training.py [--data data] [--patch 48] [--seconds 20] [--json FILE]
 
 The plain loop is what the widely read implementations do: open both PNG files for every patch, crop and turn in NumPy,
 NCHW tensors in fp32, two forward passes, Adam. The engine is `lowlight train` as it stands, whatever it chooses for the
 device. Both train Decom-Net on the same pairs, then Enhance-Net; both are warmed up first. LOL if it is there, else 32
-pairs of noise of its size, which decode more slowly than LOL. Then the time of a step of retinex_plus_lol.toml's.
+pairs of noise of its size, which decode more slowly than LOL. Then the time of a step of retinex_plus_lol.toml's,
+without photographs.
 """
 
 import argparse
@@ -150,7 +151,9 @@ def main() -> None:
         decoded = list(datasets.each_of(found, datasets.decode))
         epoch = len(decoded) // BATCH * BATCH
         for phase in ("decom", "enhance"):
+            torch.backends.cudnn.allow_tf32 = True  # torch's default, as that loop has it; the engine's fp32 is fp32
             slow = speed(plain(found, phase, given.patch, place), BATCH, given.seconds, place)
+            torch.backends.cudnn.allow_tf32 = False
             fast = speed(ours(decoded, settings(phase, given.patch), place), epoch, given.seconds, place)
             report[phase] = {"plain": round(slow, 1), "engine": round(fast, 1), "ratio": round(fast / slow, 2)}
             print(f"{phase}: plain {slow:.1f}, engine {fast:.1f} patches/s: {fast / slow:.2f} times  ({name})")

@@ -25,7 +25,8 @@ RED = -0.07, 0.22
 BLUE = -0.08, 0.22
 """The same of the red and the blue light against the green: the white balance."""
 CONTRAST = 1.12, 0.20
-"""Mean and deviation of the exponent on linear light: a camera's curve is steeper in the shadows than sRGB."""
+"""Mean and deviation of the exponent on linear light, which stands for a camera's curve, steeper in the shadows than
+sRGB. It acts on the scene, before the noise, as that was fitted to what is in the dark pictures."""
 VIGNETTE = 0.0, 0.35
 """Range of the tangent of the half field of view; 0.35 leaves 79 % of the light in the corners."""
 SHOT = 1.0e-4, 3.5e-5, 6.3e-5

@@ -4,7 +4,8 @@ Mittal, Soundararajan, Bovik, "Making a Completely Blind Image Quality Analyzer"
 2013 (doi:10.1109/LSP.2012.2227726). Brightness, once divided by its local contrast, follows nearly Gaussian
 distributions in clean photographs; their shapes in 96x96 patches at two scales make 36 features a patch, and NIQE is
 the distance between the picture's and the photographs' multivariate Gaussians of these features. Equal to the authors'
-program in features and distance; the photographs' Gaussian that comes with us is our own fit (experiments/fit_niqe.py).
+program in features and distance, but for a border of 2 px at the second scale, where MATLAB's resizing mirrors the
+picture (some 0.03 of NIQE); the photographs' Gaussian that comes with us is our own fit (experiments/fit_niqe.py).
 """
 
 import math

@@ -19,7 +19,8 @@ from ..errors import DatasetError, TrainingError
 from .events import Event, Finished, Reading, Started
 from .ranks import Ranks
 from .runs import Run
-from .session import Session, network
+from .session import Session
+from .start import network
 
 
 def train(settings: TrainSettings, run_dir: Path) -> Generator[Event]:

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any, cast
+from typing import Any, TypedDict, cast
 
 import torch
+from torch import Tensor
 
 from ...settings import TrainSettings
 from .. import checkpoints
@@ -23,7 +24,24 @@ device draws other patches, and where the precision is auto, its own is used."""
 ROOM = 32 << 20
 """Bytes free on a disk below which it counts as full, where a write failed and torch does not say why."""
 
-State = dict[str, Any]
+
+class State(TypedDict):
+    """All that the rest of a run depends on, as it is saved."""
+
+    place: str  # the kind of device
+    number: int  # of the phase
+    epoch: int
+    step: int
+    step_in_epoch: int
+    best: float
+    held_out: list[str]
+    unseen: list[str]
+    learned_from: list[str]
+    net: dict[str, Tensor]
+    average: dict[str, Any] | None
+    optimizer: dict[str, Any]
+    plateau: dict[str, Any] | None
+    generator: Tensor  # as it was when the epoch began
 
 
 def said(value: object) -> str:
