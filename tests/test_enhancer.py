@@ -112,11 +112,9 @@ def test_an_ensemble_is_the_mean_over_the_turned_and_mirrored_copies(network: ty
 
 
 def test_little_memory_means_small_tiles(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from lowlight_cli.core import device
-
     enhancer = Enhancer(model, "cpu")
     assert min(enhancer._tile_size(3000, 4000, 1, 40, bf16=False)) >= 256
-    monkeypatch.setattr(device, "free_memory", lambda device: 100 << 20)
+    monkeypatch.setattr("lowlight_cli.core.enhancing.enhancer.free_memory", lambda _: 100 << 20)
     tall, wide = enhancer._tile_size(3000, 4000, 1, 40, bf16=False)
     assert (tall + 80) * (wide + 80) * 1100 <= 50 << 20
     assert tall % 8 == wide % 8 == 0

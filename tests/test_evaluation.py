@@ -66,7 +66,7 @@ def test_what_is_measured_is_the_file_that_would_be_saved(pair_folder: Path, tin
 
 
 def test_networks_compute_in_fp32_unless_told_otherwise(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lowlight_cli.core.device.fast_bf16", lambda _: True)
+    monkeypatch.setattr("lowlight_cli.core.enhancing.enhancer.fast_bf16", lambda _: True)
     low = (60 * torch.rand(3, 40, 56, generator=torch.Generator().manual_seed(1))).to(torch.uint8)
     whole, rough = (Enhancer(str(tiny_model), "cpu", precision=how).enhance(low) for how in ("fp32", "bf16"))
     assert not torch.equal(whole, rough)

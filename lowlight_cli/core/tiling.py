@@ -126,8 +126,8 @@ def part_of_context(net: RetinexPlus, whole: Context, seen: Box) -> Context:
 
 
 def besides(net: Network, small: Tensor, height: int, width: int, turn: int = 0) -> Told:
-    """What the net must be told besides the pixels, ``turned``, of parts of pictures of ``height`` and ``width`` with
-    these thumbnails."""
+    """A function from a part of pictures of ``height`` and ``width``, whose thumbnails are ``small``, to what the net
+    must be told besides that part's pixels, which are ``turned``."""
     if isinstance(net, RetinexPlus):
         context = net.context(turned(small, turn))
         upright = spread(net, context._replace(scene=turned_back(context.scene, turn)), height, width)

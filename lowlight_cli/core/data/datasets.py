@@ -189,8 +189,8 @@ def natural(name: str) -> tuple[int, int, str]:
 
 
 def decode(pair: Pair | Photo, *, darkened: bool = True) -> PixelPair:
-    """Both pictures as uint8. They must have one size; a photograph's dark counterpart is made here, or, unless
-    ``darkened``, it stands for that itself."""
+    """Both pictures as uint8, of one size. A photograph's dark counterpart is made here; unless ``darkened``, it is the
+    photograph itself."""
     if isinstance(pair, Photo):
         high = quantised(synthesis.reduced(images.read(pair.high).pixels))
         return PixelPair(synthesis.counterpart(high, pair.seed) if darkened else high, high)

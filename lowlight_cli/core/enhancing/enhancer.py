@@ -14,7 +14,8 @@ from PIL import Image
 from torch import Tensor
 
 from ...settings import DEFAULT_MODEL, Denoise, Precision
-from .. import checkpoints, device, tiling
+from .. import checkpoints, tiling
+from ..device import choose, fast_bf16, free_memory, give_back_memory, out_of_memory
 from ..errors import OutOfMemoryError
 from ..networks import Context, Retinex, thumbnail
 from ..pictures import images
@@ -29,8 +30,8 @@ Steps: TypeAlias = Generator[float, None, Value]
 SAMPLED = 1024
 """Pixels along each side that are enough to make a thumbnail of."""
 WORKSPACE = {"cpu": 300 << 20, "cuda": 6 << 30, "mps": 1 << 30}
-"""Bytes that one tile may take where memory is plenty, and 2 more for each pixel of the picture, in proportion to what
-that takes itself. Larger tiles compute less twice."""
+"""Bytes that one tile may take where memory is plenty, besides 2 for each pixel of the picture: a huge picture takes
+more itself. The larger the tiles, the less is computed twice."""
 HUGE = 20_000_000
 """Pixels of a picture from which on memory is given back after each tile, which takes time."""
 LEAST_TILE = 256
@@ -39,6 +40,16 @@ AROUND = 110
 """Bytes of a tile's pixel besides the network's activations: the picture, its maps and the result, in floats."""
 MAPS = {"reflectance": 3, "illumination": 1, "relit": 1, "enhanced": 3}
 """What a picture is taken apart into, and the channels of each."""
+
+
+class Task(NamedTuple):
+    """A picture to enhance, how, and where its result goes."""
+
+    picture: Picture
+    look: Look
+    profile: Profile | None
+    gray: bool
+    result: Tensor
 
 
 class Tile(NamedTuple):
@@ -74,7 +85,7 @@ class Enhancer:
     def __init__(
         self,
         model: str | Path = DEFAULT_MODEL,
-        device_name: str = "auto",
+        device: str = "auto",
         *,
         precision: Precision = "auto",
         tile: int | Literal["auto", "off"] = "auto",
@@ -85,7 +96,7 @@ class Enhancer:
         if tile not in ("auto", "off") and not (isinstance(tile, int) and tile > 0):
             raise ValueError(f"tile {tile}: give auto, off or a number of px")
         torch.set_flush_denormal(True)
-        self.device = device.choose(device_name)
+        self.device = choose(device)
         net, self.about = checkpoints.load(str(model))
         self.net = net.to(self.device).to(memory_format=torch.channels_last)
         self.precision = precision
@@ -154,21 +165,23 @@ class Enhancer:
         self, pictures: Sequence[Picture], look: Look = PLAIN, *, dtype: torch.dtype | None = None
     ) -> Steps[list[Picture]]:
         """Enhance pictures of one size and type together, into ``dtype`` or their own."""
-        looks = [look.suited(log_average(picture)) for picture in pictures]
         results = [converted(picture.samples, dtype or picture.samples.dtype) for picture in pictures]
-        todo = [number for number, look in enumerate(looks) if not look.idle]
-        grays = {number for number in todo if pictures[number].gray}
-        profiles = [Profile.of(pictures[number].origin.icc) for number in todo]
-        bf16 = self._rough(results[0].dtype)
+        suited = [look.suited(log_average(picture)) for picture in pictures]
+        tasks = [
+            Task(picture, own, Profile.of(picture.origin.icc), picture.gray, result)
+            for picture, own, result in zip(pictures, suited, results, strict=True)
+            if not own.idle
+        ]
+        samples, profiles = [task.picture.samples for task in tasks], [task.profile for task in tasks]
         with self._memory(*pictures[0].size):
-            for tile in self._tiles([pictures[number].samples for number in todo], profiles, look.halo, bf16=bf16):
+            for tile in self._tiles(samples, profiles, look.halo, bf16=self._rough(results[0].dtype)):
                 maps = cleaned(tile.maps, look)
-                for row, (number, profile) in enumerate(zip(todo, profiles, strict=True)):
+                for row, task in enumerate(tasks):
                     alone = slice(row, row + 1)
                     mine = Retinex(*(part[alone] for part in maps))
-                    pixels = rendered(tile.low[alone], mine, looks[number])[0]
-                    pixels = pixels.clamp(0, 1) if profile is None else profile.from_srgb(pixels)
-                    tile.keep(luma(pixels) if number in grays else pixels, results[number])
+                    pixels = rendered(tile.low[alone], mine, task.look)[0]
+                    pixels = pixels.clamp(0, 1) if task.profile is None else task.profile.from_srgb(pixels)
+                    tile.keep(luma(pixels) if task.gray else pixels, task.result)
                 yield tile.share
         return [replace(picture, samples=result) for picture, result in zip(pictures, results, strict=True)]
 
@@ -190,7 +203,7 @@ class Enhancer:
     def _rough(self, dtype: torch.dtype) -> bool:
         """Whether to compute a result of that type in bf16: it leaves 99 of 100 values of 8 bit within one level,
         with ``shadows`` 95."""
-        auto = self.precision == "auto" and dtype == torch.uint8 and device.fast_bf16(self.device)
+        auto = self.precision == "auto" and dtype == torch.uint8 and fast_bf16(self.device)
         return auto or self.precision == "bf16"
 
     def _tiles(
@@ -212,7 +225,7 @@ class Enhancer:
                     maps = self._maps(low, [tell(seen) for tell in told])
             yield Tile(box, seen, count / len(boxes), low, maps)
             if height * width > HUGE:
-                device.give_back_memory()
+                give_back_memory()
 
     def _pixels(self, given: Sequence[Tensor], profiles: Sequence[Profile | None]) -> Tensor:
         """(C, H, W) samples of one shape as sRGB, (B, 3, H, W), on the device."""
@@ -248,7 +261,7 @@ class Enhancer:
         try:
             yield
         except (RuntimeError, MemoryError) as error:
-            if not device.out_of_memory(error):
+            if not out_of_memory(error):
                 raise
             small = isinstance(self.tile, int) and self.tile <= LEAST_TILE
             remedy = "reduce it first, or close other programs" if small else f"use --tile {LEAST_TILE}"
@@ -262,7 +275,7 @@ class Enhancer:
             side = ceil(self.tile / self.net.MULTIPLE) * self.net.MULTIPLE
             return side, side
         wanted = WORKSPACE[self.device.type] + 2 * height * width * count
-        room = min(wanted, device.free_memory(self.device) // 2)
+        room = min(wanted, free_memory(self.device) // 2)
         each = self.net.BYTES_ON_CPU if self.device.type == "cpu" else self.net.BYTES
         pixels = int(room / (each * (0.6 if bf16 else 1) + AROUND) / count)
         return tiling.fitting(height, width, pixels, halo=halo, multiple=self.net.MULTIPLE)

@@ -42,7 +42,7 @@ def walked(given: Path, closed: list[Path]) -> Iterator[tuple[Path, str, list[st
 
 
 def is_folder(path: Path) -> bool:
-    """Whether this is a folder; of what may not be looked at, no."""
+    """Whether this is a folder; False where permissions hide it."""
     try:
         return path.is_dir()
     except PermissionError:
@@ -69,7 +69,7 @@ def missing(path: Path) -> str:
 
 
 def is_link(path: Path) -> bool:
-    """Whether this is a link; of what may not be looked at, no."""
+    """Whether this is a link; False where permissions hide it."""
     return os.path.islink(path)  # noqa: PTH114
 
 

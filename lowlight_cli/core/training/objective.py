@@ -1,7 +1,7 @@
 """What a phase of training minimises, as a module: a batch in, weighted loss terms out.
 
 Phase "decom" trains Decom-Net; "enhance" trains Enhance-Net with Decom-Net frozen, as the authors do; "joint" trains
-both at once through the sum of both objectives.
+both at once through the sum of both objectives; "plus" trains the three nets of retinex-plus.
 """
 
 import torch
