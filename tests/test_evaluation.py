@@ -214,7 +214,7 @@ def test_what_others_have_made_is_measured_like_a_saved_result(
 
 
 def test_an_interrupted_evaluation_gives_what_all_have_made(pair_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(evaluation, "BATCH", 3)
+    monkeypatch.setattr(measuring, "BATCH", 3)
     settings = EvaluateSettings(dataset=str(pair_folder), baseline=("input", "gamma"), lpips=False, sheet=Path("x.png"))
     events = evaluation.run(settings)
     for event in events:
@@ -242,7 +242,7 @@ def test_an_interrupted_evaluation_gives_what_all_have_made(pair_folder: Path, m
 def test_a_failure_late_on_loses_nothing_of_what_was_measured(
     pair_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(evaluation, "BATCH", 3)
+    monkeypatch.setattr(measuring, "BATCH", 3)
     made = tmp_path / "made"
     shutil.copytree(pair_folder / "high", made)
     damaged = made / "6.png"
@@ -501,7 +501,7 @@ def test_large_pictures_are_measured_alone(tmp_path: Path, monkeypatch: pytest.M
         put(tmp_path / f"{number}.png", 40, 50, seed=number)
     (system,) = chosen(baseline=("gamma",))
     together = [now.row.figures["brightness"] for now in measured(tmp_path, system) if now.system is system]
-    monkeypatch.setattr(evaluation, "PIXELS", 1)
+    monkeypatch.setattr(measuring, "PIXELS", 1)
     alone = [now for now in measured(tmp_path, system) if now.system is system]
     assert [now.row.name for now in alone] == ["0", "1", "2"]
     assert [now.row.figures["brightness"] for now in alone] == pytest.approx(together)
