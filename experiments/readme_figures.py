@@ -24,7 +24,7 @@ def main() -> None:
     net, plus, noisy = map(Enhancer, ("retinexnet", "retinex-plus", "retinex-plus-noisy"))
     stack([compared(net, plus, name) for name in ("astronaut", "coffee", "mountain")], "compare.jpg", width=320)
     stack([decomposed(net, path) for path in sorted((SAMPLES / "photos").glob("*.jpg"))], "samples.jpg", width=260)
-    stack([partly_dark(plus, name, seed) for name, seed in (("coast", 9), ("mountain", 9))], "shadows.jpg", width=320)
+    stack([partly_dark(plus, name, seed) for name, seed in (("coast", 5), ("chelsea", 8))], "shadows.jpg", width=320)
     stack(
         [of_high_sensitivity(plus, noisy, name, seed) for name, seed in (("chelsea", 1), ("coffee", 2))],
         "noise.jpg",
