@@ -147,8 +147,8 @@ def main() -> None:
         f"on {machine}; times are those of that machine with whatever else it was doing.",
         "## LOL, eval15",
         summary.markdown_table(with_published(sorted_table(lol))),
-        "Published figures are taken from the literature; many papers chose their best epoch on eval15 itself. 14 of the "
-        "15 scenes also occur in the training set: `lowlight evaluate --protocol scenes` "
+        "Published figures are taken from the literature; many papers chose their best epoch on eval15 itself. 14 of "
+        "the 15 scenes also occur in the training set: `lowlight evaluate --protocol scenes` "
         "measures on scenes that training held out.",
         "### Other systems on the same pictures",
         summary.markdown_table(others_table()),
