@@ -272,8 +272,8 @@ def test_a_run_goes_on_on_another_kind_of_device(pair_folder: Path, tmp_path: Pa
     stream.close()
     file = tmp_path / "run" / "state.pt"
     state = torch.load(file, weights_only=True)
-    assert state["place"] == "cpu"
-    torch.save(state | {"place": "cuda", "generator": torch.zeros(16, dtype=torch.uint8)}, file)
+    assert state["device"] == "cpu"
+    torch.save(state | {"device": "cuda", "generator": torch.zeros(16, dtype=torch.uint8)}, file)
     seen = events(engine.train(how, tmp_path / "run"))
     assert isinstance(seen[-1], Finished)
     assert next(event.epoch for event in seen if isinstance(event, Step)) == state["epoch"]

@@ -45,13 +45,13 @@ class Finished(NamedTuple):
     gallery: Gallery
 
 
-def machine(device_name: str) -> dict[str, Any]:
+def machine(name: str) -> dict[str, Any]:
     """What the milliseconds depend on."""
-    place = choose(device_name)
-    device = torch.cuda.get_device_name(place) if place.type == "cuda" else platform.machine()
+    device = choose(name)
+    processor = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
     return {
-        "device": place.type,
-        "processor": device,
+        "device": device.type,
+        "processor": processor,
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
     }

@@ -46,7 +46,7 @@ def measure(
 ) -> Iterator[Measured | PictureError]:
     """Every system on every picture, batch by batch; after the systems of a batch, its references: the input where
     there is no truth, and the truth. Of a picture without truth that cannot be read, what is wrong with it."""
-    place = metric_device(device_name)
+    device = metric_device(device_name)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for start in range(0, len(found), BATCH):
             read = list(pool.map(decode_or_fault, found[start : start + BATCH]))
@@ -57,17 +57,17 @@ def measure(
                 at_once = max(PIXELS // alike[0].low[0].numel(), 1)
                 for batch in (alike[first : first + at_once] for first in range(0, len(alike), at_once)):
                     for system in [*by, *systems.references(batch, by)]:
-                        yield from measured(system, batch, pristine, lpips, place)
+                        yield from measured(system, batch, pristine, lpips, device)
 
 
 def metric_device(name: str) -> torch.device:
     """Where to compute figures: where the networks run, unless it lacks double precision, as Apple's MPS does."""
-    place = choose(name)
-    return torch.device("cpu") if place.type == "mps" else place
+    device = choose(name)
+    return torch.device("cpu") if device.type == "mps" else device
 
 
 def measured(
-    system: System, batch: Sequence[Pixels], pristine: Pristine, lpips: Lpips | None, place: torch.device
+    system: System, batch: Sequence[Pixels], pristine: Pristine, lpips: Lpips | None, device: torch.device
 ) -> Iterator[Measured]:
     """One system on pictures of one size."""
     made, seconds = [], []
@@ -76,11 +76,11 @@ def measured(
         enhanced = system.enhance(pixels)
         seconds.append(time.perf_counter() - began)
         made.append(quantised(scaled(enhanced)))
-    stacked = torch.stack(made).to(place).double() / 255
+    stacked = torch.stack(made).to(device).double() / 255
     gray = luma(stacked)
     columns = {"niqe": niqe(gray, pristine), "brightness": gray.mean(dim=(1, 2, 3))}
     if batch[0].high is not None and system.kind != "reference":
-        truth = torch.stack([pixels.high for pixels in batch if pixels.high is not None]).to(place).double() / 255
+        truth = torch.stack([pixels.high for pixels in batch if pixels.high is not None]).to(device).double() / 255
         columns |= against(stacked, truth) | ({} if lpips is None else {"lpips": lpips(stacked, truth)})
     values = {key: column.tolist() for key, column in columns.items()}
     for index, pixels in enumerate(batch):

@@ -13,8 +13,8 @@ from pathlib import Path
 import torch
 
 from ...settings import TrainSettings
-from .. import device
 from ..data import datasets, trainingset
+from ..device import choose, out_of_memory
 from ..errors import DatasetError, TrainingError
 from .events import Event, Finished, Reading, Started
 from .ranks import Ranks
@@ -30,8 +30,8 @@ def train(settings: TrainSettings, run_dir: Path) -> Generator[Event]:
     saves the state first. Raises TrainingError, DatasetError or CheckpointError, each with the remedy.
     """
     began = time.monotonic()
-    place = device.choose(settings.device)
-    ranks = Ranks.here(place)
+    device = choose(settings.device)
+    ranks = Ranks.here(device)
     if settings.batch % ranks.count:
         unequal = f"a batch of {settings.batch} cannot be shared by {ranks.count} processes: change --batch"
         ranks.agreed(TrainingError(unequal))
@@ -43,15 +43,15 @@ def train(settings: TrainSettings, run_dir: Path) -> Generator[Event]:
         raise
 
     try:
-        with ranks.together(), enough_memory(place):
+        with ranks.together(), enough_memory(device):
             if state is None:
                 network(settings)  # what is wrong with --init is to be said before all pictures are read
             data = yield from read(settings)
         ranks.agreed(other_data(data, ranks))
         if state is not None:  # it holds all weights: those that the run began with may be gone
             settings = settings.model_copy(update={"init": None})
-        with ranks.together(), enough_memory(place):
-            session = Session(settings, data, run, place, ranks)
+        with ranks.together(), enough_memory(device):
+            session = Session(settings, data, run, device, ranks)
             if state is not None:
                 session.restore(state)
         train_pairs, validation_pairs, left_out = len(data.train), len(data.validation), data.left_out
@@ -63,7 +63,7 @@ def train(settings: TrainSettings, run_dir: Path) -> Generator[Event]:
     try:
         yield Started(
             run_dir=str(run_dir),
-            device=str(place),
+            device=str(device),
             precision="bf16" if session.bf16 else "fp32",
             parameters=sum(parameter.numel() for parameter in session.net.parameters()),
             train_pairs=train_pairs,
@@ -73,7 +73,7 @@ def train(settings: TrainSettings, run_dir: Path) -> Generator[Event]:
             steps=session.steps_an_epoch * settings.epochs * len(session.phases),
             done=session.step,
         )
-        with enough_memory(place):
+        with enough_memory(device):
             yield from session.events()
         best = session.best > -math.inf
         yield Finished(str(run.best if best else run.last), time.monotonic() - began)
@@ -82,14 +82,14 @@ def train(settings: TrainSettings, run_dir: Path) -> Generator[Event]:
 
 
 @contextmanager
-def enough_memory(place: torch.device) -> Iterator[None]:
+def enough_memory(device: torch.device) -> Iterator[None]:
     """Work that, if memory runs out, ends with a TrainingError."""
     try:
         yield
     except (RuntimeError, MemoryError) as error:
-        if device.out_of_memory(error):
+        if out_of_memory(error):
             raise TrainingError(
-                f"out of memory on {place}: lower --batch or --patch, or give fewer pictures; what was saved is whole"
+                f"out of memory on {device}: lower --batch or --patch, or give fewer pictures; what was saved is whole"
             ) from error
         raise
 

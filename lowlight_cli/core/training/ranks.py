@@ -32,21 +32,21 @@ class Ranks:
 
     rank: int
     count: int
-    place: torch.device
+    device: torch.device
 
     @classmethod
-    def here(cls, place: torch.device) -> "Ranks":
+    def here(cls, device: torch.device) -> "Ranks":
         """Join the others, if there are any."""
         if not distributed.is_torchelastic_launched():
-            return cls(0, 1, place)
+            return cls(0, 1, device)
         if not distributed.is_initialized():
-            if place.type == "cuda":
-                torch.cuda.set_device(place)  # or every process also takes memory of the first GPU
-            distributed.init_process_group("nccl" if place.type == "cuda" else "gloo")
+            if device.type == "cuda":
+                torch.cuda.set_device(device)  # or every process also takes memory of the first GPU
+            distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
             atexit.register(part)
             # gradients of 1x1 convolutions, whose two layouts are one: nothing to be done, and nothing lost
             warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides")
-        return cls(distributed.get_rank(), distributed.get_world_size(), place)
+        return cls(distributed.get_rank(), distributed.get_world_size(), device)
 
     @property
     def first(self) -> bool:
@@ -63,7 +63,7 @@ class Ranks:
             except LowlightError as error:
                 found[1] = error
         if self.count > 1:
-            distributed.broadcast_object_list(found, src=0, device=self.place)
+            distributed.broadcast_object_list(found, src=0, device=self.device)
         if found[1] is not None:
             raise found[1] if self.first else SaidElsewhere
         return cast(Value, found[0])
@@ -72,12 +72,12 @@ class Ranks:
         """Go on if no process has a fault. Else the first one says what the first of these has, and the others leave
         without a word."""
         if self.count > 1:
-            whose = torch.tensor(self.count if fault is None else self.rank, device=self.place)
+            whose = torch.tensor(self.count if fault is None else self.rank, device=self.device)
             distributed.all_reduce(whose, distributed.ReduceOp.MIN)
             if whose == self.count:
                 return
             said = [str(fault)]
-            distributed.broadcast_object_list(said, src=int(whose), device=self.place)
+            distributed.broadcast_object_list(said, src=int(whose), device=self.device)
             if not self.first:
                 raise SaidElsewhere
             fault = fault or LowlightError(f"process {int(whose) + 1} of {self.count}: {said[0]}")
@@ -98,7 +98,7 @@ class Ranks:
         """Whether one of the processes says so."""
         if self.count == 1:
             return word
-        said = torch.tensor(float(word), device=self.place)
+        said = torch.tensor(float(word), device=self.device)
         distributed.all_reduce(said, distributed.ReduceOp.MAX)
         return bool(said)
 
@@ -109,7 +109,7 @@ class Ranks:
     def total(self, values: Tensor) -> Tensor:
         """The sum over all processes."""
         if self.count > 1:
-            values = values.to(self.place)
+            values = values.to(self.device)
             distributed.all_reduce(values)
         return values
 

@@ -28,7 +28,7 @@ ROOM = 32 << 20
 class State(TypedDict):
     """All that the rest of a run depends on, as it is saved."""
 
-    place: str  # the kind of device
+    device: str  # its kind
     number: int  # of the phase
     epoch: int
     step: int

@@ -11,8 +11,9 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from ...settings import TrainSettings
-from .. import device, metrics
+from .. import metrics
 from ..data import trainingset
+from ..device import fast_bf16, out_of_memory
 from ..errors import SaidElsewhere, TrainingError
 from ..networks import Network
 from . import schedule, validation
@@ -44,19 +45,19 @@ class Session:
     """The moving parts of a run: networks, optimiser, random generator, and how far they have come."""
 
     def __init__(
-        self, settings: TrainSettings, data: trainingset.TrainingSet, run: Run, place: torch.device, ranks: Ranks
+        self, settings: TrainSettings, data: trainingset.TrainingSet, run: Run, device: torch.device, ranks: Ranks
     ) -> None:
-        self.settings, self.run, self.place, self.ranks = settings, run, place, ranks
+        self.settings, self.run, self.device, self.ranks = settings, run, device, ranks
         self.phases: tuple[Phase, ...] = ("plus",) if settings.network == "retinex-plus" else PHASES[settings.stage]
-        self.bf16 = settings.precision == "bf16" or (settings.precision == "auto" and device.fast_bf16(place))
-        self.bank = bank(settings, data, place)
+        self.bf16 = settings.precision == "bf16" or (settings.precision == "auto" and fast_bf16(device))
+        self.bank = bank(settings, data, device)
         if self.bank.smallest_side < settings.patch:
             side = self.bank.smallest_side
             step = 16 if settings.network == "retinex-plus" else 8
             patch = side // step * step
             remedy = f"use --patch {patch}" if patch >= 16 else "a patch has at least 16: take such pictures out"
             raise TrainingError(f"the smallest picture has {side} px a side: {remedy}")
-        self.validation = PairBank(data.validation, device=place) if data.validation else None
+        self.validation = PairBank(data.validation, device=device) if data.validation else None
         if self.validation is not None and self.validation.smallest_side < metrics.WINDOW:
             raise TrainingError(
                 f"a held-out picture has {self.validation.smallest_side} px a side, and SSIM needs {metrics.WINDOW}: "
@@ -67,10 +68,10 @@ class Session:
 
         torch.manual_seed(settings.seed)
         net, before = network(settings)
-        self.net = net.to(place).to(memory_format=torch.channels_last)
+        self.net = net.to(device).to(memory_format=torch.channels_last)
         self.learned_from = sorted({*before.get("learned_from", ()), *data.learned_from})
         self.held_out, self.unseen = data.held_out, unseen(data.held_out, before)
-        self.generator = torch.Generator(place).manual_seed(settings.seed)
+        self.generator = torch.Generator(device).manual_seed(settings.seed)
         self.number = self.epoch = self.step = 0  # of the phase, of the epoch in it, of all steps
         self.best = -math.inf
         self.begin_phase()
@@ -213,7 +214,7 @@ class Session:
             return
         self.check()
         state: State = {
-            "place": self.place.type,
+            "device": self.device.type,
             "number": self.number,
             "epoch": self.epoch,
             "step": self.step,
@@ -239,7 +240,7 @@ class Session:
         try:
             self._restore(state)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            if device.out_of_memory(error):
+            if out_of_memory(error):
                 raise
             raise self.run.damaged() from error
 
@@ -261,7 +262,7 @@ class Session:
             self.best = -math.inf
             if self.plateau is not None:
                 self.plateau.best = math.inf
-        if state["place"] == self.place.type:
+        if state["device"] == self.device.type:
             self.epoch_start = state["generator"].cpu()
             self.generator.set_state(self.epoch_start)
         else:  # generators of two kinds of devices do not understand each other: the rest of the run is as good a draw

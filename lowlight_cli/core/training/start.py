@@ -13,14 +13,14 @@ from .contextbank import MORE, ContextBank
 from .pairbank import PairBank, SynthesisBank
 
 
-def bank(settings: TrainSettings, data: trainingset.TrainingSet, place: torch.device) -> PairBank:
+def bank(settings: TrainSettings, data: trainingset.TrainingSet, device: torch.device) -> PairBank:
     """What gives batches: with thumbnails of whole pictures where the network is to know of these, and with further
     ones where a thumbnail is what it learns to read."""
     if settings.network == "retinex-plus":
-        return ContextBank(data.train, data.made, place, more=0 if settings.keep_context else MORE)
+        return ContextBank(data.train, data.made, device, more=0 if settings.keep_context else MORE)
     if settings.exposure:
-        return ContextBank(data.train, data.made, place, more=0, drawn=synthesis.draw)
-    return SynthesisBank(data.train, data.made, place)
+        return ContextBank(data.train, data.made, device, more=0, drawn=synthesis.draw)
+    return SynthesisBank(data.train, data.made, device)
 
 
 def network(settings: TrainSettings) -> tuple[Network, dict[str, Any]]:
