@@ -109,7 +109,7 @@ def split(
         made=[isinstance(found[index], Photo) for index in learned],
         validation=[counterparted(found[index], fit[index]) for index in sorted(judged)],
         held_out=[known_as(found[index]) for index in sorted(judged)],
-        learned_from=sorted({*folders.values()}),
+        learned_from=sorted(set(folders.values())),
         left_out=[
             *(reason for reason in faults if reason is not None),
             *(f"{found[index].high}: shows a scene that is held out" for index in sorted(known)),
@@ -121,7 +121,8 @@ def showing_the_same(pictures: Mapping[int, PixelPair], shown: set[int], others:
     """Those of the ``others`` that show a scene of those ``shown``."""
     order = [*sorted(shown), *sorted(others)]
     scene_of = dict(zip(order, likeness.scenes(pictures[index].high for index in order), strict=True))
-    return {index for index in others if scene_of[index] in {scene_of[each] for each in shown}}
+    hidden = {scene_of[index] for index in shown}
+    return {index for index in others if scene_of[index] in hidden}
 
 
 def held_out(scene_of: Sequence[int], fraction: float) -> set[int]:
