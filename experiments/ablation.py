@@ -52,8 +52,8 @@ def blind(self: retinex_plus.GlobalNet, picture: Tensor) -> Tensor:
 
 def fixed(self: retinex_plus.GlobalNet, picture: Tensor) -> Tensor:
     """The context, under an exposure that leads every picture to the same mean."""
-    stops = torch.log(retinex_plus.MEAN / mean_of(picture))[:, None].expand(-1, 3)
-    return torch.cat([stops, whole_context(self, picture)[:, 3:]], dim=1)
+    log_gain = torch.log(retinex_plus.MEAN / mean_of(picture))[:, None].expand(-1, 3)
+    return torch.cat([log_gain, whole_context(self, picture)[:, 3:]], dim=1)
 
 
 def unseen(self: retinex_plus.SceneNet, picture: Tensor, *_: Tensor) -> Tensor:

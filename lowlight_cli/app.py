@@ -31,7 +31,6 @@ class Commands(TyperGroup):
 app = typer.Typer(
     name="lowlight",
     cls=Commands,
-    help="Bright pictures from dark ones, with retinex-plus and RetinexNet.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",

@@ -142,9 +142,10 @@ def environment(settings: type[Settings], variables: Mapping[str, str] = os.envi
             name = variable.removeprefix(PREFIX).lower()
             means = sorted({model.field(name) for model in models if model.field(name) in model.model_fields})
             if not means:
-                raise ConfigError(
-                    f"environment variable {variable} sets nothing: unset it, or see `lowlight train --help`"
-                )
+                known = {field for model in models for field in model.model_fields}
+                alike = difflib.get_close_matches(name, known, 1)
+                remedy = f"did you mean {PREFIX}{alike[0].upper()}?" if alike else "unset it"
+                raise ConfigError(f"environment variable {variable} sets nothing: {remedy}")
             if len(means) > 1:
                 other = " or ".join(f"{PREFIX}{field.upper()}" for field in means)
                 raise ConfigError(

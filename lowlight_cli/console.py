@@ -1,5 +1,6 @@
 """What people see. Data goes to stdout, talk to stderr."""
 
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -16,6 +17,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+FIGURES = 34
+"""Columns that count, time spent and time left take beside a bar, with the spaces between them."""
 LISTED = 10
 """How many of the pictures that are left out are named."""
 
@@ -39,8 +42,10 @@ def plain(message: str) -> str:
 
 
 def printable(text: str) -> str:
-    """Printable text: bytes of a file's name that are not UTF-8 become question marks."""
-    return text.encode(errors="replace").decode()
+    """Text that a terminal only shows: control characters, and bytes of a file's name that are not UTF-8, become
+    question marks."""
+    valid = text.encode(errors="replace").decode()
+    return "".join("?" if unicodedata.category(letter) == "Cc" else letter for letter in valid)
 
 
 def bar(*columns: ProgressColumn) -> Progress:
@@ -53,7 +58,7 @@ def counting(what: str, total: int) -> Iterator["Counter"]:
     """A bar over ``total`` things, with count and time left."""
     columns = (
         TextColumn("{task.description}", markup=False),
-        BarColumn(),
+        BarColumn(bar_width=max(talk.width // 4 - 2, 4)),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
@@ -69,4 +74,11 @@ class Counter:
         self._progress, self._task = progress, task
 
     def at(self, done: float, total: int | None = None, what: str | None = None) -> None:
+        if what is not None:
+            what = shortened(printable(" ".join(what.splitlines())), max(talk.width * 3 // 4 - FIGURES, 8))
         self._progress.update(self._task, completed=done, total=total, description=what)
+
+
+def shortened(text: str, most: int) -> str:
+    """Text of ``most`` letters, of which the last is an ellipsis where some are left out."""
+    return text if len(text) <= most else text[: most - 1] + "…"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Field,
     NonNegativeFloat,
@@ -77,7 +78,7 @@ Depth = Literal["keep", "8", "16"]
 Subsampling = Literal["keep", "444", "422", "420"]
 Maps = Literal["png", "png16", "tiff", "npz"]
 Format = Literal["jpg", "png", "webp", "tif", "bmp", "avif", "jp2", "heic"]
-DEVICE = r"auto|cpu|mps|cuda(:\d{1,2})?"
+DEVICE = "auto|cpu|mps|cuda(:[0-9]{1,2})?"
 Device = Annotated[str, Field(pattern=f"^({DEVICE})$", description="auto, cpu, cuda, cuda:N or mps.")]
 Threads = Annotated[int, Field(ge=0, le=1024)]
 Precision = Literal["auto", "fp32", "bf16"]
@@ -106,6 +107,15 @@ def described(default: Value, description: str) -> Value:
     return Field(default, description=description)
 
 
+def no_pipe(path: Path) -> Path:
+    if path == PIPE:
+        raise ValueError("- is standard output, and what is written here is a folder: name one")
+    return path
+
+
+Folder = Annotated[Path, AfterValidator(no_pipe)]
+
+
 class DownloadSettings(Settings):
     """What ``lowlight download`` accepts."""
 
@@ -127,7 +137,7 @@ class SynthesiseSettings(Settings):
     """What ``lowlight synthesise`` accepts."""
 
     photos: Path
-    out: Path = described(Path("data/synthetic"), "New folder for low/ and high/.")
+    out: Folder = described(Path("data/synthetic"), "New folder for low/ and high/.")
     copies: PositiveInt = described(1, "Pairs from each photograph, each in another light.")
     jpeg: Annotated[int, Field(ge=1, le=100)] | None = described(
         None, "Write the dark pictures as JPEG of this quality, as cameras do. Default: PNG."
@@ -154,7 +164,7 @@ class TrainSettings(Settings):
     keep_flagged: bool = described(
         False, "Train on pairs that are misaligned, not darker or of two scenes, and on photographs too dark, as well."
     )
-    run_dir: Path | None = described(None, "Folder of the run's files. Default: a new one in runs/.")
+    run_dir: Folder | None = described(None, "Folder of the run's files. Default: a new one in runs/.")
     init: str | None = described(None, "Start from this model, by name or file; stage enhance needs it.")
     keep_context: bool = described(
         False, "retinex-plus only: what reads the thumbnail stays as --init has it, the local network alone learns."
@@ -186,7 +196,9 @@ class TrainSettings(Settings):
     clip: NonNegativeFloat = described(0.0, "Largest norm of a step's gradient; 0 is off.")
     weights: LossWeights = described(LossWeights(), "Weights of the loss terms.")
     seed: Seed = described(0, "Seed of initial weights, order and crops.")
-    validation: Annotated[float, Field(ge=0, le=0.5)] = described(0.05, "Share of the pairs held out, as whole scenes.")
+    validation: Annotated[float, Field(ge=0, le=0.5)] = described(
+        0.05, "Share of each data set's pairs held out, as whole scenes."
+    )
     validate_every: PositiveInt = described(10, "Epochs between validations.")
     checkpoint_every: PositiveInt = described(5, "Epochs between checkpoints.")
     precision: Precision = described("auto", "Arithmetic of the nets; auto is bf16 where it is fast.")
@@ -416,7 +428,7 @@ class DecomposeSettings(PictureSettings):
         "Maps in 8 or 16 bit, where I_hat ends at 1, which RetinexNet's can exceed; as float TIFF; or as floats in one "
         "NumPy file.",
     )
-    out: Path | None = described(None, "Folder for the maps. Default: beside the input.")
+    out: Folder | None = described(None, "Folder for the maps. Default: beside the input.")
 
 
 class ServeSettings(Settings):

@@ -13,6 +13,7 @@ OUTER = {
     "lowlight_cli.commands",
     "lowlight_cli.console",
     "lowlight_cli.views",
+    "lowlight_cli.signals",
     "lowlight_cli.tracking",
     "lowlight_cli.app",
     "lowlight_cli.web",
@@ -24,6 +25,7 @@ FORBIDDEN = {
     | TALKERS
     | OUTER,
     "settings.py": {"torch", "torchvision", "numpy", "PIL", "lowlight_cli.core"} | TALKERS | OUTER,
+    "views": {"typer", "flask", "wandb"} | OUTER - {"lowlight_cli.views", "lowlight_cli.console"},
     "web": TALKERS - {"flask"} | OUTER - {"lowlight_cli.web"},
 }
 LADDER = [

@@ -23,3 +23,18 @@ def test_a_plan_shows_names_as_they_are(capsys: pytest.CaptureFixture[str]) -> N
     name = "[red] :cat: %d {0}.png"
     assert pictures.plan([Job(Path(name), (Path(f"out/{name}"),))], overwrite=False)
     assert capsys.readouterr().out == f"{name} -> out/{name}\n"
+
+
+def test_control_characters_do_not_reach_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    console.error("\x1b[31mred\x1b]0;title\x07.jpg: damaged")
+    assert capsys.readouterr().err == "error: ?[31mred?]0;title?.jpg: damaged\n"
+
+
+@pytest.mark.parametrize("width", [50, 80])
+def test_a_bar_keeps_its_count_and_its_time(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = io.StringIO()
+    monkeypatch.setattr(console, "talk", Console(file=shown, force_terminal=True, width=width, emoji=False))
+    with console.counting("training", 16000) as counter:
+        counter.at(6400, what="joint epoch 10\nloss 0.7534  lr 0.001  12 patches/s of a long, long name")
+    line = shown.getvalue()
+    assert "6400/16000" in line and "0:00:00" in line and "…" in line and "joint" in line

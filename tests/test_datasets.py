@@ -384,6 +384,15 @@ def test_what_another_folder_shows_of_a_held_out_scene_is_not_learned(order: tup
     assert len(data.train) + len(data.held_out) + len(data.left_out) == 16
 
 
+def test_of_several_folders_one_of_a_single_scene_is_learned() -> None:
+    ours = [Pair(str(n), Path(f"ours/low/{n}.png"), Path(f"ours/high/{n}.png")) for n in range(8)]
+    mine = [Pair(str(n), Path(f"mine/low/{n}.png"), Path(f"mine/high/{n}.png")) for n in range(3)]
+    pictures = [pixel_pair(grain(n, 64, 80)) for n in range(8)] + [pixel_pair(grain(20, 64, 80))] * 3
+    data = trainingset.split([*ours, *mine], pictures, [None] * 11, fraction=0.25)
+    assert len(data.held_out) == 2 and all(name.startswith("ours/") for name in data.held_out)
+    assert len(data.train) == 9
+
+
 def test_one_scene_is_held_out_whole() -> None:
     pictures = [pixel_pair(grain(1, 64, 64))] * 3
     found = [Pair(str(n), Path(f"{n}"), Path(f"{n}")) for n in range(3)]

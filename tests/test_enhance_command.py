@@ -811,3 +811,37 @@ def test_how_to_compute_reaches_the_enhancer(
     save(tmp_path / "night.png")
     code, said = run(command, "night.png", "--precision", "bf16", "--tile", 64, "--ensemble")
     assert (code, said) == (1, ["error: [('ensemble', True), ('precision', 'bf16'), ('tile', 64)]"])
+
+
+def test_a_comparison_shows_the_result_that_is_there(run: Run, tmp_path: Path) -> None:
+    save(tmp_path / "a.png")
+    assert run("enhance", "a.png", "--out", "o", "--strength", 0.1)[0] == 0
+    before = (tmp_path / "o/a.png").read_bytes()
+    assert run("enhance", "a.png", "--out", "o", "--compare")[0] == 0
+    assert (tmp_path / "o/a.png").read_bytes() == before
+    assert run("enhance", "a.png", "--out", "p", "--compare", "--strength", 0.1)[0] == 0
+    np.testing.assert_array_equal(pixels(tmp_path / "o/a_compare.jpg"), pixels(tmp_path / "p/a_compare.jpg"))
+
+
+def test_earlier_results_are_no_input_wherever_results_go(run: Run, tmp_path: Path) -> None:
+    save(tmp_path / "in/night.jpg")
+    assert run("enhance", "in/night.jpg")[0] == 0
+    for command in ("enhance", "decompose"):
+        code, talk = run(command, "in", "--out", command)
+        assert code == 0 and "skipped: in/night_bright.jpg, by its name a result of night.jpg" in talk
+        assert not [name for name in names(tmp_path / command) if "bright" in name]
+
+
+@pytest.mark.parametrize(
+    ("given", "fault"), [("gone.png", "no such file"), ("folder", "a folder, and - is one picture")]
+)
+def test_a_dry_run_with_a_pipe_tells_what_would_fail(run: Run, tmp_path: Path, given: str, fault: str) -> None:
+    (tmp_path / "folder").mkdir()
+    assert run("enhance", given, "--out", "-", "--dry-run") == (1, [f"error: {given}: {fault}"])
+
+
+def test_maps_are_not_written_into_a_folder_called_minus(run: Run, tmp_path: Path) -> None:
+    save(tmp_path / "a.png")
+    code, talk = run("decompose", "a.png", "--out", "-")
+    assert code == 2 and "- is standard output" in talk[-1]
+    assert not (tmp_path / "-").exists()

@@ -307,6 +307,13 @@ def test_bf16_is_close_and_never_fails_on_a_processor(enhancer: Enhancer, model:
     assert 0 < (rough - enhancer.enhance(dark())).abs().max() < 0.02
 
 
+def test_a_callers_autocast_changes_nothing() -> None:
+    enhancer = Enhancer("retinex-plus", "cpu", precision="fp32")
+    alone = enhancer.enhance(dark())
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(enhancer.enhance(dark()), alone)
+
+
 def test_bf16_does_not_show_in_8_bit() -> None:
     low = images.read(datasets.SAMPLES / "photos" / "astronaut.jpg").pixels[:, :160, :160].contiguous()
     whole, rough = (Enhancer("retinex-plus", "cpu", precision=how).enhance(low) for how in ("fp32", "bf16"))

@@ -258,3 +258,8 @@ def test_a_rate_falls() -> None:
 def test_a_false_option_wins_over_a_file(tmp_path: Path) -> None:
     (tmp_path / "a.toml").write_text("overwrite = true")
     assert EnhanceSettings.load(tmp_path / "a.toml", overwrite=False).overwrite is False
+
+
+def test_a_misspelt_variable_is_told_the_right_one() -> None:
+    with pytest.raises(ConfigError, match=r"LOWLIGHT_STRENTH sets nothing: did you mean LOWLIGHT_STRENGTH\?"):
+        environment(EnhanceSettings, {"LOWLIGHT_STRENTH": "1"})

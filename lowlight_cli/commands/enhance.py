@@ -136,6 +136,8 @@ def piped(settings: EnhanceSettings, look: "Look", encoding: "Encoding") -> None
         raise ConfigError(f"{out}: a picture from standard input has no name: give --out a file")
     if out != PIPE:
         jobs.check_kind(out, settings.format)
+    if settings.dry_run and source != PIPE and not source.is_file():
+        raise PictureError(f"{source}: {'a folder, and - is one picture' if source.is_dir() else 'no such file'}")
     if settings.dry_run:
         raise SystemExit(not plan([jobs.Job(source, (out,))], overwrite=settings.overwrite))
     if out == PIPE and getattr(sys.stdout, "name", "") == os.devnull:

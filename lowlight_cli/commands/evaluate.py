@@ -6,28 +6,29 @@ from ..settings import PIPE, EvaluateSettings
 from .options import CONFIG, option
 
 S = EvaluateSettings
+WHAT, FIGURES, FILES = "What is measured", "Figures", "Files"
 
 
 def evaluate(
     dataset: Annotated[str | None, option(S, "dataset")] = None,
     data: Annotated[Path | None, option(S, "data")] = None,
     protocol: Annotated[str | None, option(S, "protocol")] = None,
-    model: Annotated[list[str] | None, option(S, "model", "--model", "-m")] = None,
-    baseline: Annotated[list[str] | None, option(S, "baseline", "--baseline", "-b")] = None,
-    results: Annotated[list[str] | None, option(S, "results", "--results", "-r")] = None,
-    denoise: Annotated[str | None, option(S, "denoise")] = None,
-    ensemble: Annotated[bool | None, option(S, "ensemble", "--ensemble")] = None,
-    precision: Annotated[str | None, option(S, "precision")] = None,
-    lpips: Annotated[bool | None, option(S, "lpips", "--lpips/--no-lpips")] = None,
-    niqe: Annotated[Path | None, option(S, "niqe")] = None,
-    json_file: Annotated[Path | None, option(S, "json_file", "--json")] = None,
-    csv: Annotated[Path | None, option(S, "csv")] = None,
-    markdown: Annotated[Path | None, option(S, "markdown")] = None,
-    save: Annotated[Path | None, option(S, "save")] = None,
-    sheet: Annotated[Path | None, option(S, "sheet")] = None,
-    report: Annotated[Path | None, option(S, "report")] = None,
-    overwrite: Annotated[bool | None, option(S, "overwrite", "--overwrite/--keep")] = None,
-    device: Annotated[str | None, option(S, "device")] = None,
+    model: Annotated[list[str] | None, option(S, "model", "--model", "-m", panel=WHAT)] = None,
+    baseline: Annotated[list[str] | None, option(S, "baseline", "--baseline", "-b", panel=WHAT)] = None,
+    results: Annotated[list[str] | None, option(S, "results", "--results", "-r", panel=WHAT)] = None,
+    denoise: Annotated[str | None, option(S, "denoise", panel=WHAT)] = None,
+    ensemble: Annotated[bool | None, option(S, "ensemble", "--ensemble", panel=WHAT)] = None,
+    precision: Annotated[str | None, option(S, "precision", panel=FIGURES)] = None,
+    lpips: Annotated[bool | None, option(S, "lpips", "--lpips/--no-lpips", panel=FIGURES)] = None,
+    niqe: Annotated[Path | None, option(S, "niqe", panel=FIGURES)] = None,
+    json_file: Annotated[Path | None, option(S, "json_file", "--json", panel=FILES)] = None,
+    csv: Annotated[Path | None, option(S, "csv", panel=FILES)] = None,
+    markdown: Annotated[Path | None, option(S, "markdown", panel=FILES)] = None,
+    save: Annotated[Path | None, option(S, "save", panel=FILES)] = None,
+    sheet: Annotated[Path | None, option(S, "sheet", panel=FILES)] = None,
+    report: Annotated[Path | None, option(S, "report", panel=FILES)] = None,
+    overwrite: Annotated[bool | None, option(S, "overwrite", "--overwrite/--keep", panel=FILES)] = None,
+    device: Annotated[str | None, option(S, "device", panel=FIGURES)] = None,
     config: Annotated[Path | None, CONFIG] = None,
 ) -> None:
     """Measure models and classical methods on pictures, with the truth or without.

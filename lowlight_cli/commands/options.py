@@ -9,7 +9,10 @@ from ..settings import DATASETS, MODELS
 
 NAMED = {"model": MODELS, "init": MODELS, "dataset": DATASETS}
 """What fields of any text may be by name, besides files and folders."""
-CONFIG = typer.Option("--config", help="TOML or JSON file of settings; options given here win over it.")
+CONFIG = typer.Option(
+    "--config",
+    help="TOML or JSON file of settings. Options given here, and variables such as LOWLIGHT_DATA, win over it.",
+)
 
 
 def option(settings: type[Settings], field: str, *names: str, panel: str | None = None) -> Any:
@@ -33,6 +36,7 @@ def option(settings: type[Settings], field: str, *names: str, panel: str | None 
         *names,
         help=sentence,
         show_default=default,
+        metavar="" if info.annotation is bool else None,
         rich_help_panel=panel,
         readable=False,
         autocompletion=completion if known else None,

@@ -19,48 +19,49 @@ if TYPE_CHECKING:
     from ..core.training.events import Event
     from ..core.training.ranks import Ranks
 
+DATA, NETWORK, STEPS, RECORDS, MACHINE = "Data", "Network", "Steps", "Records", "Machine"
 STOPPING = "stopping soon, and saving; Ctrl-C once more leaves at once, without"
 
 
 def train(
     config: Annotated[Path | None, CONFIG] = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with the run in this folder.", show_default=False)] = None,
-    network: Annotated[str | None, option(TrainSettings, "network")] = None,
-    stage: Annotated[str | None, option(TrainSettings, "stage")] = None,
-    dataset: Annotated[list[str] | None, option(TrainSettings, "dataset")] = None,
-    data: Annotated[Path | None, option(TrainSettings, "data")] = None,
-    photos: Annotated[Path | None, option(TrainSettings, "photos")] = None,
+    network: Annotated[str | None, option(TrainSettings, "network", panel=NETWORK)] = None,
+    stage: Annotated[str | None, option(TrainSettings, "stage", panel=NETWORK)] = None,
+    dataset: Annotated[list[str] | None, option(TrainSettings, "dataset", panel=DATA)] = None,
+    data: Annotated[Path | None, option(TrainSettings, "data", panel=DATA)] = None,
+    photos: Annotated[Path | None, option(TrainSettings, "photos", panel=DATA)] = None,
     keep_flagged: Annotated[
-        bool | None, option(TrainSettings, "keep_flagged", "--keep-flagged/--leave-out-flagged")
+        bool | None, option(TrainSettings, "keep_flagged", "--keep-flagged/--leave-flagged", panel=DATA)
     ] = None,
-    run_dir: Annotated[Path | None, option(TrainSettings, "run_dir")] = None,
-    init: Annotated[str | None, option(TrainSettings, "init")] = None,
+    run_dir: Annotated[Path | None, option(TrainSettings, "run_dir", panel=RECORDS)] = None,
+    init: Annotated[str | None, option(TrainSettings, "init", panel=NETWORK)] = None,
     keep_context: Annotated[
-        bool | None, option(TrainSettings, "keep_context", "--keep-context/--learn-context")
+        bool | None, option(TrainSettings, "keep_context", "--keep-context/--learn-context", panel=NETWORK)
     ] = None,
-    upsampling: Annotated[str | None, option(TrainSettings, "upsampling")] = None,
+    upsampling: Annotated[str | None, option(TrainSettings, "upsampling", panel=NETWORK)] = None,
     ignore_enhance_net: Annotated[
-        bool | None, option(TrainSettings, "ignore_enhance_net", "--ignore-enhance-net/--with-enhance-net")
+        bool | None, option(TrainSettings, "ignore_enhance_net", "--ignore-enhance-net/--enhance-net", panel=NETWORK)
     ] = None,
-    exposure: Annotated[float | None, option(TrainSettings, "exposure")] = None,
-    epochs: Annotated[int | None, option(TrainSettings, "epochs")] = None,
-    batch: Annotated[int | None, option(TrainSettings, "batch")] = None,
-    patch: Annotated[int | None, option(TrainSettings, "patch")] = None,
-    optimizer: Annotated[str | None, option(TrainSettings, "optimizer")] = None,
-    lr: Annotated[float | None, option(TrainSettings, "lr")] = None,
-    decom_lr: Annotated[float | None, option(TrainSettings, "decom_lr")] = None,
-    enhance_lr: Annotated[float | None, option(TrainSettings, "enhance_lr")] = None,
-    scheduler: Annotated[str | None, option(TrainSettings, "scheduler")] = None,
-    ema: Annotated[float | None, option(TrainSettings, "ema")] = None,
-    clip: Annotated[float | None, option(TrainSettings, "clip")] = None,
-    seed: Annotated[int | None, option(TrainSettings, "seed")] = None,
-    validation: Annotated[float | None, option(TrainSettings, "validation")] = None,
-    validate_every: Annotated[int | None, option(TrainSettings, "validate_every")] = None,
-    checkpoint_every: Annotated[int | None, option(TrainSettings, "checkpoint_every")] = None,
-    precision: Annotated[str | None, option(TrainSettings, "precision")] = None,
-    device: Annotated[str | None, option(TrainSettings, "device")] = None,
-    wandb: Annotated[str | None, option(TrainSettings, "wandb")] = None,
-    wandb_project: Annotated[str | None, option(TrainSettings, "wandb_project")] = None,
+    exposure: Annotated[float | None, option(TrainSettings, "exposure", panel=NETWORK)] = None,
+    epochs: Annotated[int | None, option(TrainSettings, "epochs", panel=STEPS)] = None,
+    batch: Annotated[int | None, option(TrainSettings, "batch", panel=STEPS)] = None,
+    patch: Annotated[int | None, option(TrainSettings, "patch", panel=STEPS)] = None,
+    optimizer: Annotated[str | None, option(TrainSettings, "optimizer", panel=STEPS)] = None,
+    lr: Annotated[float | None, option(TrainSettings, "lr", panel=STEPS)] = None,
+    decom_lr: Annotated[float | None, option(TrainSettings, "decom_lr", panel=STEPS)] = None,
+    enhance_lr: Annotated[float | None, option(TrainSettings, "enhance_lr", panel=STEPS)] = None,
+    scheduler: Annotated[str | None, option(TrainSettings, "scheduler", panel=STEPS)] = None,
+    ema: Annotated[float | None, option(TrainSettings, "ema", panel=STEPS)] = None,
+    clip: Annotated[float | None, option(TrainSettings, "clip", panel=STEPS)] = None,
+    seed: Annotated[int | None, option(TrainSettings, "seed", panel=STEPS)] = None,
+    validation: Annotated[float | None, option(TrainSettings, "validation", panel=DATA)] = None,
+    validate_every: Annotated[int | None, option(TrainSettings, "validate_every", panel=RECORDS)] = None,
+    checkpoint_every: Annotated[int | None, option(TrainSettings, "checkpoint_every", panel=RECORDS)] = None,
+    precision: Annotated[str | None, option(TrainSettings, "precision", panel=MACHINE)] = None,
+    device: Annotated[str | None, option(TrainSettings, "device", panel=MACHINE)] = None,
+    wandb: Annotated[str | None, option(TrainSettings, "wandb", panel=RECORDS)] = None,
+    wandb_project: Annotated[str | None, option(TrainSettings, "wandb_project", panel=RECORDS)] = None,
 ) -> None:
     """Train RetinexNet or retinex-plus on pairs of dark and well-lit pictures.
 
@@ -111,7 +112,7 @@ def train(
                 events.close()  # which saves, while no further signal interrupts
                 break
     if stopped and ranks.first:
-        console.note(how_to_go_on(folder, ranks))
+        console.note(how_to_go_on(folder, ranks, resumed=resume is not None))
     if stopped:
         sys.exit(130)
 
@@ -130,12 +131,12 @@ def watched(settings: TrainSettings, folder: Path, ranks: "Ranks") -> "Iterator[
         yield [*trackers, TrainingView(counter)]
 
 
-def how_to_go_on(folder: Path, ranks: "Ranks") -> str:
+def how_to_go_on(folder: Path, ranks: "Ranks", *, resumed: bool) -> str:
     """What to do after an interruption."""
     if not (folder / "state.pt").is_file():
         return "stopped before anything was learned: the same command begins anew"
     if ranks.count > 1:
-        return f"stopped and saved: go on with the same command and --run-dir {folder}"
+        return f"stopped and saved: go on with the same command{'' if resumed else f' and --run-dir {folder}'}"
     return f"stopped and saved: go on with `lowlight train --resume {folder}`"
 
 

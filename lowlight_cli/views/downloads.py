@@ -64,8 +64,9 @@ class DownloadView:
 def sources_table(data: Path) -> Table:
     """What can be downloaded, and what is there."""
     table = Table(title="Data sets", caption=console.plain(f"under {data}"))
-    for column in ("name", "what", "size", "licence", "from", "here"):
-        table.add_column(column)
+    table.add_column("name", no_wrap=True)
+    for column in ("what", "size", "licence", "from", "here"):
+        table.add_column(column, overflow="fold")
     for source in downloads.SOURCES.values():
         size = "unknown" if source.size is None else f"{source.size / 1e6:.0f} MB"
         mirrors = "\n".join(mirror.name for mirror in source.mirrors)

@@ -27,14 +27,14 @@ def follow(doing: str, count: int, events: Generator[Event], report: OnOutcome |
                 counter.at(ended + event.share if event.share < 1 else ended, what=event.job.source.name)
                 return
             counts[event.status] += 1
-            if report:
-                report(event)
             if event.status == "failed":
                 console.error(event.reason)
             elif event.reason:
                 passed.append(event)
             else:
                 places.update(event.job.targets)
+            if report:
+                report(event)
             counter.at(ended + 1)  # last, as it draws, where Ctrl-C may strike
 
         try:
@@ -47,6 +47,9 @@ def follow(doing: str, count: int, events: Generator[Event], report: OnOutcome |
                 for event in events:
                     see(event)
             raise SystemExit(130) from None
+        except BrokenPipeError:  # whoever read the lines of JSON has had enough
+            stopped = "stopped: "
+            raise
         finally:
             for skipped in passed[: console.LISTED]:
                 console.note(f"skipped: {skipped.job.source}, {skipped.reason}")

@@ -2,7 +2,7 @@
 
 import time
 
-from ..console import LISTED, Counter, note, talk
+from .. import console
 from ..core.training import events
 
 
@@ -10,7 +10,7 @@ class TrainingView:
     """Shows the events of a training run: one live bar, and a line for each validation; into a file, which holds no
     bar, also one for each checkpoint."""
 
-    def __init__(self, counter: Counter) -> None:
+    def __init__(self, counter: console.Counter) -> None:
         self._counter = counter
         self._began, self._begun_at, self._steps, self._loss = time.monotonic(), 0, 0, ""
 
@@ -19,20 +19,24 @@ class TrainingView:
             case events.Reading(done=done, total=total):
                 self._counter.at(done, total, "reading pairs")
             case events.Started():
-                for pair in event.left_out[:LISTED]:
-                    note(f"left out: {pair}")
+                for pair in event.left_out[: console.LISTED]:
+                    console.note(f"left out: {pair}")
                 if event.left_out:
-                    more = f" ({event.run_dir}/events.jsonl names all)" if len(event.left_out) > LISTED else ""
-                    note(f"{len(event.left_out)} left out: --keep-flagged trains on what it can of them{more}")
-                note(
+                    more = f" ({event.run_dir}/events.jsonl names all)" if len(event.left_out) > console.LISTED else ""
+                    console.note(f"{len(event.left_out)} left out: --keep-flagged trains on what it can of them{more}")
+                console.note(
                     f"{event.train_pairs} pairs to train on, {event.validation_pairs} of other scenes to validate, "
                     f"on {event.device} in {event.precision}; files in {event.run_dir}"
                 )
                 if event.known:
-                    note(f"{event.known} of those to validate were learned by the weights of --init: figures flatter")
+                    console.note(
+                        f"{event.known} of those to validate were learned by the weights of --init: figures flatter"
+                    )
                 self._began, self._begun_at, self._steps = time.monotonic(), event.done, event.steps
                 if event.done == event.steps:
-                    note("it is at its end already: give another --run-dir, and --init with its weights, to go on")
+                    console.note(
+                        "it is at its end already: give another --run-dir, and --init with its weights, to go on"
+                    )
                 self._counter.at(event.done, event.steps, "starting")
             case events.Step():
                 self._loss = f"loss {event.loss:.4f}, "
@@ -44,15 +48,15 @@ class TrainingView:
             case events.Validated():
                 figures = "  ".join(f"{name} {value:.4f}" for name, value in event.figures.items())
                 best = "  (best)" if event.best else ""
-                note(f"{event.phase} epoch {event.epoch + 1}: held-out scenes  {figures}{best}")
+                console.note(f"{event.phase} epoch {event.epoch + 1}: held-out scenes  {figures}{best}")
             case events.Finished() if self._begun_at == self._steps:
-                note(f"its model: {event.path}")
+                console.note(f"its model: {event.path}")
             case events.Finished():
                 trained = "went on for" if self._begun_at else "trained in"
-                note(f"{trained} {event.seconds / 60:.1f} min: {event.path}")
-            case events.Saved() if not talk.is_terminal:
+                console.note(f"{trained} {event.seconds / 60:.1f} min: {event.path}")
+            case events.Saved() if not console.talk.is_terminal:
                 spent, done = time.monotonic() - self._began, event.step - self._begun_at
                 left = f"; {spent / done * (self._steps - event.step) / 60:.0f} min left" if done else ""
-                note(f"{event.phase} epoch {event.epoch + 1}: {self._loss}saved{left}")
+                console.note(f"{event.phase} epoch {event.epoch + 1}: {self._loss}saved{left}")
             case events.Saved() | events.Pictured():
                 pass

@@ -236,7 +236,8 @@ def verify(mirror: Mirror, found: str, record: Path) -> str:
 def recognised(source: Source, archive: Path) -> str:
     """What an archive given by hand is verified by."""
     if not archive.is_file():
-        raise DownloadError(f"{archive}: no such file: give --archive the zip that you fetched by hand")
+        fault = "this is a folder" if archive.is_dir() else "no such file"
+        raise DownloadError(f"{archive}: {fault}: give --archive the zip that you fetched by hand")
     try:
         found = sha256(archive)
     except OSError as error:

@@ -84,7 +84,8 @@ def split(
     """Leave out pairs with a fault, and hold out whole scenes of each folder, ``fraction`` of its pairs, to judge by.
     What else shows a scene that is held out, photographs and pairs of other folders, is left out as well.
 
-    Synthesised pairs and photographs judge nothing, unless there is nothing else.
+    Synthesised pairs and photographs judge nothing, unless there is nothing else; nor does one of several folders that
+    shows a single scene.
     """
     fit = {
         index: pair for index, (pair, reason) in enumerate(zip(pictures, faults, strict=True)) if pair and not reason
@@ -97,9 +98,13 @@ def split(
     judges = [index for index in pairs if folders[index] != "synthetic"] or pairs or kept
     judged: set[int] = set()
     known: set[int] = set()
-    for folder in sorted({folders[index] for index in judges}):  # by itself: the same scenes, whatever else is learned
+    several = sorted({folders[index] for index in judges})
+    for folder in several:  # by itself: the same scenes, whatever else is learned
         own = [index for index in judges if folders[index] == folder]
-        chosen = {own[place] for place in held_out(likeness.scenes(fit[index].high for index in own), fraction)}
+        scene_of = likeness.scenes(fit[index].high for index in own)
+        if len(several) > 1 and len(set(scene_of)) == 1:  # held out, it would teach nothing
+            continue
+        chosen = {own[place] for place in held_out(scene_of, fraction)}
         judged |= chosen
         known |= showing_the_same(fit, chosen, set(kept).difference(own))
     known -= judged

@@ -24,14 +24,14 @@ from ..pictures import images, sixteen
 from ..pictures.encoding import USUAL, Encoding, encode
 from ..pictures.panel import PREVIEW, columns, panel, preview
 from ..pictures.picture import Picture, brightness
-from .enhancer import Enhancer, Steps
+from .enhancer import REDUCE, Enhancer, Steps
 from .jobs import Job
 from .look import PLAIN, Look
 
 PIXELS = 50_000_000
 """Pictures under way hold at most about this many pixels together, unless one of them alone has more."""
 THREADS = min(os.cpu_count() or 1, 8)
-NO_MEMORY = "not enough memory: reduce it first, or close other programs"
+NO_MEMORY = f"not enough memory: {REDUCE}"
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,8 @@ def enhance(
         return [stored(*each) for each in zip(jobs, pictures, results, strict=True)]
 
     def stored(job: Job, picture: Picture, result: Picture) -> Computed:
+        if exists(job.targets[0]) and not overwrite:  # its comparison alone is missing: that is with what is there
+            result = images.read(job.targets[0])
         sides = [("before", preview(picture)), ("after", preview(result))] if len(job.targets) > 1 else []
 
         def write() -> None:
@@ -252,7 +254,9 @@ def written(job: Job, seconds: float, made: Computed) -> Outcome:
         made.write()
     except LowlightError as error:
         return Outcome(job, "failed", str(error))
-    except MemoryError:
+    except (RuntimeError, MemoryError) as error:
+        if not device.out_of_memory(error):
+            raise
         return Outcome(job, "failed", f"{job.source}: {NO_MEMORY}")
     seconds += time.monotonic() - began
     return Outcome(job, "done", "", seconds, made.size, made.before, made.after)

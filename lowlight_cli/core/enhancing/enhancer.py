@@ -36,6 +36,8 @@ HUGE = 20_000_000
 """Pixels of a picture from which on memory is given back after each tile, which takes time."""
 LEAST_TILE = 256
 """Side in px of the smallest tiles that are worth while."""
+REDUCE = "reduce it first, or close other programs"
+"""What helps where memory is too short for any tile."""
 AROUND = 110
 """Bytes of a tile's pixel besides the network's activations: the picture, its maps and the result, in floats."""
 MAPS = {"reflectance": 3, "illumination": 1, "relit": 1, "enhanced": 3}
@@ -240,7 +242,7 @@ class Enhancer:
         """What each pass tells the network besides the pixels of a tile; of large pictures every few pixels will do."""
         height, width = given[0].shape[1:]
         down, right = (max(side // SAMPLED, 1) for side in (height, width))
-        with torch.inference_mode(), self._lock:
+        with torch.inference_mode(), self._lock, torch.autocast(self.device.type, enabled=False):
             small = thumbnail(self._pixels([samples[:, ::down, ::right] for samples in given], profiles).clamp(0, 1))
             return [tiling.besides(self.net, small, height, width, turn) for turn in range(self.passes)]
 
@@ -264,7 +266,7 @@ class Enhancer:
             if not out_of_memory(error):
                 raise
             small = isinstance(self.tile, int) and self.tile <= LEAST_TILE
-            remedy = "reduce it first, or close other programs" if small else f"use --tile {LEAST_TILE}"
+            remedy = REDUCE if small else f"use --tile {LEAST_TILE}"
             raise OutOfMemoryError(f"not enough memory for {height}x{width} px: {remedy}") from error
 
     def _tile_size(self, height: int, width: int, count: int, halo: int, *, bf16: bool) -> tuple[int, int]:

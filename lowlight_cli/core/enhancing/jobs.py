@@ -14,6 +14,9 @@ from ..pictures.encoding import SIXTEEN_BIT
 from ..pictures.folders import closed_folder, is_file, is_folder, is_link, missing, pictures, real
 from .enhancer import MAPS
 
+BRIGHT = "_bright"
+"""What the names of results beside their pictures end in, unless told otherwise."""
+
 
 @dataclass(frozen=True)
 class Job:
@@ -84,7 +87,7 @@ def enhance_jobs(
     found = sources(inputs, out)
     single = len(found) == 1 and not is_folder(found[0].given)
     if suffix is None:
-        suffix = "_bright" if out is None else ""
+        suffix = BRIGHT if out is None else ""
     file = None
     if out is not None and not is_folder(out) and (out.suffix.lower() in images.WRITTEN or (single and out.suffix)):
         file = out
@@ -153,13 +156,14 @@ def too_narrow(kind: str) -> str:
 
 def apart(jobs: Sequence[Job], names: Callable[[Job], Sequence[str]]) -> list[Job]:
     """The jobs, with a skip in those whose input is, by its name, an earlier result of another one, perhaps in another
-    format. ``names`` are the results of a job, beside its first target, without suffix."""
+    format. ``names`` are the results of a job, beside its first target, without suffix; of another time, it may have
+    one beside its source."""
     made = {
-        real(target.with_name(name)): job.source
+        real(result): job.source
         for job in jobs
         for target in job.targets[:1]
-        for name in names(job)
-        if target.with_name(name) != job.source.with_suffix("")
+        for result in (*map(target.with_name, names(job)), job.source.with_name(f"{job.source.stem}{BRIGHT}"))
+        if result != job.source.with_suffix("")
     }
     result = []
     for job in jobs:

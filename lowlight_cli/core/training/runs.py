@@ -132,7 +132,8 @@ class Run:
     def damaged(self, file: Path | None = None) -> TrainingError:
         """What to say of a file, by default the state, that is not what was written there."""
         return TrainingError(
-            f"{file or self._state}: damaged: begin anew in another --run-dir, from its weights with --init {self.last}"
+            f"{file or self._state}: damaged, or of another version of lowlight: begin anew in another --run-dir, from "
+            f"its weights with --init {self.last}"
         )
 
     def _check_settings(self) -> None:

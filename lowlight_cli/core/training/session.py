@@ -258,7 +258,7 @@ class Session:
         self.optimizer.load_state_dict(state["optimizer"])
         if self.plateau is not None:
             self.plateau.load_state_dict(cast(dict[str, Any], state["plateau"]))
-        if state.get("held_out", self.held_out) != self.held_out:  # figures of other pictures are no measure for these
+        if state["held_out"] != self.held_out:  # figures of other pictures are no measure for these
             self.best = -math.inf
             if self.plateau is not None:
                 self.plateau.best = math.inf

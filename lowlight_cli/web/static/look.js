@@ -1,4 +1,4 @@
-// What strength, highlight protection and shadows make of a picture, pixel by pixel: the same formulae as core/look.py, so that
+// What strength, highlight protection and shadows make of a picture, pixel by pixel: the same formulae as core/enhancing/look.py, so that
 // the controls answer at once. What is downloaded is computed by the server.
 
 const BRIGHT = [0.5, 0.9];
