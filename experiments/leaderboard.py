@@ -70,10 +70,10 @@ OTHERS = (
     Other("SCI", 14.78, 0.522, 0.617, 18.97, 6, 258),
 )
 OTHERS_TOLD = (
-    "PSNR and SSIM of other systems' published weights, measured in the same way on 2026-11-23; ms is the median of 5 "
-    "bare forward passes at 400x600, fp32, two CPU cores, torch 2.15, Zero-DCE's with denormals flushed. LYT-Net was "
-    "run through a port of ours from a third party's copy of its weights; FLOL+'s training data may overlap eval15. All "
-    "were chosen by their authors."
+    "PSNR and SSIM of other systems' published weights, measured in the same way on 2026-11-23; ms is the median of"
+    " 5 bare forward passes at 400x600, fp32, two CPU cores, torch 2.15, Zero-DCE's with denormals flushed. LYT-Net"
+    " was run through a port of ours from a third party's copy of its weights; FLOL+'s training data may overlap "
+    "eval15. All were chosen by their authors."
 )
 
 
