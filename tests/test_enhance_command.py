@@ -845,3 +845,14 @@ def test_maps_are_not_written_into_a_folder_called_minus(run: Run, tmp_path: Pat
     code, talk = run("decompose", "a.png", "--out", "-")
     assert code == 2 and "- is standard output" in talk[-1]
     assert not (tmp_path / "-").exists()
+
+
+def test_a_missing_comparison_costs_no_network(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def computing(*_: object, **__: object) -> None:
+        raise AssertionError
+
+    save(tmp_path / "a.png")
+    assert run("enhance", "a.png", "--out", "o")[0] == 0
+    monkeypatch.setattr(Enhancer, "enhanced", computing)
+    assert run("enhance", "a.png", "--out", "o", "--compare")[0] == 0
+    assert (tmp_path / "o/a_compare.jpg").exists()

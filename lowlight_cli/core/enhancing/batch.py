@@ -79,12 +79,13 @@ def enhance(
 
     def compute(jobs: Sequence[Job], pictures: Sequence[Picture]) -> Steps[list[Computed]]:
         dtype = encoding.dtype(images.kind_of(jobs[0].targets[0]), pictures[0].samples.dtype)
-        results = yield from enhancer.enhanced(pictures, look, dtype=dtype)
+        there = [not overwrite and exists(job.targets[0]) for job in jobs]  # whose comparison alone is missing
+        todo = [picture for picture, kept in zip(pictures, there, strict=True) if not kept]
+        made = iter((yield from enhancer.enhanced(todo, look, dtype=dtype)) if todo else [])
+        results = [images.read(job.targets[0]) if kept else next(made) for job, kept in zip(jobs, there, strict=True)]
         return [stored(*each) for each in zip(jobs, pictures, results, strict=True)]
 
     def stored(job: Job, picture: Picture, result: Picture) -> Computed:
-        if exists(job.targets[0]) and not overwrite:  # its comparison alone is missing: that is with what is there
-            result = images.read(job.targets[0])
         sides = [("before", preview(picture)), ("after", preview(result))] if len(job.targets) > 1 else []
 
         def write() -> None:
@@ -216,9 +217,8 @@ def taken(reading: deque[Read], most: int) -> list[Read]:
 
 
 def computed(group: Sequence[Read], compute: Compute) -> Generator[Event, None, list[tuple[Read, float, Computed]]]:
-    """Compute pictures together, or, where memory is too short for that, one by one: events on the way, then each with
-    its seconds so far and what came of it."""
-    short = False
+    """Compute pictures together, or, where that fails, one by one: events on the way, then each with its seconds so far
+    and what came of it."""
     try:
         loaded = [each.picture.result() for each in group]
         began = time.monotonic()
@@ -230,20 +230,19 @@ def computed(group: Sequence[Read], compute: Compute) -> Generator[Event, None, 
         spent = [seconds + share for _, seconds in loaded]
         return list(zip(group, spent, end.value, strict=True))
     except OutOfMemoryError as error:
-        reason, short = f"{group[0].job.source}: {error}", True
+        reason = f"{group[0].job.source}: {error}"
     except LowlightError as error:
         reason = str(error)
     except (RuntimeError, MemoryError) as error:
         if not device.out_of_memory(error):
             raise
-        reason, short = f"{group[0].job.source}: {NO_MEMORY}", True
-    if short and len(group) > 1:
+        reason = f"{group[0].job.source}: {NO_MEMORY}"
+    if len(group) > 1:
         results = []
         for each in group:
             results += yield from computed([each], compute)
         return results
-    for each in group:
-        yield Outcome(each.job, "failed", reason)
+    yield Outcome(group[0].job, "failed", reason)
     return []
 
 
