@@ -234,12 +234,12 @@ def test_a_damaged_photograph_is_left_out_and_named(photos: Path, tmp_path: Path
     (photos / "a.png").write_bytes(whole[: len(whole) // 2])
     todo = datasets.photographs(photos, seed=1)
     reasons = list(trainingset.synthesise(todo, tmp_path / "out", jpeg=None))
-    assert [reason is None for reason in reasons] == [False, False, True, True]
-    assert str(photos / "a.png") in str(reasons[0]) and "damaged" in str(reasons[0])
+    assert [reason and reason.unreadable for reason in reasons] == [True, False, None, None]
+    assert str(photos / "a.png") in reasons[0].reason and "damaged" in reasons[0].reason
     pictures, faults = zip(*trainingset.examined(todo), strict=True)
     data = trainingset.split(todo, pictures, [None] * 4, fraction=0)  # as with --keep-flagged
     assert len(data.train) == 3
-    assert faults[0] == reasons[0]
+    assert faults[:2] == tuple(reason.reason for reason in reasons[:2])
 
 
 def test_no_more_is_decoded_than_is_wanted_soon(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -276,8 +276,9 @@ def test_synthesised_data_set(photos: Path, tmp_path: Path) -> None:
         assert torch.equal(picture.low, datasets.decode(by_name[pair.name]).low)
     record = json.loads((out / "synthesis.json").read_text())
     assert record.keys() == {pair.name for pair in found} and len(record["a_1"]["light"]) == 3
-    with pytest.raises(DatasetError, match="not empty"):
-        list(trainingset.synthesise(todo, out, jpeg=None))
+    for there, said in ((out, "is not empty"), (out / "synthesis.json", "this is no folder")):
+        with pytest.raises(DatasetError, match=said):
+            list(trainingset.synthesise(todo, there, jpeg=None))
 
 
 def test_a_link_to_an_empty_folder_leads_to_the_set(photos: Path, tmp_path: Path) -> None:

@@ -84,6 +84,8 @@ def test_one_picture_goes_into_a_named_file(photos: Path) -> None:
 def test_a_folder_may_have_a_dot_in_its_name(photos: Path) -> None:
     base = photos.parent
     assert targets(jobs.enhance_jobs([photos], base / "v1.5"), base)["photos/a.jpg"] == "v1.5/a.jpg"
+    (job,) = jobs.enhance_jobs([photos / "a.jpg"], base / "walk.2024")
+    assert job.targets == (base / "walk.2024/a.jpg",)
 
 
 def test_maps_do_not_go_into_a_file(photos: Path) -> None:

@@ -143,3 +143,13 @@ def test_synthesise_command(lowlight: Run, tmp_path: Path) -> None:
     assert code == 0 and f"20 pairs in {tmp_path / 'synthetic'}" in err
     code, _, err = lowlight("synthesise", datasets.SAMPLES / "high", "--out", tmp_path / "synthetic")
     assert code == 1 and "not empty" in err
+
+
+def test_synthesis_fails_by_what_it_cannot_read_not_by_what_is_dark(lowlight: Run, tmp_path: Path) -> None:
+    for name, side in (("fine", torch.rand(3, 48, 64)), ("dark", torch.zeros(3, 48, 64))):
+        images.write(tmp_path / "photos" / f"{name}.png", images.Picture(side))
+    code, _, err = lowlight("synthesise", tmp_path / "photos", "--out", tmp_path / "first")
+    assert code == 0 and "left out: " in err and "too dark" in err
+    (tmp_path / "photos" / "broken.png").write_bytes(b"no picture")
+    code, _, err = lowlight("synthesise", tmp_path / "photos", "--out", tmp_path / "second")
+    assert code == 1 and "broken.png" in err and f"1 pairs in {tmp_path / 'second'}" in err

@@ -67,16 +67,16 @@ def plain_batches(found: list[datasets.Pair], patch: int) -> Iterator[tuple[torc
         yield torch.from_numpy(np.stack(lows)), torch.from_numpy(np.stack(highs))
 
 
-def plain(found: list[datasets.Pair], phase: str, patch: int, place: torch.device) -> Callable[[], None]:
+def plain(found: list[datasets.Pair], phase: str, patch: int, on: torch.device) -> Callable[[], None]:
     """One step of the plain loop."""
     torch.manual_seed(0)
-    net, weights = RetinexNet().to(place), LossWeights()
+    net, weights = RetinexNet().to(on), LossWeights()
     assert net.enhance is not None
     optimizer = torch.optim.Adam((net.decom if phase == "decom" else net.enhance).parameters(), lr=1e-3)
     batches = plain_batches(found, patch)
 
     def step() -> None:
-        low, high = (side.to(place) for side in next(batches))
+        low, high = (side.to(on) for side in next(batches))
         assert net.enhance is not None
         if phase == "decom":
             terms = losses.decomposition(low, high, net.decom(low), net.decom(high), weights)
@@ -104,11 +104,11 @@ def settings(phase: str, patch: int) -> TrainSettings:
     return how.model_copy(update={"init": None})
 
 
-def ours(decoded: list[datasets.PixelPair], how: TrainSettings, place: torch.device) -> Callable[[], None]:
+def ours(decoded: list[datasets.PixelPair], how: TrainSettings, on: torch.device) -> Callable[[], None]:
     """One epoch of the engine."""
     made = [False] * len(decoded)
     data = trainingset.TrainingSet(decoded, made, validation=[], held_out=[], learned_from=[], left_out=[])
-    session = Session(how, data, Run(Path(), how), place, Ranks(0, 1, place))
+    session = Session(how, data, Run(Path(), how), on, Ranks(0, 1, on))
 
     def epoch() -> None:
         session.step_in_epoch = 0
@@ -118,12 +118,12 @@ def ours(decoded: list[datasets.PixelPair], how: TrainSettings, place: torch.dev
     return epoch
 
 
-def speed(step: Callable[[], None], patches: int, seconds: float, place: torch.device) -> float:
+def speed(step: Callable[[], None], patches: int, seconds: float, on: torch.device) -> float:
     """Patches a second of ``step``, which takes so many, after two to warm up."""
 
     def wait() -> None:
-        if place.type == "cuda":
-            torch.cuda.synchronize(place)
+        if on.type == "cuda":
+            torch.cuda.synchronize(on)
 
     for _ in range(2):
         step()
@@ -143,8 +143,8 @@ def main() -> None:
     options.add_argument("--seconds", type=float, default=20)
     options.add_argument("--json", type=Path)
     given = options.parse_args()
-    place = device.choose("auto")
-    name = torch.cuda.get_device_name(place) if place.type == "cuda" else f"{torch.get_num_threads()} CPU threads"
+    on = device.choose("auto")
+    name = torch.cuda.get_device_name(on) if on.type == "cuda" else f"{torch.get_num_threads()} CPU threads"
     report = {"torch": torch.__version__, "python": platform.python_version(), "device": name, "patch": given.patch}
     with tempfile.TemporaryDirectory() as scratch:
         found = pairs(given.data, Path(scratch))
@@ -152,13 +152,13 @@ def main() -> None:
         epoch = len(decoded) // BATCH * BATCH
         for phase in ("decom", "enhance"):
             torch.backends.cudnn.allow_tf32 = True  # torch's default, as that loop has it; the engine's fp32 is fp32
-            slow = speed(plain(found, phase, given.patch, place), BATCH, given.seconds, place)
+            slow = speed(plain(found, phase, given.patch, on), BATCH, given.seconds, on)
             torch.backends.cudnn.allow_tf32 = False
-            fast = speed(ours(decoded, settings(phase, given.patch), place), epoch, given.seconds, place)
+            fast = speed(ours(decoded, settings(phase, given.patch), on), epoch, given.seconds, on)
             report[phase] = {"plain": round(slow, 1), "engine": round(fast, 1), "ratio": round(fast / slow, 2)}
             print(f"{phase}: plain {slow:.1f}, engine {fast:.1f} patches/s: {fast / slow:.2f} times  ({name})")
         how = settings("plus", given.patch)
-        rate = speed(ours(decoded, how, place), len(decoded) // how.batch * how.batch, given.seconds, place)
+        rate = speed(ours(decoded, how, on), len(decoded) // how.batch * how.batch, given.seconds, on)
         took = 1000 * how.batch / rate
         report["plus"] = {"batch": how.batch, "patch": how.patch, "ms_a_step": round(took, 1)}
         print(f"retinex-plus: {took:.0f} ms a step of {how.batch} patches of {how.patch} px  ({name})")

@@ -121,7 +121,7 @@ def piped(settings: EnhanceSettings, look: "Look", encoding: "Encoding") -> None
     from ..core.enhancing import jobs
     from ..core.enhancing.enhancer import finish
     from ..core.errors import PictureError
-    from ..core.pictures import images
+    from ..core.pictures import folders, images
     from ..core.pictures.encoding import encode
     from ..views.pictures import plan
 
@@ -136,8 +136,10 @@ def piped(settings: EnhanceSettings, look: "Look", encoding: "Encoding") -> None
         raise ConfigError(f"{out}: a picture from standard input has no name: give --out a file")
     if out != PIPE:
         jobs.check_kind(out, settings.format)
-    if settings.dry_run and source != PIPE and not source.is_file():
-        raise PictureError(f"{source}: {'a folder, and - is one picture' if source.is_dir() else 'no such file'}")
+    if source != PIPE and folders.is_folder(source):
+        raise PictureError(f"{source}: a folder, and - is one picture")
+    if settings.dry_run and source != PIPE and (fault := folders.missing(source)):
+        raise PictureError(fault)
     if settings.dry_run:
         raise SystemExit(not plan([jobs.Job(source, (out,))], overwrite=settings.overwrite))
     if out == PIPE and getattr(sys.stdout, "name", "") == os.devnull:

@@ -24,12 +24,14 @@ def synthesise(
     from ..core.data import datasets, trainingset
 
     todo = datasets.photographs(settings.photos, settings.seed, settings.copies)
-    written = 0
+    written = unread = 0
     with console.counting("synthesising", len(todo)) as counter:
         for number, left_out in enumerate(trainingset.synthesise(todo, settings.out, settings.jpeg), 1):
             if left_out is None:
                 written += 1
             else:
-                console.note(f"left out: {left_out}")
+                unread += left_out.unreadable
+                console.note(f"left out: {left_out.reason}")
             counter.at(number)
     console.note(f"{written} pairs in {settings.out}: train on them with --dataset {settings.out}")
+    raise SystemExit(unread > 0)

@@ -167,12 +167,21 @@ def known_folders(names: Iterable[str]) -> set[str]:
     return {LOL_FOLDERS["train"] if name == "lol" else name for name in names}
 
 
-def synthesise(photos: Sequence[Photo], out: Path, jpeg: int | None) -> Iterator[str | None]:
+class LeftOut(NamedTuple):
+    """A photograph that no pair was made of."""
+
+    reason: str
+    unreadable: bool  # rather than unfit
+
+
+def synthesise(photos: Sequence[Photo], out: Path, jpeg: int | None) -> Iterator[LeftOut | None]:
     """Write ``out/low`` and ``out/high`` from photographs; for each None, or why it was left out.
 
     ``out`` appears when all is done; it must not be there or be empty. ``synthesis.json`` in it tells light and noise.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if out.exists() and not out.is_dir():
+        raise DatasetError(f"{out}: this is no folder: choose another --out")
+    if out.exists() and any(out.iterdir()):
         raise DatasetError(f"{out} is not empty: choose another --out")
     if out.resolve() == Path.cwd():
         raise DatasetError(f"{out}: the folder that you are in cannot be replaced: name a new one with --out")
@@ -186,7 +195,7 @@ def synthesise(photos: Sequence[Photo], out: Path, jpeg: int | None) -> Iterator
                     images.write(staging / "low" / f"{photo.name}{suffix}", low, Encoding(quality=jpeg))
                     images.write(staging / "high" / f"{photo.name}.png", high)
                     record[photo.name] = {"seed": photo.seed, **synthesis.parameters(photo.seed)}
-                yield reason
+                yield LeftOut(reason, unreadable=picture is None) if reason else None
             if not record:
                 raise DatasetError(f"none of {len(photos)} photographs is fit to make a pair of")
             (staging / "synthesis.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")

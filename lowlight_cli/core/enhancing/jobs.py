@@ -78,7 +78,7 @@ def enhance_jobs(
     compare: bool = False,
     wide: bool = False,
 ) -> list[Job]:
-    """One job a picture. ``out`` is a file if it has a picture's suffix, or any suffix and there is one input.
+    """One job a picture. ``out`` is a file if it has a picture's suffix, or any but a number and there is one input.
 
     Without ``out``, results go beside the input, named with ``suffix``, ``_bright`` if None. ``kind`` is the suffix of
     another format. ``compare`` adds a picture of before and after, ``NAME_compare.jpg``. ``wide`` results must hold 16
@@ -89,7 +89,8 @@ def enhance_jobs(
     if suffix is None:
         suffix = BRIGHT if out is None else ""
     file = None
-    if out is not None and not is_folder(out) and (out.suffix.lower() in images.WRITTEN or (single and out.suffix)):
+    named = out is not None and out.suffix[1:].strip("0123456789")  # walk.2024 is a folder's name
+    if out is not None and not is_folder(out) and (out.suffix.lower() in images.WRITTEN or (single and named)):
         file = out
         check_kind(file, kind)
         if not single:
