@@ -27,6 +27,17 @@ def test_fp32_is_no_tf32() -> None:
     assert not torch.backends.cuda.matmul.allow_tf32
 
 
+@pytest.mark.usefixtures("two_gpus")
+def test_several_processes_do_not_share_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    assert device.choose("cuda") == torch.device("cuda:1")
+    with pytest.raises(LowlightError, match="use --device cuda"):
+        device.choose("cuda:0")
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "1")
+    assert device.choose("cuda:0") == torch.device("cuda:0")
+
+
 @pytest.mark.parametrize("name", ["cuda:x", "cuda:", "cuda:-1", "cpu:5", "tpu"])
 def test_a_device_that_cannot_be_is_one_line(name: str) -> None:
     with pytest.raises(LowlightError, match=f"device {name}: give auto, cpu, cuda"):

@@ -833,7 +833,7 @@ def test_earlier_results_are_no_input_wherever_results_go(run: Run, tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    ("given", "fault"), [("gone.png", "no such file"), ("folder", "a folder, and - is one picture")]
+    ("given", "fault"), [("gone.png", "no such file or folder"), ("folder", "a folder, and - is one picture")]
 )
 def test_a_dry_run_with_a_pipe_tells_what_would_fail(run: Run, tmp_path: Path, given: str, fault: str) -> None:
     (tmp_path / "folder").mkdir()

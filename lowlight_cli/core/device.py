@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import os
 import re
 from pathlib import Path
 
@@ -20,6 +21,8 @@ def choose(name: str) -> torch.device:
         raise LowlightError(f"device {name}: give auto, cpu, cuda, cuda:N or mps")
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     device = torch.device(name)
+    if name.startswith("cuda:") and int(os.environ.get("LOCAL_WORLD_SIZE", "1")) > 1:
+        raise LowlightError(f"device {name}: each of several processes has a GPU of its own: use --device cuda")
     if name == "cuda":
         device = torch.device("cuda", distributed.get_node_local_rank(fallback_rank=0))  # under torchrun one GPU each
     if not there[device.type]:
