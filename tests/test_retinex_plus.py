@@ -19,7 +19,8 @@ from lowlight_cli.core.pictures import images
 from lowlight_cli.core.training import contextbank, engine, losses
 from lowlight_cli.core.training.events import Saved, Started, Step, Validated
 from lowlight_cli.core.training.objective import PlusObjective
-from lowlight_cli.core.training.pairbank import symmetries
+from lowlight_cli.core.training.pairbank import Share, SynthesisBank, symmetries
+from lowlight_cli.core.training.ranks import Ranks
 from lowlight_cli.settings import MODELS, LossWeights, TrainSettings
 
 GOLDEN = Path(__file__).parent / "golden" / "retinex_plus.npz"
@@ -316,7 +317,7 @@ def test_some_made_patches_have_been_through_a_jpeg() -> None:
     plain = bank.pair(0)[1][0, :, :32, :32]
     patches = plain.expand(400, -1, -1, -1).clone()
     candidates = torch.arange(400) < 300
-    bank.compress(patches, candidates, torch.Generator().manual_seed(1))
+    contextbank.compress(patches, candidates, torch.rand(400, 2, generator=torch.Generator().manual_seed(1)))
     changed = (patches != plain).flatten(1).any(dim=1)
     assert changed[:300].float().mean() == pytest.approx(contextbank.JPEG, abs=0.08)
     assert not changed[300:].any()
@@ -490,6 +491,37 @@ def test_illumination_is_without_the_mean_gain() -> None:
         found, gain = net(image, context), net.restore(image, context).gain
     torch.testing.assert_close(found.illumination, (found.relit / gain.mean()).clamp(max=1))
     assert gain.max() > 1.05 * gain.mean()
+
+
+def of_two(rank: int) -> Share:
+    """The share of one of two processes."""
+    return Ranks(rank, 2, torch.device("cpu")).share
+
+
+@pytest.mark.parametrize("more", [0, 3])
+def test_processes_share_what_one_alone_would_draw(monkeypatch: pytest.MonkeyPatch, more: int) -> None:
+    def without_noise(count: int, generator: torch.Generator | None) -> synthesis.Darkening:
+        by = synthesis.draw_widely(count, generator)
+        return by._replace(shot=0 * by.shot, read=0 * by.read)
+
+    bank = contextbank.ContextBank(photographs(), [False, True] * 3, more=more, drawn=without_noise)
+    whole = list(bank.epoch(4, 32, torch.Generator().manual_seed(0)))
+    parts = [list(bank.epoch(4, 32, torch.Generator().manual_seed(0), of_two(rank))) for rank in range(2)]
+    for alone, first, second in zip(whole, *parts, strict=True):
+        assert all(torch.equal(one, torch.cat(halves)) for one, *halves in zip(alone, first, second, strict=True))
+    bank = contextbank.ContextBank(photographs(), [False, True] * 3, more=more)
+    monkeypatch.setattr(contextbank, "JPEG", 1.0)  # with noise of each process's own, nothing else differs
+    for share in (of_two(0), of_two(1)):
+        (one, *_), (other, *_) = (bank.epoch(4, 32, torch.Generator().manual_seed(0), share) for _ in range(2))
+        assert all(torch.equal(*sides) for sides in zip(one, other, strict=True))
+
+
+def test_processes_draw_noise_of_their_own() -> None:
+    flat = torch.full((3, 64, 64), 128, dtype=torch.uint8)
+    for kind in (SynthesisBank, contextbank.ContextBank):
+        bank = kind([(flat, flat)] * 4, [True] * 4)
+        first, second = (next(bank.epoch(4, 32, torch.Generator().manual_seed(0), of_two(rank)))[0] for rank in (0, 1))
+        assert not any(torch.equal(one, other) for one in first for other in second)
 
 
 def test_captured_pairs_among_photographs_stay_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:

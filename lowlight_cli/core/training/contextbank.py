@@ -14,7 +14,7 @@ from ..networks.exposure import THUMBNAIL
 from ..networks.retinex_plus import sampled
 from ..pictures import decoding
 from ..pictures.picture import to_image
-from .pairbank import Crops, PairBank, symmetries
+from .pairbank import Crops, PairBank, Share, symmetries, whole
 
 GRID = 128
 """Side of the grid of single pixels that stands for a whole photograph while it is darkened."""
@@ -62,44 +62,49 @@ class ContextBank(PairBank):
         self.high_thumbnails = torch.cat([thumbnail(high[None].to(device) / 255) for _, high in pairs])
         self.grids = torch.cat([F.interpolate(high[None].to(device), GRID, mode="nearest-exact") for _, high in pairs])
 
-    def patches(self, index: Tensor, size: int, generator: torch.Generator | None = None) -> tuple[Tensor, ...]:
+    def patches(
+        self,
+        index: Tensor,
+        size: int,
+        generator: torch.Generator | None = None,
+        noise: torch.Generator | None = None,
+        share: Share = whole,
+    ) -> tuple[Tensor, ...]:
         """As those of a PairBank; the thumbnails of low and high, (B, 3, 64, 64), and where in these the patches lie,
         (B, 4), as ``RetinexPlus.within`` has it; and, if there are to be ``more``, thumbnails of so many times as many
         other pictures, half of them of a part of the picture alone, (B, more, 3, 64, 64)."""
         crops = self.crops(index, size, generator)
-        low, high = self.cut(crops, size)
-        frame = self.frame(crops, size)
         count, others = len(index), self.more * len(index)
         others_index = index[:0]
         if others:
             others_index = torch.multinomial(self.often, others, replacement=True, generator=generator)
         others_way = torch.randint(8, (others,), generator=generator, device=self.device)
-        seen, way = torch.cat([index, others_index]), torch.cat([crops.way, others_way])
+        shown = share(parts(others, generator, self.device))
+        mine = torch.arange(count + others, device=self.device)
+        mine = torch.cat([share(mine[:count]), share(mine[count:])])
+        seen, way = torch.cat([index, others_index])[mine], torch.cat([crops.way, others_way])[mine]
+        crops = Crops(*map(share, crops))
+        low, high = self.cut(crops, size)
+        count = len(low)
         low_thumbnails, high_thumbnails = self.low_thumbnails[seen], self.high_thumbnails[seen]
         if self.photographs:
-            by = self.drawn(count + others, generator)
+            by = picked(self.drawn(len(index) + others, generator), mine)
+            jpeg = share(torch.rand(len(index), 2, generator=generator, device=self.device))
+            noise = noise or generator
             made = self.made[seen].nonzero().flatten()
             grid = self.grids[seen[made]].float() / 255
-            dark = darken(grid, picked(by, made), generator, self.grid_place(seen[made]), apart=True)
+            dark = darken(grid, picked(by, made), noise, self.grid_place(seen[made]), apart=True)
             low_thumbnails[made] = thumbnail(dark)
-            made, by = self.made[index].nonzero().flatten(), picked(by, slice(count))
-            low[made] = darken(high[made], picked(by, made), generator, self.place(crops, size)[made])
-            candidates = self.made[index] & (by.light[:, 1] > BRIGHT) & (by.shot[:, 0] > 0)
-            self.compress(low, candidates, generator)
+            made, by = self.made[crops.picture].nonzero().flatten(), picked(by, slice(count))
+            low[made] = darken(high[made], picked(by, made), noise, self.place(crops, size)[made])
+            candidates = self.made[crops.picture] & (by.light[:, 1] > BRIGHT) & (by.shot[:, 0] > 0)
+            compress(low, candidates, jpeg)
         turned = [turn(x, way) for x in (low_thumbnails, high_thumbnails)]
-        own = low, high, *(x[:count] for x in turned), frame
+        own = low, high, *(x[:count] for x in turned), self.frame(crops, size)
         if not others:
             return own
-        shown = parts(others, generator, self.device)
         others_turned = [sampled(x[count:], shown, (THUMBNAIL, THUMBNAIL)) for x in turned]
         return *own, *(x.unflatten(0, (count, self.more)) for x in others_turned)
-
-    def compress(self, low: Tensor, candidates: Tensor, generator: torch.Generator | None) -> None:
-        """Replace some of the ``candidates`` among patches by what a JPEG leaves of them."""
-        chance, place = torch.rand(2, len(low), generator=generator, device=self.device).cpu()
-        quality = (QUALITY[0] + (QUALITY[1] - QUALITY[0]) * place).long()
-        for row in ((chance < JPEG) & candidates.cpu()).nonzero().flatten().tolist():
-            low[row] = compressed(low[row], int(quality[row]))
 
     def frame(self, crops: Crops, size: int) -> Tensor:
         """Top, left, bottom and right of the patches in their turned pictures, as shares of these' sides, (B, 4)."""
@@ -128,6 +133,15 @@ class ContextBank(PairBank):
         height, width = (side[index].float()[:, None, None] for side in (self.height, self.width))
         y, x = torch.broadcast_tensors(axis[:, None] * height, axis * width)
         return torch.stack([y, x], dim=1) / torch.hypot(height, width)[:, None]
+
+
+def compress(low: Tensor, candidates: Tensor, drawn: Tensor) -> None:
+    """Replace some of the ``candidates`` among patches by what a JPEG leaves of them, by two numbers in [0, 1) of each,
+    (B, 2)."""
+    chance, place = drawn.cpu().unbind(1)
+    quality = (QUALITY[0] + (QUALITY[1] - QUALITY[0]) * place).long()
+    for row in ((chance < JPEG) & candidates.cpu()).nonzero().flatten().tolist():
+        low[row] = compressed(low[row], int(quality[row]))
 
 
 def parts(count: int, generator: torch.Generator | None, device: torch.device) -> Tensor:

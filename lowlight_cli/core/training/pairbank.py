@@ -3,14 +3,22 @@
 LOL's 485 training pairs take 0.70 GB as uint8.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from ..data.synthesis import darken, draw, places
+from ..data.synthesis import Darkening, darken, draw, places
+
+Share = Callable[[Tensor], Tensor]
+"""A (B, ...) tensor to one process's part of it, ``Ranks.share``."""
+
+
+def whole(batch: Tensor) -> Tensor:
+    """The part of a process that trains alone."""
+    return batch
 
 
 class Crops(NamedTuple):
@@ -93,16 +101,32 @@ class PairBank:
         where = (channel * height + y) * width + x
         return self.pixels[low + where].float() / 255, self.pixels[high + where].float() / 255
 
-    def patches(self, index: Tensor, size: int, generator: torch.Generator | None = None) -> tuple[Tensor, ...]:
-        """Random patches of the pictures in ``index`` (B,): low and high, (B, 3, size, size) in [0, 1]."""
-        return self.cut(self.crops(index, size, generator), size)
+    def patches(
+        self,
+        index: Tensor,
+        size: int,
+        generator: torch.Generator | None = None,
+        noise: torch.Generator | None = None,
+        share: Share = whole,
+    ) -> tuple[Tensor, ...]:
+        """Random patches of the pictures in ``index`` (B,): low and high, (B, 3, size, size) in [0, 1]; of several
+        processes, each gets its ``share`` of B.
 
-    def epoch(self, batch: int, size: int, generator: torch.Generator | None = None) -> Iterator[tuple[Tensor, ...]]:
-        """Every pair once and as many photographs, others each time, in random order, ``batch`` patches at a time; a
-        short last batch is left out.
+        All draw the same from ``generator``, about which pictures and how, and each from its own ``noise``, if there is
+        one, what pixels need.
+        """
+        return self.cut(Crops(*map(share, self.crops(index, size, generator))), size)
+
+    def epoch(
+        self, batch: int, size: int, generator: torch.Generator | None = None, share: Share = whole
+    ) -> Iterator[tuple[Tensor, ...]]:
+        """Every pair once and as many photographs, others each time, in random order, ``batch`` patches at a time, or
+        this process's ``share`` of these; a short last batch is left out.
 
         With fewer pictures than ``batch`` the order wraps, so that an epoch has at least one batch.
         """
+        seeds = share(torch.randint(2**62, (batch,), device=self.device, generator=generator))
+        noise = torch.Generator(self.device).manual_seed(int(seeds[0]))
         order = torch.randperm(len(self), device=self.device, generator=generator)
         photograph = self.made[order]
         order = order[~photograph | (photograph.cumsum(0) <= self.shown)]
@@ -110,7 +134,7 @@ class PairBank:
             order = order.repeat(-(-batch // len(order)))[:batch]
         for index in order.split(batch):
             if len(index) == batch:
-                yield self.patches(index, size, generator)
+                yield self.patches(index, size, generator, noise, share)
 
 
 class SynthesisBank(PairBank):
@@ -121,15 +145,23 @@ class SynthesisBank(PairBank):
 
     FRAME = 400, 600
 
-    def patches(self, index: Tensor, size: int, generator: torch.Generator | None = None) -> tuple[Tensor, ...]:
+    def patches(
+        self,
+        index: Tensor,
+        size: int,
+        generator: torch.Generator | None = None,
+        noise: torch.Generator | None = None,
+        share: Share = whole,
+    ) -> tuple[Tensor, ...]:
         """As those of a PairBank; the low ones of photographs with parameters and noise of their own."""
-        low, high = super().patches(index, size, generator)
+        low, high = super().patches(index, size, generator, noise, share)
         if self.photographs:
             chance = torch.rand(2, len(index), generator=generator, device=self.device)
-            top, left = (where * max(side - size, 0) for where, side in zip(chance, self.FRAME, strict=True))
+            top, left = (share(where) * max(side - size, 0) for where, side in zip(chance, self.FRAME, strict=True))
             place = places(size, size, top, left, frame=self.FRAME)
-            dark = darken(high, draw(len(index), generator), generator, place)
-            low = torch.where(self.made[index][:, None, None, None], dark, low)
+            by = Darkening(*map(share, draw(len(index), generator)))
+            dark = darken(high, by, noise or generator, place)
+            low = torch.where(self.made[share(index)][:, None, None, None], dark, low)
         return low, high
 
 

@@ -135,11 +135,11 @@ class Session:
             for group in self.optimizer.param_groups:
                 group["lr"] = group["initial_lr"] * schedule.fall(settings, self.epoch)
         learning = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
-        for number, batch in enumerate(self.bank.epoch(settings.batch, settings.patch, self.generator)):
+        for number, batch in enumerate(self.bank.epoch(settings.batch, settings.patch, self.generator, self.ranks.share)):
             if number < self.step_in_epoch:  # a continued epoch draws again what it drew before the break
                 clock = time.monotonic()
                 continue
-            terms = self.objective(*(self.ranks.share(part) for part in batch))
+            terms = self.objective(*batch)
             values = torch.stack(list(terms.values()))
             self.optimizer.zero_grad(set_to_none=True)
             values.sum().backward()
