@@ -510,7 +510,7 @@ def test_processes_share_what_one_alone_would_draw(monkeypatch: pytest.MonkeyPat
     for alone, first, second in zip(whole, *parts, strict=True):
         assert all(torch.equal(one, torch.cat(halves)) for one, *halves in zip(alone, first, second, strict=True))
     bank = contextbank.ContextBank(photographs(), [False, True] * 3, more=more)
-    monkeypatch.setattr(contextbank, "JPEG", 1.0)  # with noise of each process's own, nothing else differs
+    monkeypatch.setattr(contextbank, "JPEG", 1.0)  # the same again, noise and all
     for share in (of_two(0), of_two(1)):
         (one, *_), (other, *_) = (bank.epoch(4, 32, torch.Generator().manual_seed(0), share) for _ in range(2))
         assert all(torch.equal(*sides) for sides in zip(one, other, strict=True))
