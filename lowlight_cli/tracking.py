@@ -16,7 +16,7 @@ from typing import Any, TextIO
 from PIL import Image
 
 from . import console
-from .core.errors import TrainingError
+from .core.errors import PictureError, TrainingError
 from .core.files import replacing
 from .core.pictures import images
 from .core.pictures.panel import panel, stacked
@@ -32,6 +32,17 @@ def tracking(settings: TrainSettings, folder: Path) -> Iterator[list[Tracker]]:
 
     Raises TrainingError, before anything is trained, if Weights & Biases is asked for and cannot be had.
     """
+
+    def guarded(tracker: Tracker) -> Tracker:
+        def see(event: Event) -> None:
+            try:
+                tracker(event)
+            except (OSError, PictureError) as error:
+                fault = str(error) if isinstance(error, PictureError) else f"{folder}: {error.strerror or error}"
+                raise TrainingError(f"{fault}: make room, and go on with --resume {folder}") from error
+
+        return see
+
     with ExitStack() as stack:
         trackers: list[Tracker] = []
         if settings.wandb != "off":
@@ -39,7 +50,9 @@ def tracking(settings: TrainSettings, folder: Path) -> Iterator[list[Tracker]]:
         trackers += [stack.enter_context(closing(Journal(folder))), Album(folder)]
         if find_spec("matplotlib") is not None:
             trackers.append(Curves(folder))
-        yield trackers
+        else:
+            console.note("no curves.png: it needs the extra: pip install 'lowlight[plots]'")
+        yield [guarded(tracker) for tracker in trackers]
 
 
 class Journal:
@@ -77,8 +90,13 @@ class Album:
 
 
 def grid(event: Pictured) -> Image.Image:
-    """One row a pair: low, R, I, I_hat, enhanced, high."""
-    return stacked([panel(list(maps.items()), width=240) for maps in event.rows.values()])
+    """One row for each pair: low, with its name, R, I, I_hat, enhanced, high."""
+    return stacked(
+        [
+            panel([(f"low, {name}" if label == "low" else label, shown) for label, shown in maps.items()], width=240)
+            for name, maps in event.rows.items()
+        ]
+    )
 
 
 class Curves:

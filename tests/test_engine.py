@@ -114,6 +114,26 @@ def test_the_best_model_is_that_of_the_highest_ssim(
     assert (about["epoch"], about["validation"]["ssim"]) == (2, 0.7)
 
 
+def test_the_best_decom_net_is_that_of_the_lowest_loss(
+    pair_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losses = iter([0.3, 0.1, 0.2, 0.9])
+
+    def validate(net: Network, phase: str, *_: object) -> dict[str, float]:
+        return {"loss": next(losses), **({} if phase == "decom" else {"ssim": 0.01})}
+
+    monkeypatch.setattr(session.validation, "figures", validate)
+    how = settings(pair_folder, stage="decom", epochs=3, validate_every=1)
+    seen = events(engine.train(how, tmp_path / "decom"))
+    assert [event.best for event in seen if isinstance(event, Validated)] == [True, True, False]
+    assert checkpoints.load(str(tmp_path / "decom" / "best.safetensors"))[1]["epoch"] == 2
+    losses = iter([0.1, 0.9])
+    how = settings(pair_folder, stage="separate", epochs=1, validate_every=1)
+    seen = events(engine.train(how, tmp_path / "separate"))
+    assert [event.best for event in seen if isinstance(event, Validated)] == [True, True]
+    assert checkpoints.load(str(tmp_path / "separate" / "best.safetensors"))[1]["phase"] == "enhance"
+
+
 def test_the_same_seed_gives_the_same_weights(pair_folder: Path, tmp_path: Path) -> None:
     for name, seed in (("a", 3), ("b", 3), ("c", 4)):
         events(engine.train(settings(pair_folder, stage="joint", seed=seed), tmp_path / name))
@@ -416,7 +436,7 @@ def test_two_processes_compute_what_one_does(pair_folder: Path, tmp_path: Path) 
     assert said[1].startswith("gone")
     assert said[2].startswith("process 2 of 2: gone")
     assert said[3].startswith("process 2 of 2: other pairs to train on")
-    assert said[4].startswith("the smallest picture has")
+    assert "px a side hold no patch: take it out, or use --patch" in said[4]
     assert "[rank1]" not in done.stderr
     assert done.stdout.count("left with 1") == 10
     assert not (tmp_path / "three").exists()
@@ -595,8 +615,11 @@ def test_a_folder_with_other_things_is_refused(pair_folder: Path, tmp_path: Path
 
 
 def test_a_patch_larger_than_a_picture_is_refused(pair_folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(LowlightError, match="48 px a side: use --patch 48"):
-        events(engine.train(settings(pair_folder, patch=56), tmp_path / "run"))
+    small = images.Picture(images.read(pair_folder / "low" / "5.png").pixels[:, :40, :40])
+    for side in ("low", "high"):
+        images.write(pair_folder / side / "5.png", small)
+    with pytest.raises(LowlightError, match=r"high/5\.png: 40 px a side hold no patch: take it out, or use --patch 40"):
+        events(engine.train(settings(pair_folder, patch=48, keep_flagged=True, validation=0), tmp_path / "run"))
 
 
 def test_a_loss_that_is_no_number_stops_the_run(pair_folder: Path, tmp_path: Path) -> None:
@@ -742,7 +765,8 @@ def test_a_picture_too_small_to_learn_from_or_to_be_judged_by_is_refused(pair_fo
             images.write(pairs / name / f"{number}.png", images.Picture(torch.full((3, 8, 8), value)))
         with pytest.raises(TrainingError, match="8 px a side") as refused:
             events(engine.train(settings(pairs, keep_flagged=True, stage="joint"), tmp_path / "run"))
-        said.add("held-out" in str(refused.value))
+        assert str(number) in str(refused.value).partition(":")[0]
+        said.add("held out" in str(refused.value))
         assert not (tmp_path / "run").exists()
     assert said == {True, False}
 

@@ -168,3 +168,26 @@ def test_half_a_line_does_not_swallow_the_next_event(tmp_path: Path) -> None:
     journal.close()
     first, second = (tmp_path / "events.jsonl").read_text().splitlines()
     assert first == '{"event": "st' and json.loads(second)["event"] == "saved"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a file that is always full")
+def test_a_disk_that_is_full_for_the_journal_is_one_line_and_a_saved_state(
+    lowlight: Run, pair_folder: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    assert lowlight(*small(pair_folder, run))[0] == 0
+    for name in ("events.jsonl", "state.pt"):
+        (run / name).unlink()
+    (run / "events.jsonl").symlink_to("/dev/full")
+    code, _, err = lowlight(*small(pair_folder, run))
+    assert code == 1
+    (said,) = [line for line in err.splitlines() if "error" in line]
+    assert said == f"error: {run}: No space left on device: make room, and go on with --resume {run}"
+    assert (run / "state.pt").exists()
+
+
+def test_a_picture_that_cannot_be_kept_is_one_line(lowlight: Run, pair_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "pictures").write_text("in the way")
+    code, _, err = lowlight(*small(pair_folder, tmp_path / "run"))
+    assert code == 1 and "make room" not in err

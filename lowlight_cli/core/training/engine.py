@@ -6,13 +6,14 @@ share of each batch; gradients are averaged, so that the result is that of one p
 
 import math
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 
 from ...settings import TrainSettings
+from .. import metrics
 from ..data import datasets, trainingset
 from ..device import choose, out_of_memory
 from ..errors import DatasetError, TrainingError
@@ -111,7 +112,31 @@ def read(settings: TrainSettings) -> Generator[Event, None, trainingset.Training
     if not data.train or (captured and all(data.made)):
         many = len(data.validation)
         raise DatasetError(f"all {many} pairs show one scene, none is left to train on: use --validation 0")
+    check_sizes(data, {id(picture): item for item, picture in zip(found, pictures, strict=True)}, settings)
     return data
+
+
+def check_sizes(
+    data: trainingset.TrainingSet, of: Mapping[int, datasets.Pair | datasets.Photo], settings: TrainSettings
+) -> None:
+    """Raise TrainingError if a picture to train on holds no patch, or one to validate cannot be measured. ``of`` says
+    what each decoded pair, by its ``id``, is made of."""
+
+    def side(picture: datasets.PixelPair) -> int:
+        return min(picture.high.shape[-2:])
+
+    smallest = min(data.train, key=side)
+    if side(smallest) < settings.patch:
+        step = 16 if settings.network == "retinex-plus" else 8
+        patch = side(smallest) // step * step
+        other = f", or use --patch {patch}" if patch >= 16 else ""
+        raise TrainingError(f"{of[id(smallest)].high}: {side(smallest)} px a side hold no patch: take it out{other}")
+    for name, picture in zip(data.held_out, data.validation, strict=True):
+        if side(picture) < metrics.WINDOW:
+            raise TrainingError(
+                f"{name}: held out, with {side(picture)} px a side, and SSIM needs {metrics.WINDOW}: take it out, or "
+                "use --validation 0"
+            )
 
 
 def other_data(data: trainingset.TrainingSet, ranks: Ranks) -> DatasetError | None:

@@ -11,7 +11,6 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from ...settings import TrainSettings
-from .. import metrics
 from ..data import trainingset
 from ..device import fast_bf16, out_of_memory
 from ..errors import SaidElsewhere, TrainingError
@@ -38,7 +37,7 @@ LEARNING: dict[Phase, tuple[str, ...]] = {
 }
 """The parts of a network that learn in each phase."""
 REPORT_EVERY = 10  # steps; reading a loss makes a GPU wait, so read rarely
-SHOWN = 3  # held-out pairs in the picture grids
+SHOWN = 3  # held-out pairs in the picture grids, far apart in the list, where the pairs of a scene stand together
 
 
 class Session:
@@ -51,18 +50,7 @@ class Session:
         self.phases: tuple[Phase, ...] = ("plus",) if settings.network == "retinex-plus" else PHASES[settings.stage]
         self.bf16 = settings.precision == "bf16" or (settings.precision == "auto" and fast_bf16(device))
         self.bank = bank(settings, data, device)
-        if self.bank.smallest_side < settings.patch:
-            side = self.bank.smallest_side
-            step = 16 if settings.network == "retinex-plus" else 8
-            patch = side // step * step
-            remedy = f"use --patch {patch}" if patch >= 16 else "a patch has at least 16: take such pictures out"
-            raise TrainingError(f"the smallest picture has {side} px a side: {remedy}")
         self.validation = PairBank(data.validation, device=device) if data.validation else None
-        if self.validation is not None and self.validation.smallest_side < metrics.WINDOW:
-            raise TrainingError(
-                f"a held-out picture has {self.validation.smallest_side} px a side, and SSIM needs {metrics.WINDOW}: "
-                "take it out, or use --validation 0"
-            )
         self.validation_names = data.validation_names
         self.steps_an_epoch = max(self.bank.an_epoch // settings.batch, 1)
 
@@ -175,19 +163,22 @@ class Session:
             figures = validation.figures(self.result, self.phase, bank, settings.weights, self.ranks)
             if not math.isfinite(figures["loss"]):
                 raise self.diverged(f"the validation loss became {figures['loss']}")
-            # by SSIM, as PSNR is most of all brightness, which a dark picture leaves to chance (experiments/RESULTS.md)
-            best = figures.get("ssim", -math.inf) > self.best
+            # by SSIM, as PSNR is most of all brightness, which a dark picture leaves to chance (experiments/RESULTS.md);
+            # Decom-Net alone has none, and every loss of it is worse than any SSIM of a later phase
+            score = figures.get("ssim", -figures["loss"])
+            best = score > self.best
             if best:
                 self.ranks.told(
                     lambda: self.run.store("best", self.result, {**self.about(done), "validation": figures})
                 )
             yield Validated(*at, figures, best)
-            shown = self.validation_names[:SHOWN] if self.ranks.first else []
-            yield Pictured(*at, validation.pictures(self.result, bank, shown))
+            shown = range(0, len(bank), -(-len(bank) // SHOWN)) if self.ranks.first else []
+            named = {self.validation_names[index]: index for index in shown}
+            yield Pictured(*at, validation.pictures(self.result, bank, named))
             if self.plateau is not None:
                 self.plateau.step(figures["loss"])
             if best:
-                self.best = figures["ssim"]
+                self.best = score
         self.epoch = done
         self.step_in_epoch, self.epoch_start = 0, self.generator.get_state()
         if last or self.epoch % settings.checkpoint_every == 0:

@@ -1,6 +1,6 @@
 """How good a network is on held-out pairs while it learns: figures, and maps to look at."""
 
-from typing import Any
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -50,13 +50,19 @@ def middle(height: int, width: int) -> tiling.Box:
 
 
 @torch.inference_mode()
-def pictures(net: Network, bank: PairBank, names: list[str]) -> dict[str, dict[str, Tensor]]:
-    """The maps of the first pairs of ``bank``, by name of pair and of map, for people to look at."""
+def pictures(net: Network, bank: PairBank, named: Mapping[str, int]) -> dict[str, dict[str, Tensor]]:
+    """The maps of the ``named`` pairs of ``bank``, by name of pair and of map, for people to look at."""
     rows = {}
-    for index, name in enumerate(names):
+    for name, index in named.items():
         low, high = bank.pair(index)
         found = tiling.run(net, low)
-        maps: dict[str, Any] = {"low": low, "R": found.reflectance, "I": found.illumination, "I_hat": found.relit}
-        maps |= {"enhanced": found.enhanced, "high": high}
+        maps = {
+            "low": low,
+            "R": found.reflectance,
+            "I": found.illumination,
+            "I_hat": found.relit,
+            "enhanced": found.enhanced,
+            "high": high,
+        }
         rows[name] = {label: pixels[0].clamp(0, 1).cpu() for label, pixels in maps.items()}
     return rows
