@@ -7,7 +7,7 @@ Always ``events.jsonl`` and picture grids in the run's folder, ``curves.png`` wh
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
@@ -75,7 +75,8 @@ class Journal:
 
     def close(self) -> None:
         if self._file is not None:
-            self._file.close()
+            with suppress(OSError):  # of the line that the disk had no room for, which has been told
+                self._file.close()
 
 
 class Album:

@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from PIL import Image
 
 from lowlight_cli import tracking
-from lowlight_cli.core.training.events import Saved
+from lowlight_cli.core.errors import TrainingError
+from lowlight_cli.core.training.events import Pictured, Saved
+from lowlight_cli.settings import TrainSettings
 from lowlight_cli.tracking import draw_curves
 
 Run = Callable[..., tuple[int, str, str]]
@@ -171,23 +174,24 @@ def test_half_a_line_does_not_swallow_the_next_event(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a file that is always full")
-def test_a_disk_that_is_full_for_the_journal_is_one_line_and_a_saved_state(
-    lowlight: Run, pair_folder: Path, tmp_path: Path
+def test_a_disk_that_is_full_for_the_journal_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "events.jsonl").symlink_to("/dev/full")
+    said = f"^{tmp_path}: No space left on device: make room, and go on with --resume {tmp_path}$"
+    with pytest.raises(TrainingError, match=said), tracking.tracking(TrainSettings(), tmp_path) as (journal, *_):
+        journal(Saved("decom", 0, 10, "last.safetensors"))
+
+
+def test_a_grid_that_cannot_be_kept_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "pictures").write_text("in the way")
+    said = f"{tmp_path}/pictures.*: make room, and go on with --resume"
+    with pytest.raises(TrainingError, match=said), tracking.tracking(TrainSettings(), tmp_path) as (_, album, *_):
+        album(Pictured("joint", 0, 10, {"1": {"low": torch.zeros(3, 8, 8)}}))
+
+
+def test_without_matplotlib_it_is_said_that_no_curves_are_drawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run = tmp_path / "run"
-    assert lowlight(*small(pair_folder, run))[0] == 0
-    for name in ("events.jsonl", "state.pt"):
-        (run / name).unlink()
-    (run / "events.jsonl").symlink_to("/dev/full")
-    code, _, err = lowlight(*small(pair_folder, run))
-    assert code == 1
-    (said,) = [line for line in err.splitlines() if "error" in line]
-    assert said == f"error: {run}: No space left on device: make room, and go on with --resume {run}"
-    assert (run / "state.pt").exists()
-
-
-def test_a_picture_that_cannot_be_kept_is_one_line(lowlight: Run, pair_folder: Path, tmp_path: Path) -> None:
-    (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "pictures").write_text("in the way")
-    code, _, err = lowlight(*small(pair_folder, tmp_path / "run"))
-    assert code == 1 and "make room" not in err
+    monkeypatch.setattr(tracking, "find_spec", lambda _: None)
+    with tracking.tracking(TrainSettings(), tmp_path) as trackers:
+        assert len(trackers) == 2
+    assert "pip install 'lowlight[plots]'" in capsys.readouterr().err
