@@ -391,6 +391,7 @@ elsewhere = ["--run-dir", sys.argv[2], "--dataset"]
 second = os.environ["RANK"] == "1"
 for more in (
     [],
+    ["--config", "plus.json"],
     ["--lr", "0.5"],
     [*elsewhere, "gone"],
     [*elsewhere, "gone" if second else "pairs"],
@@ -404,6 +405,15 @@ for more in (
 """
 
 
+PLUS = {"network": "retinex-plus", "epochs": 2, "batch": 4, "patch": 32, "validation": 0.25, "precision": "fp32"}
+
+
+def losses(run: Path) -> list[float]:
+    """The loss of each step that a run's journal tells of."""
+    records = [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()]
+    return [record["loss"] for record in records if record["event"] == "step"]
+
+
 def test_two_processes_compute_what_one_does(pair_folder: Path, tmp_path: Path) -> None:
     how = settings(pair_folder, stage="separate", epochs=3, run_dir=tmp_path / "two")
     found = list(engine.train(how, tmp_path / "alone"))
@@ -411,6 +421,9 @@ def test_two_processes_compute_what_one_does(pair_folder: Path, tmp_path: Path) 
     figures = [event.figures for event in found if isinstance(event, Validated)]
     (tmp_path / "recipe.json").write_text(how.model_dump_json())
     (tmp_path / "often.py").write_text(OFTEN)
+    how = TrainSettings(**PLUS, dataset=(str(pair_folder),), run_dir=tmp_path / "plus two")
+    of_plus = [event.loss for event in engine.train(how, tmp_path / "plus") if isinstance(event, Step)]
+    (tmp_path / "plus.json").write_text(how.model_dump_json())
     shutil.copytree(pair_folder, tmp_path / "fewer")
     for side in ("low", "high"):
         (tmp_path / "fewer" / side / "0.png").unlink()
@@ -421,14 +434,14 @@ def test_two_processes_compute_what_one_does(pair_folder: Path, tmp_path: Path) 
     assert done.returncode == 0, done.stderr
     assert "Warning" not in done.stderr and "Traceback" not in done.stderr
     records = [json.loads(line) for line in (tmp_path / "two" / "events.jsonl").read_text().splitlines()]
-    together = [record["loss"] for record in records if record["event"] == "step"]
-    assert together == pytest.approx(alone, rel=1e-4)
+    assert losses(tmp_path / "two") == pytest.approx(alone, rel=1e-4)
     validated = [record["figures"] for record in records if record["event"] == "validated"]  # each process a part
     assert len(validated) == len(figures) == 4
     for of_two, of_one in zip(validated, figures, strict=True):
         assert of_two == pytest.approx(of_one, rel=1e-3)
     one, two = weights(tmp_path / "alone"), weights(tmp_path / "two")
     assert all(torch.allclose(one[name], two[name], rtol=0, atol=1e-4) for name in one)
+    assert losses(tmp_path / "plus two") == pytest.approx(of_plus, rel=1e-3)
     # what went wrong, then, the first process says alone; the others leave without a word
     said = [line.partition("error: ")[2] for line in done.stderr.splitlines() if "error: " in line]
     assert len(said) == 5
