@@ -4,6 +4,7 @@ import io
 import os
 import signal
 import sys
+import warnings
 from itertools import pairwise
 from typing import Annotated, Any
 
@@ -66,6 +67,8 @@ def empty(before: str, argument: str) -> bool:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line. Exits with 1 if something failed, 2 for wrong usage or settings, 130 after Ctrl-C."""
+    # damaged metadata, and sizes below Pillow's refusal, are no reason to talk
+    warnings.filterwarnings("ignore", module=r"(PIL|pillow_heif)\.")
     # torch: fresh memory in large pages, which takes a fifth of the time on a CPU
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
@@ -76,7 +79,7 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         given = sys.argv[1:] if arguments is None else arguments
         if any(empty(before, argument) for before, argument in pairwise(["", *given])):
-            raise ConfigError("an empty argument, which would be this folder: is a variable not set?")
+            raise ConfigError("an argument is empty, which would mean this folder: is a shell variable unset?")
         with handled(signal.default_int_handler, *endings()):
             app(arguments)
     except SaidElsewhere:

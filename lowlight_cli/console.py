@@ -16,6 +16,7 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.text import Text
 
 FIGURES = 34
 """Columns that count, time spent and time left take beside a bar, with the spaces between them."""
@@ -75,10 +76,7 @@ class Counter:
 
     def at(self, done: float, total: int | None = None, what: str | None = None) -> None:
         if what is not None:
-            what = shortened(printable(" ".join(what.splitlines())), max(talk.width * 3 // 4 - FIGURES, 8))
+            text = Text(printable(" ".join(what.splitlines())))
+            text.truncate(max(talk.width * 3 // 4 - FIGURES, 8), overflow="ellipsis")
+            what = text.plain
         self._progress.update(self._task, completed=done, total=total, description=what)
-
-
-def shortened(text: str, most: int) -> str:
-    """Text of ``most`` letters, of which the last is an ellipsis where some are left out."""
-    return text if len(text) <= most else text[: most - 1] + "…"

@@ -1,4 +1,4 @@
-"""What every command accepts, validated: one frozen model a command.
+"""What every command accepts, validated: one frozen model per command.
 
 This module is a leaf: pydantic and the standard library, so that a bad value is reported before torch loads. Where
 values come from stands in ``config``.
@@ -149,7 +149,7 @@ class TrainSettings(Settings):
     """What ``lowlight train`` accepts. The defaults are the authors' recipe, save for the number of pairs."""
 
     network: Literal["retinexnet", "retinex-plus"] = described(
-        "retinexnet", "The network; stage is RetinexNet's alone."
+        "retinexnet", "Network to train; --stage is for retinexnet alone."
     )
     stage: Literal["decom", "enhance", "separate", "joint"] = described(
         "separate", "What learns: one net, both one after the other (separate), or both at once (joint)."
@@ -162,27 +162,27 @@ class TrainSettings(Settings):
         None, "Folder of well-lit photographs from which --dataset synthetic is made, anew for each patch."
     )
     keep_flagged: bool = described(
-        False, "Train on pairs that are misaligned, not darker or of two scenes, and on photographs too dark, as well."
+        False, "Also train on pairs that are misaligned, not darker, or of two scenes, and on photographs too dark."
     )
     run_dir: Folder | None = described(None, "Folder of the run's files. Default: a new one in runs/.")
     init: str | None = described(None, "Start from this model, by name or file; stage enhance needs it.")
     keep_context: bool = described(
-        False, "retinex-plus only: what reads the thumbnail stays as --init has it, the local network alone learns."
+        False, "retinex-plus only: keep the context nets of --init as they are; only the local network learns."
     )
     width: PositiveInt = described(64, "Channels of both nets; 64 is the paper's.")
     upsampling: Literal["resize", "transposed"] = described("resize", "How Enhance-Net goes back up to full size.")
     ignore_enhance_net: bool = described(False, "Stage joint only: no Enhance-Net, I_hat is 1.")
     exposure: Annotated[float, Field(ge=0, le=1)] = described(
         0.0,
-        "Mean to which darker pictures are turned up before the nets see them; 0, the authors' way, is as they are.",
+        "Mean to which darker pictures are turned up before the nets see them; 0, as the authors do, leaves them be.",
     )
     epochs: PositiveInt = described(100, "Passes over the pairs, in each phase.")
-    batch: PositiveInt = described(16, "Patches a step.")
+    batch: PositiveInt = described(16, "Patches per step.")
     patch: Annotated[int, Field(ge=16, multiple_of=8)] = described(48, "Side of a patch in px; the paper prints 96.")
     optimizer: Literal["adam", "adamw"] = described("adam", "Adam, or Adam with decoupled weight decay of 0.01.")
     lr: PositiveFloat = described(1e-3, "Learning rate at the start.")
-    decom_lr: PositiveFloat | None = described(None, "The same for Decom-Net alone. Default: lr.")
-    enhance_lr: PositiveFloat | None = described(None, "The same for Enhance-Net alone. Default: lr.")
+    decom_lr: PositiveFloat | None = described(None, "Learning rate of Decom-Net alone. Default: lr.")
+    enhance_lr: PositiveFloat | None = described(None, "Learning rate of Enhance-Net alone. Default: lr.")
     scheduler: Literal["step", "plateau", "cosine"] = described(
         "step", "How the rate falls: at decay_epochs, when the validation loss stalls, or to zero along a cosine."
     )
@@ -193,7 +193,7 @@ class TrainSettings(Settings):
     decay: Annotated[float, Field(gt=0, lt=1)] = described(0.1, "Factor of the step and the plateau scheduler.")
     patience: NonNegativeInt = described(1, "Validations without a lower loss before the plateau scheduler acts.")
     ema: Annotated[float, Field(ge=0, lt=1)] = described(0.0, "Decay of the moving average of the weights; 0 is off.")
-    clip: NonNegativeFloat = described(0.0, "Largest norm of a step's gradient; 0 is off.")
+    clip: NonNegativeFloat = described(0.0, "Clip each step's gradient to this norm; 0 is off.")
     weights: LossWeights = described(LossWeights(), "Weights of the loss terms.")
     seed: Seed = described(0, "Seed of initial weights, order and crops.")
     validation: Annotated[float, Field(ge=0, le=0.5)] = described(
@@ -204,7 +204,7 @@ class TrainSettings(Settings):
     precision: Precision = described("auto", "Arithmetic of the nets; auto is bf16 where it is fast.")
     device: Device = "auto"
     wandb: Literal["off", "offline", "online"] = described("off", "Log to Weights & Biases as well.")
-    wandb_project: str = described("lowlight", "Project there.")
+    wandb_project: str = described("lowlight", "Weights & Biases project.")
 
     @model_validator(mode="after")
     def choices_agree(self) -> Self:
@@ -305,18 +305,20 @@ class EvaluateSettings(Settings):
     )
     precision: Precision = described(
         "fp32",
-        "Arithmetic of the networks: fp32, nearly the same figures everywhere; auto, as enhance has it here; bf16.",
+        "Arithmetic of the networks: fp32, nearly the same figures everywhere; auto, what enhance uses here; bf16.",
     )
-    lpips: bool = described(True, "Measure LPIPS too, where the extra metrics and its weights can be had.")
+    lpips: bool = described(
+        True, "Measure LPIPS too, if the extra metrics is installed and AlexNet's weights can be had."
+    )
     niqe: Path | None = described(
         None, "Pristine model of NIQE, an .npz file with mean and covariance. Default: our own fit."
     )
-    json_file: Path | None = described(None, "Write all figures there, as JSON; - is standard output.")
-    csv: Path | None = described(None, "Write the figures there, a line a picture and system.")
-    markdown: Path | None = described(None, "Write the tables there, as Markdown.")
-    save: Path | None = described(None, "Write the enhanced pictures there, a folder a system.")
-    sheet: Path | None = described(None, "Write a contact sheet there: input, each system, truth, with figures.")
-    report: Path | None = described(None, "Write one HTML page there: tables, charts, before/after sliders.")
+    json_file: Path | None = described(None, "Write all figures to this file, as JSON; - is standard output.")
+    csv: Path | None = described(None, "Write the figures to this file, one line per picture and system.")
+    markdown: Path | None = described(None, "Write the tables to this file, as Markdown.")
+    save: Path | None = described(None, "Write the enhanced pictures to this folder, one folder per system.")
+    sheet: Path | None = described(None, "Write a contact sheet to this file: input, each system, truth, with figures.")
+    report: Path | None = described(None, "Write one HTML page to this file: tables, charts, before/after sliders.")
     overwrite: bool = described(False, "Let --save replace pictures of an earlier evaluation.")
     device: Device = "auto"
 
@@ -343,7 +345,7 @@ class PictureSettings(Settings):
     inputs: tuple[Path, ...] = described((), "Pictures, or folders of them.")
     model: str = described(
         DEFAULT_MODEL,
-        f"A .safetensors file, or one that came with it: {', '.join(MODELS)}. Where noise is strong, take "
+        f"A packaged model ({', '.join(MODELS)}) or a .safetensors file. Where noise is strong, take "
         "retinex-plus-noisy.",
     )
     overwrite: bool = described(False, "Replace results that exist; without it they are skipped.")
@@ -352,18 +354,18 @@ class PictureSettings(Settings):
         False, "Average the answers to 8 turned and mirrored copies: a little better, at 8 times the time."
     )
     dry_run: bool = described(False, "Say what would be done, and do nothing.")
-    json_lines: bool = described(False, "Print one JSON object a picture.")
+    json_lines: bool = described(False, "Print one JSON object per picture.")
     device: Device = "auto"
     precision: Precision = described(
         "auto", "Arithmetic of the network; auto is bf16 where that is fast and the result is 8 bit."
     )
     tile: Tile = described(
         "auto",
-        "Compute large pictures in parts of so many px: auto by free memory, a multiple of 8 from 64 up, or off.",
+        "Side in px of the tiles of large pictures: auto (by free memory), a multiple of 8 from 64 up, or off.",
     )
     threads: Threads = described(0, "Processor threads of the network; 0 is one for each core.")
     shard: Annotated[str, Field(pattern=r"^\d+/\d+$")] | None = described(
-        None, "I/N: do every Nth picture alone, from the Ith on, while N - 1 other machines do the rest."
+        None, "I/N: do only every Nth picture, starting with the Ith; N - 1 other machines do the rest."
     )
 
     @property
@@ -393,22 +395,29 @@ class EnhanceSettings(PictureSettings):
     format: Annotated[Format | None, BeforeValidator(usual_suffix)] = described(
         None, "Format of the results. Default: that of the input, tif for camera raw, png where it cannot be written."
     )
-    depth: Annotated[Depth, BeforeValidator(in_words)] = described("keep", "Bits a channel; PNG and TIFF hold 16.")
+    depth: Annotated[Depth, BeforeValidator(in_words)] = described("keep", "Bits per channel; PNG and TIFF hold 16.")
     quality: Annotated[int, Field(ge=1, le=100)] | None = described(
         None,
-        "Of JPEG, WebP, AVIF and HEIC. Default: the input's if both are JPEG, else 95; WebP without loss stays so.",
+        "1 to 100, for JPEG, WebP, AVIF and HEIC. Default: the input's if both are JPEG, else 95; lossless WebP stays "
+        "lossless.",
     )
     subsampling: Annotated[Subsampling, BeforeValidator(in_words)] = described("keep", "Colour resolution of JPEG.")
-    strip: bool = described(False, "Leave out EXIF, where GPS is, XMP, IPTC, comments and texts.")
+    strip: bool = described(False, "Leave out EXIF (with GPS), XMP, IPTC, comments and texts.")
     strength: Annotated[float, Field(ge=0, le=1.5)] = described(
-        1.0, "0 is the picture as it was, 1 the network's answer, 1.5 the most."
+        1.0, "0 leaves the picture unchanged, 1 is the network's answer, 1.5 the most."
     )
     shadows: Annotated[float, Field(ge=0, le=1)] = described(
-        0.0, "Lift what is left in shadow, as against the light: 0 not at all, 1 until all light is even."
+        0.0, "Lift what stays in shadow, as in backlit pictures: 0 not at all, 1 until the light is even."
     )
     protect_highlights: bool = described(False, "Leave lamps and other bright places as they are.")
     compare: bool = described(False, "Also write NAME_compare.jpg, before and after side by side.")
-    watch: bool = described(False, "Go on with what arrives in the folders, until Ctrl-C.")
+    watch: bool = described(False, "Keep watching the folders, and enhance what arrives, until Ctrl-C.")
+
+    @model_validator(mode="after")
+    def a_share_is_of_what_is_there(self) -> Self:
+        if self.watch and self.shard is not None:
+            raise ValueError("shard counts the pictures that are there, and watch waits for others: leave one out")
+        return self
 
     @model_validator(mode="after")
     def the_format_has_it(self) -> Self:
@@ -437,7 +446,7 @@ class ServeSettings(Settings):
     host: str = described("127.0.0.1", "Address to listen on; 0.0.0.0 lets other machines in.")
     port: Annotated[int, Field(ge=0, le=65535)] = described(8000, "Port to listen on; 0 is any free one.")
     public: Annotated[str, BeforeValidator(as_browsers_say), Field(pattern=r"^https?://[^/\s?#@]+$")] | None = (
-        described(None, "The address behind which a proxy hands requests on, such as https://photos.example.org.")
+        described(None, "Public address of a proxy that forwards requests here, such as https://photos.example.org.")
     )
     model: Listed = described(
         (), "Packaged model or .safetensors file; may be given several times. Default: all packaged ones."

@@ -170,7 +170,7 @@ class WeightsAndBiases:
         except (wandb.Error, ValueError) as error:  # a key or an address that cannot be
             raise TrainingError(f"Weights & Biases: {' '.join(str(error).split())}: {remedy}") from error
         if not known:
-            raise TrainingError(f"Weights & Biases has no login here: {remedy}")
+            raise TrainingError(f"Weights & Biases: not logged in here: {remedy}")
 
     def _begin(self) -> None:
         """Late, so that a run that cannot start leaves nothing there."""

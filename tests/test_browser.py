@@ -370,7 +370,7 @@ DROP = """
 def test_what_is_no_picture_is_said(page: Page, place: Path) -> None:
     page.run(DROP, [["notes.txt", "text/plain"]])
     refused = page.until(lambda: page.find("#refused").text, "a sentence")
-    assert refused == "Left out, as no picture: notes.txt" and page.find("#welcome").is_displayed()
+    assert refused == "Not pictures, left out: notes.txt" and page.find("#welcome").is_displayed()
     page.run(DROP, [[f"{number}.txt", "text/plain"] for number in range(5)])
     page.until(lambda: "0.txt, 1.txt, 2.txt and 2 more" in page.find("#refused").text, "all of them")
     page.upload(place / "night.jpg")
@@ -480,7 +480,7 @@ def test_what_the_browser_cannot_decode_is_said(page: Page, place: Path) -> None
     )
     page.find('[data-map="reflectance"]').click()
     said = page.until(lambda: page.find("#notice-text").text, "a sentence")
-    assert said == "night.jpg: this browser cannot show it (too large), but download it"
+    assert said == "night.jpg: this browser cannot show it (too large); you can still download it"
     assert not page.labels()
     page.run("window.mend()")
     page.set("#strength", 0.9)

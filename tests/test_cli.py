@@ -226,7 +226,7 @@ def test_ctrl_c_before_the_first_step_promises_nothing(
     code, _, err = lowlight("train", "--dataset", pair_folder, "--run-dir", run, "--patch", 16, "--stage", "decom")
     assert code == 130
     assert err.splitlines() == [
-        "stopping soon, and saving; Ctrl-C once more leaves at once, without",
+        "stopping soon, and saving; Ctrl-C again leaves at once, without saving",
         "stopped before anything was learned: the same command begins anew",
     ]
     assert not run.exists()
@@ -332,12 +332,12 @@ def test_resume_goes_on_where_it_was(lowlight: Run, narrow: None, pair_folder: P
     assert code == 2 and "leave out --run-dir" in one_line(err)
     assert not (tmp_path / "other").exists()
     err = lowlight("train", "--resume", run)[2]
-    assert "at its end already" in err and "trained in" not in err
+    assert "this run is finished" in err and "trained in" not in err
     assert "epochs 1, not 3" in one_line(lowlight("train", "--resume", run, "--epochs", 3)[2])
     settings = json.loads((run / "settings.json").read_text())
     (run / "settings.json").write_text(json.dumps(settings | {"mixup": 0.0}))  # as an earlier version had it
     code, _, err = lowlight("train", "--resume", run)
-    assert code == 0 and "at its end already" in err
+    assert code == 0 and "this run is finished" in err
     assert "mixup: no such setting" in one_line(lowlight("train", "--config", run / "settings.json")[2])
     (run / "state.pt").unlink()
     assert "begins anew" in lowlight("train", "--resume", run)[2]
@@ -352,13 +352,13 @@ def test_resume_goes_on_from_any_folder(
     assert lowlight("train", *paths, *small)[0] == 0
     monkeypatch.chdir("/")
     code, _, err = lowlight("train", "--resume", tmp_path / "run")
-    assert code == 0 and "at its end already" in err
+    assert code == 0 and "this run is finished" in err
     monkeypatch.chdir(tmp_path)
     assert lowlight("train", *paths, *small)[0] == 0, "and the same command goes on as well"
     pair_folder.rename(tmp_path.parent / pair_folder.name)
     tiny_model.unlink()
     code, _, err = lowlight("train", "--resume", "run", "--dataset", tmp_path.parent / pair_folder.name)
-    assert code == 0 and "at its end already" in err, "moved pairs are said, and first weights are needed no more"
+    assert code == 0 and "this run is finished" in err, "moved pairs are said, and first weights are needed no more"
     assert "dataset" in one_line(lowlight("train", "--dataset", tmp_path, *paths[2:], *small)[2])
     header = checkpoints.load(str(tmp_path / "run" / "last.safetensors"))[1]
     assert header["settings"]["dataset"] == ["pairs"] and header["settings"]["init"] == tiny_model.name

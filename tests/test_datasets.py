@@ -276,7 +276,7 @@ def test_synthesised_data_set(photos: Path, tmp_path: Path) -> None:
         assert torch.equal(picture.low, datasets.decode(by_name[pair.name]).low)
     record = json.loads((out / "synthesis.json").read_text())
     assert record.keys() == {pair.name for pair in found} and len(record["a_1"]["light"]) == 3
-    for there, said in ((out, "is not empty"), (out / "synthesis.json", "this is no folder")):
+    for there, said in ((out, "is not empty"), (out / "synthesis.json", "not a folder")):
         with pytest.raises(DatasetError, match=said):
             list(trainingset.synthesise(todo, there, jpeg=None))
 

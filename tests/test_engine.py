@@ -421,7 +421,7 @@ def test_two_processes_compute_what_one_does(pair_folder: Path, tmp_path: Path) 
     figures = [event.figures for event in found if isinstance(event, Validated)]
     (tmp_path / "recipe.json").write_text(how.model_dump_json())
     (tmp_path / "often.py").write_text(OFTEN)
-    how = TrainSettings(**PLUS, dataset=(str(pair_folder),), run_dir=tmp_path / "plus two")
+    how = TrainSettings.model_validate({**PLUS, "dataset": (str(pair_folder),), "run_dir": tmp_path / "plus two"})
     of_plus = [event.loss for event in engine.train(how, tmp_path / "plus") if isinstance(event, Step)]
     (tmp_path / "plus.json").write_text(how.model_dump_json())
     shutil.copytree(pair_folder, tmp_path / "fewer")

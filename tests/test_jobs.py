@@ -283,16 +283,16 @@ def test_a_named_file_of_another_format_than_asked_for(photos: Path) -> None:
 def test_sixteen_bits_need_a_format_that_holds_them(photos: Path) -> None:
     faults = {job.source.name: job.fault for job in jobs.enhance_jobs([photos], photos.parent / "out", wide=True)}
     assert faults["b.PNG"] == ""
-    assert "JPEG holds 8 bits a channel: add --format png" in faults["a.jpg"]
+    assert "JPEG holds 8 bits per channel: add --format png" in faults["a.jpg"]
     assert not any(job.fault for job in jobs.enhance_jobs([photos], photos.parent / "out", kind="tif", wide=True))
 
 
 def test_what_is_no_file_is_not_written_over(photos: Path) -> None:
     (photos.parent / "out" / "a.jpg").mkdir(parents=True)
     found = jobs.enhance_jobs([photos], photos.parent / "out")
-    assert ["is no file" in job.fault for job in found] == [True, False, False]
+    assert ["is not a file" in job.fault for job in found] == [True, False, False]
     for plan in (jobs.enhance_jobs, jobs.decompose_jobs):
-        with pytest.raises(PictureError, match=r"notes\.txt: this is no folder"):
+        with pytest.raises(PictureError, match=r"notes\.txt: not a folder"):
             plan([photos], photos / "notes.txt")
 
 
@@ -306,7 +306,7 @@ def test_where_nobody_may_write_is_a_fault_before_anything_is_done(
     assert one.fault == other.fault == ""  # it is there already: skipped
     (closed / "c_bright.webp").unlink()
     one, other = jobs.enhance_jobs([closed / "c.webp", photos / "a.jpg"], None)
-    assert f"c_bright.webp: {closed} is no folder that you may write to: choose another place with --out" in one.fault
+    assert f"c_bright.webp: {closed} is not a folder that you may write to: choose another" in one.fault
     assert other.fault == ""
     assert all(str(closed) in job.fault for job in jobs.enhance_jobs([photos], closed / "new" / "deeper"))
 

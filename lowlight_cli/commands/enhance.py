@@ -126,11 +126,11 @@ def piped(settings: EnhanceSettings, look: "Look", encoding: "Encoding") -> None
     from ..views.pictures import plan
 
     if len(settings.inputs) != 1:
-        raise ConfigError("- is one picture: give one input with it")
+        raise ConfigError("- stands for one picture: give one input with it")
     for name in ("json_lines", "compare", "watch", "suffix", "shard"):
         if settings.changed(name):
             option = name.removesuffix("_lines")
-            raise ConfigError(f"- is one picture, and no more, without a name: leave out --{option}")
+            raise ConfigError(f"- stands for one picture without a name: leave out --{option}")
     (source,), out = settings.inputs, settings.out or PIPE
     if out.is_dir():
         raise ConfigError(f"{out}: a picture from standard input has no name: give --out a file")
@@ -145,7 +145,7 @@ def piped(settings: EnhanceSettings, look: "Look", encoding: "Encoding") -> None
     if out == PIPE and getattr(sys.stdout, "name", "") == os.devnull:
         raise ConfigError("standard output is closed: send the picture to a file with > or --out FILE")
     if out == PIPE and sys.stdout.isatty():
-        raise ConfigError("a picture is nothing for a terminal: send it to a file with > or --out FILE")
+        raise ConfigError("a terminal cannot show a picture: send it to a file with > or --out FILE")
     if out != PIPE and out.exists() and not settings.overwrite:
         console.note(f"{out} exists, skipped: use --overwrite to replace it")
         return

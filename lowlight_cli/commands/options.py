@@ -19,14 +19,12 @@ def option(settings: type[Settings], field: str, *names: str, panel: str | None 
     """A command-line option whose help and default are those of a settings field; ``panel`` is its group in --help.
     A shell that completes words knows what it may be."""
     info = settings.model_fields[field]
-    default = info.default
-    shown = ", ".join(map(str, default)) if isinstance(default, tuple) else str(default)
-    quiet = default in (None, ()) or isinstance(default, bool) or "Default:" in (info.description or "")
-    sentence = info.description or ""
+    default, sentence = info.default, info.description or ""
     words = choices(info.annotation)
     if not all(word in sentence for word in words):
         sentence += f" One of {', '.join(words)}."
-    default = False if quiet else shown
+    if default not in (None, ()) and not isinstance(default, bool) and "Default:" not in sentence:
+        sentence += f" Default: {', '.join(map(str, default)) if isinstance(default, tuple) else default}."
     known = NAMED.get(field, words)
 
     def completion(begun: str) -> list[str]:
@@ -35,7 +33,7 @@ def option(settings: type[Settings], field: str, *names: str, panel: str | None 
     return typer.Option(
         *names,
         help=sentence,
-        show_default=default,
+        show_default=False,
         metavar="" if info.annotation is bool else None,
         rich_help_panel=panel,
         readable=False,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..core.training.ranks import Ranks
 
 DATA, NETWORK, STEPS, RECORDS, MACHINE = "Data", "Network", "Steps", "Records", "Machine"
-STOPPING = "stopping soon, and saving; Ctrl-C once more leaves at once, without"
+STOPPING = "stopping soon, and saving; Ctrl-C again leaves at once, without saving"
 
 
 def train(
@@ -66,7 +66,8 @@ def train(
     """Train RetinexNet or retinex-plus on pairs of dark and well-lit pictures.
 
     Ctrl-C saves and leaves; --resume RUN goes on, to the same weights as if nothing had happened. Settings may stand in
-    a TOML file (--config), and there alone width, decay_epochs, decay, patience, restarts and the weights of the loss.
+    a TOML file (--config) or in the environment; width, decay_epochs, decay, patience, restarts and weights have no
+    option.
 
     For instance: lowlight train --stage joint
     """

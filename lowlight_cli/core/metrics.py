@@ -1,6 +1,6 @@
 """Image quality of each picture against the truth, in the conventions of low-light papers.
 
-Inputs are (B, C, H, W) in [0, 1]; the field measures what was saved, so quantise to 8 bit first (``evaluation`` does).
+Inputs are (B, C, H, W) in [0, 1]; the field measures what was saved, so quantise to 8 bit first (``measuring`` does).
 """
 
 import math

@@ -120,11 +120,6 @@ def spread(net: RetinexPlus, context: Context, height: int, width: int) -> Conte
     return net.within(context, frame.expand(len(context.scene), 4), box[2:])
 
 
-def part_of_context(net: RetinexPlus, whole: Context, seen: Box) -> Context:
-    """What the net is told of a part, padded to its multiple, from the ``spread`` context."""
-    return whole._replace(scene=seen.padded(net.MULTIPLE).cells(net.MULTIPLE).cut(whole.scene))
-
-
 def besides(net: Network, small: Tensor, height: int, width: int, turn: int = 0) -> Told:
     """A function from a part of pictures of ``height`` and ``width``, whose thumbnails are ``small``, to what the net
     must be told besides that part's pixels, which are ``turned``."""
@@ -133,8 +128,8 @@ def besides(net: Network, small: Tensor, height: int, width: int, turn: int = 0)
         upright = spread(net, context._replace(scene=turned_back(context.scene, turn)), height, width)
 
         def tell(seen: Box) -> tuple[Context]:
-            part = part_of_context(net, upright, seen)
-            return (part._replace(scene=turned(part.scene, turn)),)
+            cells = seen.padded(net.MULTIPLE).cells(net.MULTIPLE)
+            return (upright._replace(scene=turned(cells.cut(upright.scene), turn)),)
 
         return tell
     told = (net.gain(small),) if net.exposure else ()

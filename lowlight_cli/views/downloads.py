@@ -56,7 +56,8 @@ class DownloadView:
     def _at(self, doing: str, done: int, total: int | None, unit: float = 1) -> None:
         if doing != self._doing:
             self._doing = doing
-            self._progress.reset(self._task, description=doing)
+            self._progress.remove_task(self._task)  # neither an update nor a reset forgets a total
+            self._task = self._progress.add_task(doing, total=None, amount="")
         amount = f"{done / unit:.0f}" + ("" if total is None else f"/{total / unit:.0f}") + " MB" * (unit > 1)
         self._progress.update(self._task, completed=done, total=total, amount=amount)
 

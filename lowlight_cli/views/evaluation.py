@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -50,7 +51,7 @@ def pieces(table: Cells, width: int) -> Iterator[Cells]:
 def column_widths(table: Cells) -> list[int]:
     """Room for the cells of each column and for the longest word of its name."""
     columns = zip(*table.lines, strict=True)
-    return [max(map(len, (*cells, *name.split()))) for name, cells in zip(table.header, columns, strict=True)]
+    return [max(map(cell_len, (*cells, *name.split()))) for name, cells in zip(table.header, columns, strict=True)]
 
 
 def _columns(table: Cells, chosen: list[int]) -> Cells:

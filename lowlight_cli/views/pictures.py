@@ -24,7 +24,7 @@ def follow(doing: str, count: int, events: Generator[Event], report: OnOutcome |
         def see(event: Event) -> None:
             ended = sum(counts.values())
             if isinstance(event, Advance):
-                counter.at(ended + event.share if event.share < 1 else ended, what=event.job.source.name)
+                counter.at(ended + min(event.share, 0.99), what=event.job.source.name)
                 return
             counts[event.status] += 1
             if event.status == "failed":

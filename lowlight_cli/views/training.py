@@ -30,12 +30,12 @@ class TrainingView:
                 )
                 if event.known:
                     console.note(
-                        f"{event.known} of those to validate were learned by the weights of --init: figures flatter"
+                        f"{event.known} of the validation pairs were in the training data of --init: figures flatter"
                     )
                 self._began, self._begun_at, self._steps = time.monotonic(), event.done, event.steps
                 if event.done == event.steps:
                     console.note(
-                        "it is at its end already: give another --run-dir, and --init with its weights, to go on"
+                        "this run is finished: to train further, give another --run-dir, and --init with its weights"
                     )
                 self._counter.at(event.done, event.steps, "starting")
             case events.Step():

@@ -111,7 +111,7 @@ class Desk:
             for place, turn in enumerate(self._line):
                 if name and turn.name == name:
                     if turn.began is None:
-                        return {"state": "waiting", "ahead": place - self.workers + 1}
+                        return {"state": "waiting", "ahead": max(place - self.workers + 1, 0)}
                     return {"state": "working", "share": round(turn.share, 3)}
         return None
 

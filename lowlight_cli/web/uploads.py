@@ -1,7 +1,6 @@
 """From an upload to a picture: its kind decided by content, its size by its header, before a pixel is decoded."""
 
 import io
-import warnings
 from typing import IO, NoReturn
 
 from flask import Request, abort
@@ -12,9 +11,9 @@ from ..core.errors import PictureError
 from ..core.pictures import decoding, images
 from ..core.pictures.picture import Picture
 
-KNOWN = ("JPEG", "MPO", "PNG", "WEBP", "TIFF", "BMP", "AVIF", "JPEG2000", "HEIF")
+KNOWN = (*dict.fromkeys(images.WRITTEN.values()), "MPO")
 """Pillow's names of what is read; MPO is how some cameras store JPEG."""
-FORMATS = "JPEG, PNG, WebP, TIFF, BMP, AVIF, JPEG 2000, HEIC"
+FORMATS = images.FORMATS.removesuffix(", camera raw")
 CURL = "with curl as -F image=@night.jpg"
 
 
@@ -29,7 +28,7 @@ def found(request: Request) -> FileStorage:
     if not files:
         abort(400, 'send the picture as the file of a form field named "image"')
     if len(files) > 1:
-        abort(400, f'{len(files)} pictures under "image": send one a request')
+        abort(400, f'{len(files)} pictures under "image": send one per request')
     return files[0]
 
 
@@ -51,7 +50,7 @@ def read(stream: IO[bytes], megapixels: float) -> Picture:
 def check(stream: IO[bytes], megapixels: float, formats: list[str]) -> None:
     """Abort unless the header is that of a picture that may be decoded. Leaves the stream at its start."""
     try:
-        with warnings.catch_warnings(action="ignore"), Image.open(stream, formats=formats) as header:
+        with Image.open(stream, formats=formats) as header:
             width, height = header.size
     except UnidentifiedImageError:
         unknown()

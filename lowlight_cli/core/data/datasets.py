@@ -150,14 +150,14 @@ def sides(place: Path) -> dict[str, dict[str, Path]]:
     """The pictures of ``place/low`` and of ``place/high``, by stem, or, where no two are alike, by stem without the
     side's name, as in ``low00690.png`` and ``normal00690.png``."""
     found: dict[str, dict[str, Path]] = {}
-    folders = side_folders(place)
+    there = side_folders(place)
     if not place.is_dir():
         raise DatasetError(f"{place}: no such data set or folder: use lol, synthetic, samples or a folder of pairs")
     for side in ("low", "high"):
-        if side not in folders:
+        if side not in there:
             raise DatasetError(f"{place}: no folder {side}/ in it: a data set has its pictures in low/ and high/")
         found[side] = {}
-        for path in sorted(folders[side].iterdir()):
+        for path in sorted(there[side].iterdir()):
             if path.suffix.lower() in images.SUFFIXES and not path.name.startswith("."):
                 other = found[side].setdefault(path.stem, path)
                 if other != path:

@@ -180,7 +180,7 @@ def synthesise(photos: Sequence[Photo], out: Path, jpeg: int | None) -> Iterator
     ``out`` appears when all is done; it must not be there or be empty. ``synthesis.json`` in it tells light and noise.
     """
     if out.exists() and not out.is_dir():
-        raise DatasetError(f"{out}: this is no folder: choose another --out")
+        raise DatasetError(f"{out}: not a folder: choose another --out")
     if out.exists() and any(out.iterdir()):
         raise DatasetError(f"{out} is not empty: choose another --out")
     if out.resolve() == Path.cwd():

@@ -203,8 +203,8 @@ class Read:
 
 
 def timed_read(path: Path) -> tuple[Picture, float]:
-    began = time.monotonic()
-    return images.read(path), time.monotonic() - began
+    began = time.perf_counter()
+    return images.read(path), time.perf_counter() - began
 
 
 def taken(reading: deque[Read], most: int) -> list[Read]:
@@ -221,12 +221,12 @@ def computed(group: Sequence[Read], compute: Compute) -> Generator[Event, None, 
     and what came of it."""
     try:
         loaded = [each.picture.result() for each in group]
-        began = time.monotonic()
+        began = time.perf_counter()
         steps = compute([each.job for each in group], [picture for picture, _ in loaded])
         while True:
             yield Advance(group[0].job, next(steps))
     except StopIteration as end:
-        share = (time.monotonic() - began) / len(group)
+        share = (time.perf_counter() - began) / len(group)
         spent = [seconds + share for _, seconds in loaded]
         return list(zip(group, spent, end.value, strict=True))
     except OutOfMemoryError as error:
@@ -248,7 +248,7 @@ def computed(group: Sequence[Read], compute: Compute) -> Generator[Event, None, 
 
 def written(job: Job, seconds: float, made: Computed) -> Outcome:
     """Store what came of a picture."""
-    began = time.monotonic()
+    began = time.perf_counter()
     try:
         made.write()
     except LowlightError as error:
@@ -257,5 +257,5 @@ def written(job: Job, seconds: float, made: Computed) -> Outcome:
         if not device.out_of_memory(error):
             raise
         return Outcome(job, "failed", f"{job.source}: {NO_MEMORY}")
-    seconds += time.monotonic() - began
+    seconds += time.perf_counter() - began
     return Outcome(job, "done", "", seconds, made.size, made.before, made.after)

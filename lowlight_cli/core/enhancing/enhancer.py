@@ -108,7 +108,7 @@ class Enhancer:
 
     @property
     def parameters(self) -> int:
-        """How many numbers the model consists of."""
+        """The number of the model's parameters."""
         return sum(parameter.numel() for parameter in self.net.parameters())
 
     @overload

@@ -140,7 +140,7 @@ def compared(jobs: Sequence[Job]) -> list[Job]:
 def check_folder(out: Path | None) -> None:
     """Raise PictureError if results are to go into what is there and no folder."""
     if out is not None and exists(out) and not is_folder(out):
-        raise PictureError(f"{out}: this is no folder: choose another --out")
+        raise PictureError(f"{out}: not a folder: choose another --out")
 
 
 def check_kind(out: Path, kind: str | None) -> None:
@@ -152,7 +152,7 @@ def check_kind(out: Path, kind: str | None) -> None:
 
 def too_narrow(kind: str) -> str:
     """Why a format cannot hold 16 bits a channel; nothing if it can."""
-    return "" if kind in SIXTEEN_BIT else f"{kind} holds 8 bits a channel: add --format png, or leave out --depth"
+    return "" if kind in SIXTEEN_BIT else f"{kind} holds 8 bits per channel: add --format png, or leave out --depth"
 
 
 def apart(jobs: Sequence[Job], names: Callable[[Job], Sequence[str]]) -> list[Job]:
@@ -238,11 +238,10 @@ def checked(jobs: Sequence[Job]) -> list[Job]:
             if path in inputs:
                 job = replace(job, fault=f"{target}: the output would replace an input: choose another --out")
             elif exists(target) and not is_file(target):
-                job = replace(job, fault=f"{target}: there is something there that is no file: choose another --out")
+                job = replace(job, fault=f"{target}: exists and is not a file: choose another --out")
             elif not exists(target) and (closed := closed_folder(path.parent)):
-                job = replace(
-                    job, fault=f"{target}: {closed} is no folder that you may write to: choose another place with --out"
-                )
+                fault = f"{target}: {closed} is not a folder that you may write to: choose another place with --out"
+                job = replace(job, fault=fault)
             elif owner.setdefault(path, job.source) != job.source:
                 job = replace(job, fault=f"{target}: wanted by both {owner[path]} and {job.source}: rename one")
         result.append(job)

@@ -36,7 +36,7 @@ def check(settings: EvaluateSettings, inputs: set[Path], systems: Sequence[str])
             raise LowlightError(f"{path}: this is {'a folder' if path.is_dir() else 'an input'}: choose another name")
     for path in files if settings.save is None else [*files, settings.save]:
         if closed := closed_folder(path.resolve().parent):
-            raise LowlightError(f"{path}: cannot be written: {closed} is no folder that you may write to")
+            raise LowlightError(f"{path}: cannot be written: {closed} is not a folder that you may write to")
     if settings.sheet is not None:
         images.kind_of(settings.sheet)
     homes = [home(system) for system in systems]
@@ -80,16 +80,12 @@ def write(settings: EvaluateSettings, report: Report, gallery: Gallery) -> Itera
     ]
     for path, write_to in sorted(asked, key=lambda each: each[0] == PIPE):  # which may be closed, last
         if path is not None:
-            yield written(path, write_to)
-
-
-def written(path: Path, write_to: Callable[[Path], None]) -> Path | LowlightError:
-    """The path once it is written, or why it is not."""
-    try:
-        write_to(path)
-    except LowlightError as error:
-        return error
-    return path
+            try:
+                write_to(path)
+            except LowlightError as error:
+                yield error
+            else:
+                yield path
 
 
 def write_text(path: Path, text: Callable[[], str]) -> None:

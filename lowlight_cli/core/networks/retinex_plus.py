@@ -33,7 +33,7 @@ class Context(NamedTuple):
 
     log_gain: Tensor  # (B, 3), the natural logarithm of the gain of each channel
     vector: Tensor  # (B, K)
-    scene: Tensor  # (B, 3 + S, h, w): the pictures enhanced, small and blurred, and S further maps
+    scene: Tensor  # (B, 3 + M, h, w): the pictures enhanced, small and blurred, and M further maps
 
 
 class Restored(NamedTuple):
@@ -132,7 +132,7 @@ class Stage(nn.ModuleList):
 
 
 class GlobalNet(nn.Module):
-    """A thumbnail to the context: the natural logarithm of the gain of each channel, then a vector."""
+    """A thumbnail to the natural logarithm of the gain of each channel, (B, 3), and the context's vector, (B, K)."""
 
     def __init__(self, width: int, size: int) -> None:
         super().__init__()
@@ -146,14 +146,14 @@ class GlobalNet(nn.Module):
         self.vector = nn.Linear(2 * width, size)
         zeroed(self.exposure)
 
-    def forward(self, picture: Tensor) -> Tensor:
+    def forward(self, picture: Tensor) -> tuple[Tensor, Tensor]:
         log_gain = torch.log(MEAN / mean_of(picture))[:, None]
         seen = self.body(torch.cat([picture, exposed(picture, log_gain.exp()[:, :, None, None])], dim=1))
         told = torch.cat([seen.mean(dim=(2, 3)), seen.amax(dim=(2, 3)), log_gain], dim=1)
         hidden = F.gelu(self.hidden(told))
         overall, channels = self.exposure(hidden).split([1, 3], dim=1)
         balance = 0.3 * torch.tanh(channels - channels.mean(dim=1, keepdim=True))
-        return torch.cat([log_gain + overall + balance, self.vector(hidden)], dim=1)
+        return log_gain + overall + balance, self.vector(hidden)
 
 
 class UNet(nn.Module):
@@ -265,13 +265,9 @@ class RetinexPlus(nn.Module):
         self.HALO = ceil((around + stages + self.MULTIPLE * depths[-1]) / self.MULTIPLE) * self.MULTIPLE
         """Context in px that a tile needs on each side: the receptive radius rounded up to ``MULTIPLE``."""
 
-    def overview(self, thumbnail: Tensor) -> Context:
-        """What the (B, 3, 64, 64) thumbnail of whole pictures tells about each, as it is."""
-        return self.mapped(thumbnail, self.globals(thumbnail))
-
-    def mapped(self, thumbnail: Tensor, told: Tensor) -> Context:
-        """The same, where the global net has told its part already, (B, 3 + K)."""
-        log_gain, vector = told.split([3, told.shape[1] - 3], dim=1)
+    def mapped(self, thumbnail: Tensor, log_gain: Tensor, vector: Tensor) -> Context:
+        """What the (B, 3, 64, 64) thumbnail of whole pictures tells about each, where the global net has told its
+        part."""
         bright = exposed(thumbnail, log_gain[:, :, None, None].exp())
         return Context(log_gain, vector, self.scenes(thumbnail, bright, vector))
 
@@ -282,7 +278,8 @@ class RetinexPlus(nn.Module):
         the truth than any one's.
         """
         ways = ((), (2,), (3,), (2, 3))
-        log_gain, vector, scene = self.overview(torch.cat([thumbnail.flip(way) for way in ways]))
+        seen = torch.cat([thumbnail.flip(way) for way in ways])
+        log_gain, vector, scene = self.mapped(seen, *self.globals(seen))
         scene = torch.cat([part.flip(way) for part, way in zip(scene.chunk(4), ways, strict=True)])
         return Context(*(each.unflatten(0, (4, -1)).mean(dim=0) for each in (log_gain, vector, scene)))
 

@@ -103,7 +103,8 @@ class RetinexNet(nn.Module):
 
     With ``ignore_enhance_net`` there is no Enhance-Net and I_hat is 1: the enhanced picture is the reflectance. With an
     ``exposure`` above 0, pictures with a lower mean are turned up to it before the nets see them, and I is turned down
-    again: for nets that look no farther than 33 px, how dark a place is against its whole picture. The authors' is 0.
+    again. This tells nets that see no farther than 33 px how dark a place is compared with its whole picture. The
+    authors use 0.
     """
 
     BYTES = BYTES_ON_CPU = 1100

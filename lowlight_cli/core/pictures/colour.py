@@ -2,7 +2,7 @@
 
 Cameras and editors use matrix profiles (Adobe RGB, Display P3, ProPhoto): three tone curves and a matrix, ICC.1:2022,
 8.3. They are computed here in floats, because Pillow's colour management is 8 bit, and rounding a dark picture to
-8 bit shows as bands once it is bright. Profiles of any other kind are left to Pillow (``images``).
+8 bit shows as bands once it is bright. Profiles of any other kind are left to Pillow (``decoding``).
 """
 
 import struct

@@ -6,7 +6,6 @@ The file's type decides the range (8 bit / 255, 16 bit / 65535), never its brigh
 import contextlib
 import errno
 import io
-import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -67,9 +66,7 @@ def read(source: Path | IO[bytes], formats: list[str] | None = None) -> Picture:
                 decoding.know_heif()
             except PictureError as error:  # which matters only if it is HEIC after all
                 lacking = error
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # damaged metadata and sizes below Pillow's refusal are no reason to talk
-            return decoding.from_file(given, formats)
+        return decoding.from_file(given, formats)
     except PictureError as error:
         raise PictureError(f"{path}: {error}") from error
     except FileNotFoundError as error:
@@ -110,7 +107,7 @@ def size(path: Path) -> tuple[int, int] | None:
         if decoding.is_heif(path):
             with contextlib.suppress(PictureError):
                 decoding.know_heif()
-        with warnings.catch_warnings(action="ignore"), Image.open(path) as image:
+        with Image.open(path) as image:
             lying = image.getexif().get(ExifTags.Base.Orientation, 1) >= 5
             return (image.width, image.height) if lying else (image.height, image.width)
     except Exception:  # reading it will say what is wrong
@@ -150,7 +147,7 @@ def taken(image: Any) -> tuple[Picture, Callable[[Picture], Any]]:
             return from_array(image), lambda picture: to_channels(picture).permute(1, 2, 0).numpy().reshape(image.shape)
         case Tensor():
             return from_channels(image), lambda picture: to_channels(picture).to(image.device)
-    raise TypeError(f"{type(image).__name__} is no picture: give a path, Pillow image, array or tensor")
+    raise TypeError(f"{type(image).__name__} is not a picture: give a path, Pillow image, array or tensor")
 
 
 def kind_of(path: Path) -> str:

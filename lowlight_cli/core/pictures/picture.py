@@ -48,7 +48,7 @@ class Picture:
         return len(self.samples) == 1 or all(torch.equal(self.samples[0], other) for other in self.samples[1:])
 
     def thinned(self, down: int, right: int) -> "Picture":
-        """Every so many-th row and column."""
+        """Every ``down``-th row and ``right``-th column."""
         alpha = None if self.alpha is None else self.alpha[:, ::down, ::right]
         return replace(self, samples=self.samples[:, ::down, ::right], alpha=alpha)
 
@@ -125,9 +125,9 @@ def from_channels(channels: Tensor, origin: Origin = NOTHING) -> Picture:
     """(C, H, W) as a Picture: C = 1 is gray, 2 gray and alpha, 3 RGB, 4 RGBA."""
     channels = channels.detach()
     if channels.ndim != 3 or len(channels) not in (1, 2, 3, 4) or 0 in channels.shape:
-        raise PictureError(f"{tuple(channels.shape)} is no picture: channels, height, width, with 1 to 4 channels")
+        raise PictureError(f"{tuple(channels.shape)} is not a picture: channels, height, width, with 1 to 4 channels")
     if not channels.is_floating_point() and channels.dtype not in (torch.uint8, torch.uint16):
-        raise PictureError(f"{channels.dtype} is no picture: give uint8, uint16 or floats in [0, 1]")
+        raise PictureError(f"{channels.dtype} is not a picture: give uint8, uint16 or floats in [0, 1]")
     if channels.is_floating_point():
         check_range(float(channels.min()), float(channels.max()))
     colours = 1 if len(channels) < 3 else 3

@@ -68,7 +68,7 @@ class PlusObjective(nn.Module):
             )
         told = self.net.globals(dark)  # each by itself: averaging is for use. In fp32: bf16 has 8 bits for the light
         with torch.autocast(low.device.type, torch.bfloat16, enabled=self.bf16):
-            context = self.net.mapped(dark, told)
+            context = self.net.mapped(dark, *told)
             own = Context(*(part[: len(low)] for part in context))
             restored = self.net.restore(low, self.net.within(own, frame, low.shape[-2:]))
         restored = Restored(*(maps.float() for maps in restored))

@@ -118,14 +118,15 @@ class Session:
         settings = self.settings
         total: Tensor | None = None
         names: list[str] = []
-        since, clock = 0, time.monotonic()
+        since, clock = 0, time.perf_counter()
         if self.plateau is None:
             for group in self.optimizer.param_groups:
                 group["lr"] = group["initial_lr"] * schedule.fall(settings, self.epoch)
         learning = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
-        for number, batch in enumerate(self.bank.epoch(settings.batch, settings.patch, self.generator, self.ranks.share)):
+        batches = self.bank.epoch(settings.batch, settings.patch, self.generator, self.ranks.share)
+        for number, batch in enumerate(batches):
             if number < self.step_in_epoch:  # a continued epoch draws again what it drew before the break
-                clock = time.monotonic()
+                clock = time.perf_counter()
                 continue
             terms = self.objective(*batch)
             values = torch.stack(list(terms.values()))
@@ -145,9 +146,9 @@ class Session:
                 rates = {group["name"]: group["lr"] for group in self.optimizer.param_groups}
                 if not math.isfinite(loss):
                     raise self.diverged(f"the loss became {loss}")
-                speed = since * settings.batch / (time.monotonic() - clock)
+                speed = since * settings.batch / (time.perf_counter() - clock)
                 yield Step(self.phase, self.epoch, self.step, rates, loss, means, speed)
-                total, since, clock = None, 0, time.monotonic()
+                total, since, clock = None, 0, time.perf_counter()
 
     def after_epoch(self) -> Iterator[Event]:
         """Validate and save, as due. The epoch counts as done when its events are out: whoever stops between them gets
@@ -163,8 +164,8 @@ class Session:
             figures = validation.figures(self.result, self.phase, bank, settings.weights, self.ranks)
             if not math.isfinite(figures["loss"]):
                 raise self.diverged(f"the validation loss became {figures['loss']}")
-            # by SSIM, as PSNR is most of all brightness, which a dark picture leaves to chance (experiments/RESULTS.md);
-            # Decom-Net alone has none, and every loss of it is worse than any SSIM of a later phase
+            # by SSIM, as PSNR is most of all brightness, which a dark picture leaves to chance (experiments/RESULTS.md).
+            # Decom-Net alone has none; its loss, below 0 here, is less than any SSIM of a later phase
             score = figures.get("ssim", -figures["loss"])
             best = score > self.best
             if best:

@@ -32,7 +32,7 @@ def network(settings: TrainSettings) -> tuple[Network, dict[str, Any]]:
         if settings.init is not None:
             given, about = checkpoints.load(settings.init)
             if not isinstance(given, RetinexPlus) or given.config != plus.config:
-                raise TrainingError(f"{settings.init} is no retinex-plus of {plus.config}")
+                raise TrainingError(f"{settings.init} is not a retinex-plus with {plus.config}")
             plus.load_state_dict(given.state_dict())
         return plus, about
     fresh = RetinexNet(
@@ -47,7 +47,7 @@ def network(settings: TrainSettings) -> tuple[Network, dict[str, Any]]:
     decom_alone = settings.stage == "enhance"
     exposed = given.config.get("exposure", 0)  # a net may learn to see pictures turned up, but not lose it unsaid
     if exposed not in (0, settings.exposure):
-        raise TrainingError(f"{settings.init} sees its pictures with exposure {exposed}: use --exposure {exposed}")
+        raise TrainingError(f"{settings.init} was trained with exposure {exposed}: use --exposure {exposed}")
     if given.config | {"exposure": settings.exposure} == fresh.config:
         fresh.load_state_dict(given.state_dict())
     elif isinstance(given, RetinexNet) and decom_alone and given.config["width"] == fresh.config["width"]:

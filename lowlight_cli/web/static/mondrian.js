@@ -29,6 +29,7 @@ export class Board {
   }
 
   async draw() {
+    if (!this.papers) return this.shuffle();
     const { width, height } = this.picture;
     const context = this.picture.getContext("2d", { willReadFrequently: true });
     const image = context.createImageData(width, height);
@@ -42,8 +43,9 @@ export class Board {
       }
     }
     context.putImageData(image, 0, 0);
+    const values = this.means(this.picture); // now: while it waits, the board may be drawn anew
     const blob = await new Promise((done) => this.picture.toBlob(done));
-    this.mark(this.picture, this.means(this.picture));
+    this.mark(this.picture, values);
     await this.split(blob);
   }
 

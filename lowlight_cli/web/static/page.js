@@ -47,7 +47,7 @@ function add(files) {
     first ??= picture;
   }
   const some = refused.slice(0, 3).join(", ") + (refused.length > 3 ? ` and ${refused.length - 3} more` : "");
-  $("refused").textContent = refused.length ? `Left out, as no picture: ${some}` : "";
+  $("refused").textContent = refused.length ? `Not pictures, left out: ${some}` : "";
   if (!first) return;
   const focused = $("welcome").contains(document.activeElement);
   $("welcome").hidden = true;
@@ -220,7 +220,7 @@ async function shrunk(file) {
 function words(news, what) {
   switch (news.state) {
     case "sending": return `${what}Sending`;
-    case "waiting": return `${what}Waiting, ${news.ahead} before this one`;
+    case "waiting": return `${what}Waiting, ${news.ahead} ahead of this one`;
     case "working": return `${what}Computing`;
     case "full": return `The server is busy; trying again in ${news.seconds} s`;
     default: return `${what}Receiving`;
@@ -269,7 +269,7 @@ async function update() {
     for (const result of results) result.bitmaps = result.thumbnails = undefined; // so that they are decoded anew
     if (wanted !== shown) return;
     clear();
-    tell(`${picture.name}: this browser cannot show it (${error.message}), but download it`, null, true);
+    tell(`${picture.name}: this browser cannot show it (${error.message}); you can still download it`, null, true);
   }
 }
 
@@ -340,7 +340,7 @@ async function describe(result, wanted) {
   const notes = [`${result.width} × ${result.height} px`, `${parameters.toLocaleString("en")} parameters`];
   if (!result.whole) notes.push("first look, full resolution follows");
   if (result.light < 0.005) notes.push("well exposed already: left as it is");
-  else if (result.light < 1) notes.push(`hardly dark: strength is scaled by ${result.light.toFixed(2)}`);
+  else if (result.light < 1) notes.push(`not very dark: strength is scaled by ${result.light.toFixed(2)}`);
   $("facts").textContent = notes.join(" · ");
 }
 
