@@ -164,7 +164,7 @@ class Session:
             figures = validation.figures(self.result, self.phase, bank, settings.weights, self.ranks)
             if not math.isfinite(figures["loss"]):
                 raise self.diverged(f"the validation loss became {figures['loss']}")
-            # by SSIM, as PSNR is most of all brightness, which a dark picture leaves to chance (experiments/RESULTS.md).
+            # by SSIM: PSNR is most of all brightness, which a dark picture leaves to chance (experiments/RESULTS.md).
             # Decom-Net alone has none; its loss, below 0 here, is less than any SSIM of a later phase
             score = figures.get("ssim", -figures["loss"])
             best = score > self.best
