@@ -1,9 +1,10 @@
 """Compare trained runs of RetinexNet and write what comes out into RESULTS.md, between its two marks.
 
     python experiments/four_ways.py --data data RUN...
+    python experiments/four_ways.py
 
 RUN is a folder of `lowlight train`; its best model (by SSIM on held-out scenes) is measured, in fp32, on those scenes
-and on LOL's eval15. Runs named as the four recipes also go into figures/four_ways.jpg and figures/four_ways_light.jpg.
+and on LOL's eval15. Without runs, figures/four_ways*.jpg are drawn, of the packaged models.
 """
 
 import argparse
@@ -34,6 +35,13 @@ from lowlight_cli.settings import LossWeights, TrainSettings
 RESULTS = Path(__file__).with_name("RESULTS.md")
 BEGIN, END = "<!-- written by experiments/four_ways.py -->", "<!-- end -->"
 LETTERS = {"separate_resize": "a", "separate_transposed": "b", "joint": "c", "joint_ignore_enhance": "d"}
+PACKAGED = {
+    "a": "retinexnet",
+    "b": "retinexnet-transposed",
+    "c": "retinexnet-joint",
+    "d": "retinexnet-joint-ignore-enhance",
+}
+"""The packaged model of each way; that of (a) is of another run of the same nets, whose rate fell at epoch 60."""
 STUDENT = {"a": (".008 / .008", ".120 / .134"), "b": (".007 / .007", ".123 / .129")} | {
     "c": (".014 / .014", ".096 / .107"),
     "d": (".016 / .014", ".099 / .113"),
@@ -195,29 +203,62 @@ def tables(runs: Sequence[Run], found: dict[str, dict[str, Figures]], enhancers:
     )
 
 
-def pictures(enhancers: dict[str, Enhancer]) -> None:
-    """The four side by side, from the packaged samples."""
-    names = [name for name in LETTERS if name in enhancers]
-    bright, light = [], []
+def pictures() -> None:
+    """The four side by side, from the packaged samples: results, R and I_hat, and a flat part without and with
+    denoising."""
+    enhancers = {f"({letter}) {name}": Enhancer(name, "cpu", precision="fp32") for letter, name in PACKAGED.items()}
+    bright, maps = [], []
     for sample in ("astronaut", "coffee", "mountain"):
-        low = images.read(SAMPLES / "low" / f"{sample}.png").pixels
-        maps = {name: enhancers[name].decompose(low) for name in names}
-        labels = {name: f"({LETTERS[name]}) {name}" for name in names}
-        shown: Columns = [(labels[name], maps[name].enhanced.clamp(0, 1)) for name in names]
-        truth = images.read(SAMPLES / "high" / f"{sample}.jpg").pixels
-        bright.append([("dark photograph", low), *shown, ("truth", truth)])
-        light.append([(f"I_hat {labels[name]}", maps[name].relit.clamp(0, 1)) for name in names])
+        low, truth = sides(sample)
+        found = {name: enhancer.decompose(low) for name, enhancer in enhancers.items()}
+        results: Columns = [(name, each.enhanced.clamp(0, 1)) for name, each in found.items()]
+        bright.append([("dark photograph", low), *results, ("truth", truth)])
+        maps.append([(f"R of {name}", each.reflectance) for name, each in found.items()])
+        maps.append([(f"I_hat of {name}", each.relit.clamp(0, 1)) for name, each in found.items()])
     stack(bright, "four_ways.jpg", width=260)
-    stack(light, "four_ways_light.jpg", width=260)
+    stack(maps, "four_ways_maps.jpg", width=260)
+    low, truth = sides(FLAT_PART.sample)
+    grain = []
+    for name, enhancer in enhancers.items():
+        results = [(f"{name}, {level}", enhancer.enhance(low, denoise=level)) for level in LEVELS]
+        grain.append([(label, FLAT_PART.of(result)) for label, result in [*results, ("truth", truth)]])
+    stack(grain, "four_ways_grain.jpg", width=320)
+
+
+def sides(sample: str) -> tuple[Tensor, Tensor]:
+    """The dark and the true picture of a packaged sample, (3, H, W)."""
+    low, high = SAMPLES / "low" / f"{sample}.png", SAMPLES / "high" / f"{sample}.jpg"
+    return images.read(low).pixels, images.read(high).pixels
+
+
+class Part(NamedTuple):
+    """A part of a sample, to be shown large."""
+
+    sample: str
+    top: int
+    left: int
+    height: int
+    width: int
+
+    def of(self, picture: Tensor) -> Tensor:
+        """The part of a picture (3, H, W), each pixel four times as large."""
+        part = picture[:, self.top : self.top + self.height, self.left : self.left + self.width]
+        return F.interpolate(part[None], scale_factor=4, mode="nearest")[0]
+
+
+FLAT_PART = Part("coast", 0, 0, 60, 80)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("runs", nargs="+", type=Path)
+    parser.add_argument("runs", nargs="*", type=Path)
     parser.add_argument("--data", type=Path, default=Path("data"))
     parser.add_argument("--hardware", default=f"{torch.get_num_threads()} CPU threads")
     parser.add_argument("--commit", default=None, help="at which the runs were trained; default: the one checked out")
     given = parser.parse_args()
+    if not given.runs:
+        pictures()
+        return
     call: dict[str, Any] = {"capture_output": True, "text": True, "check": False}
     commit = given.commit or subprocess.run(["git", "rev-parse", "--short", "HEAD"], **call).stdout.strip()
     runs = [Run.read(folder) for folder in given.runs]
@@ -229,9 +270,6 @@ def main() -> None:
     }
     how = f"`make experiments`, commit {commit}, {given.hardware}, torch {torch.__version__}."
     insert(f"{how}\n\n{tables(runs, found, enhancers)}", BEGIN, END)
-    if LETTERS.keys() <= enhancers.keys():
-        pictures(enhancers)
-
 
 if __name__ == "__main__":
     main()
