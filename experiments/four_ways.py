@@ -271,5 +271,6 @@ def main() -> None:
     how = f"`make experiments`, commit {commit}, {given.hardware}, torch {torch.__version__}."
     insert(f"{how}\n\n{tables(runs, found, enhancers)}", BEGIN, END)
 
+
 if __name__ == "__main__":
     main()

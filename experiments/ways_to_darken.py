@@ -86,7 +86,8 @@ def high_sensitivity(high: Tensor, generator: Generator) -> Tensor:
     return to_srgb(noisy(dimmed(high, generator, (2.5, 5)), 6e-4, 2e-3, generator).clamp(0, 1))
 
 
-WAYS: tuple[Callable[[Tensor, Generator], Tensor], ...] = (
+Way = Callable[[Tensor, Generator], Tensor]
+WAYS: tuple[Way, ...] = (
     light_alone,
     photons,
     photons_and_jpeg,
@@ -99,6 +100,12 @@ WAYS: tuple[Callable[[Tensor, Generator], Tensor], ...] = (
 )
 
 
+def darkened(high: Tensor, name: str, way: Way) -> Tensor:
+    """A dark version of (3, H, W) in 8-bit steps, the same for the same name."""
+    generator = torch.Generator().manual_seed(zlib.crc32(f"{name} {way.__name__}".encode()))
+    return quantised(way(high, generator).clamp(0, 1)).float() / 255
+
+
 def main() -> None:
     place, *models = sys.argv[1:]
     paths = sorted(path for path in Path(place).iterdir() if path.suffix.lower() in images.SUFFIXES)[::3]
@@ -109,8 +116,7 @@ def main() -> None:
         found: dict[str, list[tuple[float, ...]]] = {model: [] for model in ["input", *models]}
         for path in paths:
             high = quantised(reduced(images.read(path).pixels)).float() / 255
-            generator = torch.Generator().manual_seed(zlib.crc32(f"{path.stem} {way.__name__}".encode()))
-            low = quantised(way(high, generator).clamp(0, 1)).float() / 255
+            low = darkened(high, path.stem, way)
             for model, rows in found.items():
                 result = enhancers[model].enhance(low) if model in enhancers else low
                 rows.append((*against(result, high), (result.mean() / high.mean()).log2().item()))

@@ -5,8 +5,9 @@
 The plain loop is what the widely read implementations do: open both PNG files for every patch, crop and turn in NumPy,
 NCHW tensors in fp32, two forward passes, Adam. The engine is `lowlight train` as it stands, whatever it chooses for the
 device. Both train Decom-Net on the same pairs, then Enhance-Net; both are warmed up first. LOL if it is there, else 32
-pairs of noise of its size, which decode more slowly than LOL. Then the time of a step of retinex_plus_lol.toml's,
-without photographs.
+pairs of noise of its size, which decode more slowly than LOL. Then the engine without one of its means at a time, and
+the time of a step of retinex-plus: of LOL alone, as retinex_plus_lol.toml has it, and with as many photographs, for
+which the high pictures stand, as retinex_plus.toml does.
 """
 
 import argparse
@@ -15,6 +16,7 @@ import platform
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +35,8 @@ from lowlight_cli.settings import LossWeights, TrainSettings
 
 BATCH = 16
 MOST = 160  # pairs; more only take longer to read
+MEANS = ("bf16", "channels_last", "fused", "gather")
+"""What makes the engine fast."""
 PLUS = Path(__file__).parents[1] / "retinex_plus_lol.toml"
 
 
@@ -104,11 +108,34 @@ def settings(phase: str, patch: int) -> TrainSettings:
     return how.model_copy(update={"init": None})
 
 
-def ours(decoded: list[datasets.PixelPair], how: TrainSettings, on: torch.device) -> Callable[[], None]:
-    """One epoch of the engine."""
-    made = [False] * len(decoded)
+def begun(decoded: list[datasets.PixelPair], how: TrainSettings, on: torch.device, *, photographs: int = 0) -> Session:
+    """A session of the engine in which so many of the pairs are photographs."""
+    made = [number < photographs for number in range(len(decoded))]
     data = trainingset.TrainingSet(decoded, made, validation=[], held_out=[], learned_from=[], left_out=[])
-    session = Session(how, data, Run(Path(), how), on, Ranks(0, 1, on))
+    return Session(how, data, Run(Path(), how), on, Ranks(0, 1, on))
+
+
+def without(session: Session, means: str, found: list[datasets.Pair]) -> Session:
+    """The session without one of its ``MEANS``: in fp32, NCHW, with an optimiser that is not fused, or decoding both
+    files for every patch."""
+    match means:
+        case "bf16":
+            session.bf16 = False
+            session.begin_phase()
+        case "channels_last":
+            session.net.to(memory_format=torch.contiguous_format)
+        case "fused":
+            for group in session.optimizer.param_groups:
+                group["fused"] = False
+        case "gather":
+            patch, steps = session.settings.patch, session.steps_an_epoch
+            decoding = ((low.to(session.device), high.to(session.device)) for low, high in plain_batches(found, patch))
+            setattr(session.bank, "epoch", lambda *_: islice(decoding, steps))  # noqa: B010  (a method)
+    return session
+
+
+def one_epoch(session: Session) -> Callable[[], None]:
+    """One epoch of the engine."""
 
     def epoch() -> None:
         session.step_in_epoch = 0
@@ -154,14 +181,22 @@ def main() -> None:
             torch.backends.cudnn.allow_tf32 = True  # torch's default, as that loop has it; the engine's fp32 is fp32
             slow = speed(plain(found, phase, given.patch, on), BATCH, given.seconds, on)
             torch.backends.cudnn.allow_tf32 = False
-            fast = speed(ours(decoded, settings(phase, given.patch), on), epoch, given.seconds, on)
+            how = settings(phase, given.patch)
+            fast = speed(one_epoch(begun(decoded, how, on)), epoch, given.seconds, on)
             report[phase] = {"plain": round(slow, 1), "engine": round(fast, 1), "ratio": round(fast / slow, 2)}
             print(f"{phase}: plain {slow:.1f}, engine {fast:.1f} patches/s: {fast / slow:.2f} times  ({name})")
+            for means in MEANS:
+                session = without(begun(decoded, how, on), means, found)
+                rate = speed(one_epoch(session), epoch, given.seconds / 2, on)
+                report[phase][f"without {means}"] = round(rate, 1)
+                print(f"{phase} without {means}: {rate:.1f} patches/s, {rate / fast:.2f} of the engine's")
         how = settings("plus", given.patch)
-        rate = speed(ours(decoded, how, on), len(decoded) // how.batch * how.batch, given.seconds, on)
-        took = 1000 * how.batch / rate
-        report["plus"] = {"batch": how.batch, "patch": how.patch, "ms_a_step": round(took, 1)}
-        print(f"retinex-plus: {took:.0f} ms a step of {how.batch} patches of {how.patch} px  ({name})")
+        for kind, photographs in (("LOL alone", 0), ("LOL and photographs", len(decoded) // 2)):
+            session = begun(decoded, how, on, photographs=photographs)
+            rate = speed(one_epoch(session), session.steps_an_epoch * how.batch, given.seconds, on)
+            took = 1000 * how.batch / rate
+            report[f"plus, {kind}"] = {"batch": how.batch, "patch": how.patch, "ms per step": round(took, 1)}
+            print(f"retinex-plus, {kind}: {took:.0f} ms per step of {how.batch} patches of {how.patch} px  ({name})")
     if given.json:
         given.json.write_text(json.dumps(report, indent=2) + "\n")
 
