@@ -305,7 +305,7 @@ def test_closed_streams_are_no_traceback() -> None:
 def test_an_empty_argument_is_not_this_folder(lowlight: Run, command: str) -> None:
     for arguments in ([""], ["a.png", "--out", ""], ["a.png", "--out="]):
         code, _, err = lowlight(command, *arguments)
-        assert code == 2 and "is a variable not set?" in one_line(err)
+        assert code == 2 and "is a shell variable unset?" in one_line(err)
     code, _, err = lowlight(command, "a=.png", "--out=x=")
     assert code == 1 and "a=.png: no such file" in err
 

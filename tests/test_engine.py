@@ -599,7 +599,11 @@ def test_the_bench_times_the_engine(pair_folder: Path) -> None:
     spec.loader.exec_module(training)
     decoded = [datasets.PixelPair(*torch.randint(0, 256, (2, 3, 24, 24), dtype=torch.uint8)) for _ in range(4)]
     how = training.settings("decom", 16).model_copy(update={"width": 4})
-    training.ours(decoded, how, torch.device("cpu"))()
+    found, cpu = datasets.pairs(pair_folder), torch.device("cpu")
+    for means in ("", *training.MEANS):
+        session = training.without(training.begun(decoded, how, cpu, photographs=2), means, found)
+        training.one_epoch(session)()
+        assert session.step == 1
 
 
 def test_a_wrong_init_is_told_before_pictures_are_read(pair_folder: Path, tmp_path: Path) -> None:
