@@ -139,7 +139,8 @@ def main() -> None:
     sections = [
         "# Leaderboard",
         f"Written by `python experiments/leaderboard.py` on {datetime.date.today()}, commit {commit.stdout.strip()}, "
-        f"on {machine}; times are those of that machine with whatever else it was doing.",
+        f"on {machine}; times are those of that machine with whatever else it was doing, in fp32; `lowlight enhance` "
+        "takes half of them where bf16 is fast.",
         "## LOL, eval15",
         summary.markdown_table(with_published(sorted_table(lol))),
         "Published figures are taken from the literature; many papers chose their best epoch on eval15 itself. 14 of "
