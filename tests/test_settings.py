@@ -219,6 +219,12 @@ def test_what_a_format_has_not_is_refused() -> None:
     assert EnhanceSettings.load(quality=80).quality == 80
 
 
+def test_a_share_of_pictures_that_are_still_to_come_is_refused() -> None:
+    with pytest.raises(ConfigError, match="shard counts the pictures that are there"):
+        EnhanceSettings.load(watch=True, shard="1/2")
+    assert EnhanceSettings.load(watch=True).watch and EnhanceSettings.load(shard="1/2").share == (0, 2)
+
+
 def test_numbers_stand_plain_in_a_file(tmp_path: Path) -> None:
     found = EnhanceSettings.load(recipe(tmp_path, "depth = 16\nsubsampling = 420"))
     assert (found.depth, found.subsampling) == ("16", "420")
