@@ -410,7 +410,7 @@ class EnhanceSettings(PictureSettings):
         0.0, "Lift what stays in shadow, as in backlit pictures: 0 not at all, 1 until the light is even."
     )
     protect_highlights: bool = described(False, "Leave lamps and other bright places as they are.")
-    compare: bool = described(False, "Also write NAME_compare.jpg, before and after side by side.")
+    compare: bool = described(False, "Also write RESULT_compare.jpg, before and after side by side.")
     watch: bool = described(False, "Keep watching the folders, and enhance what arrives, until Ctrl-C.")
 
     @model_validator(mode="after")

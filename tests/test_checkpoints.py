@@ -2,6 +2,7 @@
 
 import errno
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,19 @@ def test_a_file_that_may_not_be_read_is_not_said_to_be_missing(
 def test_an_unknown_name_lists_the_packaged_ones(name: str) -> None:
     with pytest.raises(CheckpointError, match=f"no model {name}: packaged are"):
         checkpoints.load(name)
+
+
+def test_a_name_that_is_nearly_right_is_told_the_right_one(tiny_model: Path, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    tiny_model.rename(tmp_path / "run" / "last.safetensors")
+    for given, said in {
+        "retinex-pluss": "did you mean retinex-plus?",
+        "RETINEX-PLUS": "did you mean retinex-plus?",
+        str(tmp_path / "run"): f"it is the folder of a run: did you mean {tmp_path / 'run' / 'last.safetensors'}?",
+        "gone.safetensors": "there is no such file",
+    }.items():
+        with pytest.raises(CheckpointError, match=re.escape(f"no model {given}: {said}")):
+            checkpoints.load(given)
 
 
 def test_settings_that_no_net_can_have_are_refused_in_one_line(tmp_path: Path) -> None:

@@ -833,7 +833,11 @@ def test_earlier_results_are_no_input_wherever_results_go(run: Run, tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    ("given", "fault"), [("gone.png", "no such file or folder"), ("folder", "a folder, and - is one picture")]
+    ("given", "fault"),
+    [
+        ("gone.png", "no such file or folder"),
+        ("folder", "a folder, and - stands for one picture: give --out a folder"),
+    ],
 )
 def test_a_dry_run_with_a_pipe_tells_what_would_fail(run: Run, tmp_path: Path, given: str, fault: str) -> None:
     (tmp_path / "folder").mkdir()
@@ -856,3 +860,34 @@ def test_a_missing_comparison_costs_no_network(run: Run, tmp_path: Path, monkeyp
     monkeypatch.setattr(Enhancer, "enhanced", computing)
     assert run("enhance", "a.png", "--out", "o", "--compare")[0] == 0
     assert (tmp_path / "o/a_compare.jpg").exists()
+
+
+def test_a_comparison_beside_its_picture_is_no_input_of_any_later_run(run: Run, tmp_path: Path) -> None:
+    save(tmp_path / "in/night.jpg")
+    assert run("enhance", "in/night.jpg", "--compare") == (
+        0,
+        ["1 done: in/night_bright.jpg and in/night_bright_compare.jpg"],
+    )
+    for more in ([], ["--out", "out"]):
+        code, talk = run("enhance", "in", *more)
+        assert code == 0 and talk[0].startswith("skipped: in/night_bright.jpg, by its name a result of night.jpg")
+        assert talk[1].startswith("skipped: in/night_bright_compare.jpg, by its name a result of night.jpg")
+
+
+def test_maps_are_not_decomposed_again_elsewhere(run: Run, tmp_path: Path) -> None:
+    save(tmp_path / "in/night.jpg")
+    assert run("decompose", "in")[0] == 0
+    code, talk = run("decompose", "in", "--out", "out")
+    assert code == 0 and "skipped: in/night_panel.png, a map that decompose made" in talk
+    assert all(name.startswith("night_") and name.count("_") == 1 for name in names(tmp_path / "out"))
+
+
+def test_a_result_from_a_pipe_is_named(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save(tmp_path / "a.jpg")
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO((tmp_path / "a.jpg").read_bytes())))
+    assert run("enhance", "-", "--out", "b.jpg") == (0, ["1 done: b.jpg"])
+
+
+def test_what_cannot_be_watched_is_not_announced(run: Run) -> None:
+    code, talk = run("enhance", "gone", "--watch")
+    assert code == 1 and len(talk) == 1 and "watching" not in talk[0]

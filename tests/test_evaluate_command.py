@@ -431,3 +431,14 @@ def test_names_that_are_no_text_and_names_that_look_alike(
     assert "caf?" in out
     assert "caf?" in (tmp_path / "f.csv").read_text(encoding="utf-8")
     assert len(list((tmp_path / "res" / "gamma").iterdir())) == 4
+
+
+def test_dark_pictures_that_are_brighter_than_their_truth_are_told(
+    lowlight: Lowlight, pair_folder: Path, tmp_path: Path
+) -> None:
+    swapped = tmp_path / "swapped"
+    shutil.copytree(pair_folder / "high", swapped / "low")
+    shutil.copytree(pair_folder / "low", swapped / "high")
+    for folder, told in ((pair_folder, False), (swapped, True)):
+        code, out, err = lowlight("evaluate", "--dataset", folder, "--baseline", "gamma")
+        assert code == 0 and ("8 of 8 dark pictures are not darker than their truth" in out + err) == told

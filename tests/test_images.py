@@ -877,3 +877,22 @@ def test_what_a_tiff_says_of_its_samples_is_not_inherited(tmp_path: Path) -> Non
     with Image.open(tmp_path / "b.tif") as image:
         assert image.tag_v2[271] == "Microscope"
         assert not {281, 341} & set(image.tag_v2)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits of a process")
+@pytest.mark.parametrize("suffix", sorted({*images.WRITTEN} - {".heic", ".heif"}))
+def test_a_full_disk_leaves_no_half_a_picture(tmp_path: Path, suffix: str) -> None:
+    """Files may have 4 KiB here: Pillow's own encoders would write as much of a JPEG and say nothing."""
+    import resource
+
+    noise = images.Picture(torch.randint(0, 256, (3, 200, 300), dtype=torch.uint8))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
+    try:
+        with pytest.raises(PictureError, match="cannot be written: File too large"):
+            images.write(tmp_path / f"a{suffix}", noise)
+        with pytest.raises(PictureError, match="cannot be written: File too large"):
+            images.save(Image.effect_noise((300, 200), 90).convert("RGB"), tmp_path / f"b{suffix}")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not list(tmp_path.iterdir())

@@ -102,9 +102,10 @@ def arrivals(settings: EnhanceSettings) -> "Iterator[list[Job]]":
     """What is to be done now, and then, again and again, what has come or changed."""
     from ..core.enhancing import watch
 
-    console.note(f"watching {', '.join(map(str, settings.inputs))}: Ctrl-C ends it")
     tried: dict[Path, int] = {}
-    for _ in watch.changes(settings.inputs):
+    for number, _ in enumerate(watch.changes(settings.inputs)):
+        if number == 0:  # by now it is known that they can be watched
+            console.note(f"watching {', '.join(map(str, settings.inputs))}: Ctrl-C ends it")
         todo = []
         for job in planned(settings):
             changed = watch.changed(job.source)
@@ -137,7 +138,7 @@ def piped(settings: EnhanceSettings, look: "Look", encoding: "Encoding") -> None
     if out != PIPE:
         jobs.check_kind(out, settings.format)
     if source != PIPE and folders.is_folder(source):
-        raise PictureError(f"{source}: a folder, and - is one picture")
+        raise PictureError(f"{source}: a folder, and - stands for one picture: give --out a folder")
     if settings.dry_run and source != PIPE and (fault := folders.missing(source)):
         raise PictureError(fault)
     if settings.dry_run:
@@ -175,3 +176,4 @@ def piped(settings: EnhanceSettings, look: "Look", encoding: "Encoding") -> None
             raise PictureError(f"standard output: {error.strerror}: send the picture elsewhere, with --out") from error
     else:
         images.write(out, result, encoding)
+        console.note(f"1 done: {out}")

@@ -25,13 +25,16 @@ def synthesise(
 
     todo = datasets.photographs(settings.photos, settings.seed, settings.copies)
     written = unread = 0
+    said = set()
     with console.counting("synthesising", len(todo)) as counter:
         for number, left_out in enumerate(trainingset.synthesise(todo, settings.out, settings.jpeg), 1):
             if left_out is None:
                 written += 1
             else:
                 unread += left_out.unreadable
-                console.note(f"left out: {left_out.reason}")
+                if left_out.reason not in said:  # of several copies once
+                    console.note(f"left out: {left_out.reason}")
+                said.add(left_out.reason)
             counter.at(number)
     console.note(f"{written} pairs in {settings.out}: train on them with --dataset {settings.out}")
     raise SystemExit(unread > 0)

@@ -3,6 +3,7 @@
 The header's ``lowlight`` entry is JSON: ``architecture``, ``config`` and free text about data, recipe and numbers.
 """
 
+import difflib
 import json
 import os
 from collections.abc import Mapping
@@ -25,10 +26,21 @@ def locate(model: str) -> Path:
     """The file of a packaged model's name, or of a path."""
     path = PACKAGED / f"{model}.safetensors" if model in MODELS else Path(model)
     if not os.path.isfile(path):  # noqa: PTH113  (which raises nothing, whatever the name)
-        raise CheckpointError(
-            f"no model {model}: packaged are {', '.join(MODELS) or 'none'}; or give a .safetensors file"
-        )
+        raise CheckpointError(f"no model {model}: {instead(model)}")
     return path
+
+
+def instead(model: str) -> str:
+    """What may have been meant by a model that is not there."""
+    for name in ("best", "last"):
+        kept = os.path.join(model, f"{name}.safetensors")  # noqa: PTH118
+        if os.path.isfile(kept):  # noqa: PTH113
+            return f"it is the folder of a run: did you mean {kept}?"
+    if model.endswith(".safetensors"):
+        return "there is no such file"
+    if alike := difflib.get_close_matches(model.lower(), MODELS, 1):
+        return f"did you mean {alike[0]}?"
+    return f"packaged are {', '.join(MODELS) or 'none'}; or give a .safetensors file"
 
 
 def save(net: Network, path: Path, about: Mapping[str, Any] | None = None) -> None:

@@ -64,7 +64,7 @@ def follow(doing: str, count: int, events: Generator[Event], report: OnOutcome |
 def summary(counts: dict[str, int], places: set[Path], *, hint: bool) -> str:
     """How many jobs ended how, and where the results are; with a hint for those that are there already."""
     parts = [f"{counts['done']} done", *(f"{counts[s]} {s}" for s in ("skipped", "failed") if counts[s])]
-    where = places.copy().pop() if len(places) == 1 else common_folder(places)
+    where = " and ".join(sorted(map(str, places))) if len(places) <= 2 else common_folder(places)
     remedy = " (--overwrite replaces what exists)" if hint else ""
     return ", ".join(parts) + (f": {where}" if where else "") + remedy
 
@@ -73,7 +73,7 @@ def common_folder(places: set[Path]) -> str:
     """The folder that all lie in, relative to the current one where they are given so; nothing if there is none."""
     mixed = len({place.is_absolute() for place in places}) > 1
     try:
-        return os.path.commonpath([(place.absolute() if mixed else place).parent for place in places]) or "."
+        return os.path.commonpath([(place.absolute() if mixed else place).parent for place in places]) or "this folder"
     except ValueError:  # no files, or files on two drives
         return ""
 

@@ -16,6 +16,7 @@ from .enhancer import MAPS
 
 BRIGHT = "_bright"
 """What the names of results beside their pictures end in, unless told otherwise."""
+A_MAP = "a map that decompose made"
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ def enhance_jobs(
     jobs = []
     for source in found:
         if source.fault or real(source.path) in maps:
-            jobs.append(Job(source.path, fault=source.fault, skip="" if source.fault else "a map that decompose made"))
+            jobs.append(Job(source.path, fault=source.fault, skip="" if source.fault else A_MAP))
             continue
         if file is not None:
             target = file
@@ -159,13 +160,13 @@ def apart(jobs: Sequence[Job], names: Callable[[Job], Sequence[str]]) -> list[Jo
     """The jobs, with a skip in those whose input is, by its name, an earlier result of another one, perhaps in another
     format. ``names`` are the results of a job, beside its first target, without suffix; of another time, it may have
     one beside its source."""
-    made = {
-        real(result): job.source
-        for job in jobs
-        for target in job.targets[:1]
-        for result in (*map(target.with_name, names(job)), job.source.with_name(f"{job.source.stem}{BRIGHT}"))
-        if result != job.source.with_suffix("")
-    }
+    made: dict[Path, Path] = {}
+    for job in jobs:
+        beside = job.source.with_name(f"{job.source.stem}{BRIGHT}{written_as(job.source.suffix)}")
+        earlier = [*map(beside.with_name, (beside.stem, *comparisons(beside)))]
+        for target in job.targets[:1]:
+            earlier += map(target.with_name, names(job))
+            made |= {real(each): job.source for each in earlier if each != job.source.with_suffix("")}
     result = []
     for job in jobs:
         maker = made.get(real(job.source).with_suffix("")) if job.source.suffix.lower() in images.WRITTEN else None
@@ -219,7 +220,12 @@ def decompose_jobs(inputs: Sequence[Path], out: Path | None, maps: Maps = "png")
         raise PictureError(f"{out}: the maps of a picture cannot go into one file: give --out a folder")
     check_folder(out)
     jobs = []
-    for source in sources(inputs, out):
+    found = sources(inputs, out)
+    maps_there = maps_among(found)
+    for source in found:
+        if real(source.path) in maps_there:
+            jobs.append(Job(source.path, skip=A_MAP))
+            continue
         home = source.path.parent if out is None else (out / source.relative).parent
         targets = tuple(home / f"{source.path.stem}_{name}" for name in map_files(maps))
         jobs.append(Job(source.path, () if source.fault else targets, source.fault))

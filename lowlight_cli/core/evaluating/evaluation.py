@@ -15,6 +15,7 @@ from ...settings import EvaluateSettings, TrainSettings
 from ..data import datasets, likeness, trainingset
 from ..device import choose
 from ..errors import DatasetError, LowlightError, PictureError
+from ..pictures.picture import scaled
 from . import outputs, systems
 from .gallery import Gallery
 from .lpips import SMALLEST
@@ -73,7 +74,7 @@ def run(settings: EvaluateSettings) -> Generator[Progress | Finished]:
         except LowlightError as error:
             notes.append(str(error))
     results: dict[str, Result] = {}
-    gallery, left_out = Gallery(), []
+    gallery, left_out, bright = Gallery(), [], set[str]()
     versions = len({"truth" if paired else "input", *(system.name for system in by)})
     total = len(found) * versions
     end: KeyboardInterrupt | LowlightError | None = None
@@ -84,6 +85,8 @@ def run(settings: EvaluateSettings) -> Generator[Progress | Finished]:
                 total -= versions - 1
                 continue
             name, picture = now.system.name, now.row.name
+            if now.pixels.high is not None and scaled(now.pixels.low).mean() >= scaled(now.pixels.high).mean():
+                bright.add(picture)
             if name not in results:
                 results[name] = systems.empty_result(now.system)
             results[name].rows.append(now.row)
@@ -104,6 +107,8 @@ def run(settings: EvaluateSettings) -> Generator[Progress | Finished]:
         notes.append(f"stopped after {len(whole)} of {len(found)} pictures")
     if not results:
         raise DatasetError(f"{settings.dataset}: no picture in it can be read: {left_out[0]}")
+    if len(bright) > len(found) / 2:
+        notes.append(f"{len(bright)} of {len(found)} dark pictures are not darker than their truth: is low/ high/?")
     if left_out:
         notes.append(f"{len(left_out)} of {len(found)} pictures left out, which cannot be read")
     if isinstance(end, LowlightError):

@@ -3,7 +3,8 @@
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import IO, Any
+from types import SimpleNamespace
+from typing import IO, Any, cast
 
 import numpy as np
 import torch
@@ -93,7 +94,13 @@ def encode(file: IO[bytes], picture: Picture, kind: str, encoding: Encoding = US
         options["exif"] = resolved(origin)
     if kind == "HEIF":
         decoding.know_heif()
-    to_image(channels).save(file, format=kind, **options)
+    to_image(channels).save(unnumbered(file), format=kind, **options)
+
+
+def unnumbered(file: IO[bytes]) -> IO[bytes]:
+    """The stream without its descriptor. Pillow's encoders, if they can, write to that themselves, and on a full disk
+    leave half a JPEG without a word, or never come back."""
+    return cast(IO[bytes], SimpleNamespace(write=file.write, seek=file.seek, tell=file.tell, flush=file.flush))
 
 
 def jpeg_options(origin: Origin, encoding: Encoding) -> dict[str, Any]:
