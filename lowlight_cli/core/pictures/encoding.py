@@ -1,6 +1,7 @@
 """Pictures to streams, in each format that can be written, with the metadata and as fine as what they come from."""
 
 import contextlib
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
@@ -8,6 +9,7 @@ from typing import IO, Any, cast
 
 import numpy as np
 import torch
+from PIL import Image
 
 from ...settings import Depth, Subsampling
 from ..errors import PictureError
@@ -94,13 +96,20 @@ def encode(file: IO[bytes], picture: Picture, kind: str, encoding: Encoding = US
         options["exif"] = resolved(origin)
     if kind == "HEIF":
         decoding.know_heif()
-    to_image(channels).save(unnumbered(file), format=kind, **options)
+    by_pillow(to_image(channels), file, kind, **options)
 
 
-def unnumbered(file: IO[bytes]) -> IO[bytes]:
-    """The stream without its descriptor. Pillow's encoders, if they can, write to that themselves, and on a full disk
-    leave half a JPEG without a word, or never come back."""
-    return cast(IO[bytes], SimpleNamespace(write=file.write, seek=file.seek, tell=file.tell, flush=file.flush))
+def by_pillow(image: Image.Image, file: IO[bytes], kind: str, **options: Any) -> None:
+    """Encode with Pillow. Its encoders get no descriptor of a file, to which they would write themselves: on a full
+    disk they leave half a JPEG without a word. That of JPEG 2000 goes on for ever whenever a write fails, and so gets
+    memory, where none does."""
+    if kind == "JPEG2000":
+        memory = io.BytesIO()
+        image.save(memory, format=kind, **options)
+        file.write(memory.getbuffer())
+    else:
+        plain = SimpleNamespace(write=file.write, seek=file.seek, tell=file.tell, flush=file.flush)
+        image.save(cast(IO[bytes], plain), format=kind, **options)
 
 
 def jpeg_options(origin: Origin, encoding: Encoding) -> dict[str, Any]:

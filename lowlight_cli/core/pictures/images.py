@@ -17,7 +17,7 @@ from torch import Tensor
 from ..errors import PictureError
 from ..files import replacing
 from . import decoding
-from .encoding import USUAL, Encoding, encode, encoding_faults, unnumbered
+from .encoding import USUAL, Encoding, by_pillow, encode, encoding_faults
 from .metadata import verbatim
 from .picture import Picture, from_array, from_channels, to_channels, to_image
 
@@ -172,7 +172,7 @@ def save(image: Image.Image, target: Path) -> None:
     with storing(target) as file, encoding_faults():
         if kind == "HEIF":
             decoding.know_heif()
-        image.save(unnumbered(file), format=kind, quality=92)
+        by_pillow(image, file, kind, quality=92)
 
 
 @contextlib.contextmanager
