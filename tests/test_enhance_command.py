@@ -289,7 +289,7 @@ def test_what_is_named_like_a_result_is_skipped_and_said(run: Run, tmp_path: Pat
     code, talk = run("enhance", *everything, "--overwrite")
     assert code == 0 and names(tmp_path) == everything
     assert talk[0] == "skipped: 00_bright.jpg, by its name a result of 00.jpg"
-    assert talk[10:] == ["skipped: 2 more of that kind", "12 done, 12 skipped: ."]
+    assert talk[10:] == ["skipped: 2 more of that kind", "12 done, 12 skipped: this folder"]
     assert run("enhance", "00.jpg", "00_bright.jpg", "--dry-run")[0] == 0
     assert said(run).splitlines() == [
         "00.jpg -> 00_bright.jpg (exists: skipped)",

@@ -441,4 +441,4 @@ def test_dark_pictures_that_are_brighter_than_their_truth_are_told(
     shutil.copytree(pair_folder / "low", swapped / "high")
     for folder, told in ((pair_folder, False), (swapped, True)):
         code, out, err = lowlight("evaluate", "--dataset", folder, "--baseline", "gamma")
-        assert code == 0 and ("8 of 8 dark pictures are not darker than their truth" in out + err) == told
+        assert code == 0 and ("8 of 8 dark pictures are brighter than their truth" in out + err) == told

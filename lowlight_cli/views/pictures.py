@@ -64,7 +64,8 @@ def follow(doing: str, count: int, events: Generator[Event], report: OnOutcome |
 def summary(counts: dict[str, int], places: set[Path], *, hint: bool) -> str:
     """How many jobs ended how, and where the results are; with a hint for those that are there already."""
     parts = [f"{counts['done']} done", *(f"{counts[s]} {s}" for s in ("skipped", "failed") if counts[s])]
-    where = " and ".join(sorted(map(str, places))) if len(places) <= 2 else common_folder(places)
+    named = len(places) == 1 or (counts["done"] == 1 and len(places) == 2)  # with its comparison
+    where = " and ".join(sorted(map(str, places))) if named else common_folder(places)
     remedy = " (--overwrite replaces what exists)" if hint else ""
     return ", ".join(parts) + (f": {where}" if where else "") + remedy
 

@@ -85,7 +85,7 @@ def run(settings: EvaluateSettings) -> Generator[Progress | Finished]:
                 total -= versions - 1
                 continue
             name, picture = now.system.name, now.row.name
-            if now.pixels.high is not None and scaled(now.pixels.low).mean() >= scaled(now.pixels.high).mean():
+            if now.pixels.high is not None and scaled(now.pixels.low).mean() > scaled(now.pixels.high).mean():
                 bright.add(picture)
             if name not in results:
                 results[name] = systems.empty_result(now.system)
@@ -108,7 +108,9 @@ def run(settings: EvaluateSettings) -> Generator[Progress | Finished]:
     if not results:
         raise DatasetError(f"{settings.dataset}: no picture in it can be read: {left_out[0]}")
     if len(bright) > len(found) / 2:
-        notes.append(f"{len(bright)} of {len(found)} dark pictures are not darker than their truth: is low/ high/?")
+        notes.append(
+            f"{len(bright)} of {len(found)} dark pictures are brighter than their truth: are low/ and high/ swapped?"
+        )
     if left_out:
         notes.append(f"{len(left_out)} of {len(found)} pictures left out, which cannot be read")
     if isinstance(end, LowlightError):
