@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import UTC, datetime
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TextIO
@@ -33,26 +34,25 @@ def tracking(settings: TrainSettings, folder: Path) -> Iterator[list[Tracker]]:
     Raises TrainingError, before anything is trained, if Weights & Biases is asked for and cannot be had.
     """
 
-    def guarded(tracker: Tracker) -> Tracker:
-        def see(event: Event) -> None:
-            try:
-                tracker(event)
-            except (OSError, PictureError) as error:
-                fault = str(error) if isinstance(error, PictureError) else f"{folder}: {error.strerror or error}"
-                raise TrainingError(f"{fault}: make room, and go on with --resume {folder}") from error
-
-        return see
-
     with ExitStack() as stack:
         trackers: list[Tracker] = []
         if settings.wandb != "off":
             trackers.append(stack.enter_context(closing(WeightsAndBiases(settings, folder))))
-        trackers += [stack.enter_context(closing(Journal(folder))), Album(folder)]
+        kept: list[Tracker] = [stack.enter_context(closing(Journal(folder))), Album(folder)]
         if find_spec("matplotlib") is not None:
-            trackers.append(Curves(folder))
+            kept.append(Curves(folder))
         else:
             console.note("no curves.png: it needs the extra: pip install 'lowlight[plots]'")
-        yield [guarded(tracker) for tracker in trackers]
+        yield [*trackers, *(partial(keep, tracker, folder) for tracker in kept)]
+
+
+def keep(tracker: Tracker, folder: Path, event: Event) -> None:
+    """Let what writes into a run's folder see an event. Raises TrainingError if it cannot, as on a full disk."""
+    try:
+        tracker(event)
+    except (OSError, PictureError) as error:
+        fault = f"{folder}: {error.strerror or error}: make room" if isinstance(error, OSError) else str(error)
+        raise TrainingError(f"{fault}, then go on with --resume {folder}") from error
 
 
 class Journal:

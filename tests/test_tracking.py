@@ -176,14 +176,14 @@ def test_half_a_line_does_not_swallow_the_next_event(tmp_path: Path) -> None:
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a file that is always full")
 def test_a_disk_that_is_full_for_the_journal_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "events.jsonl").symlink_to("/dev/full")
-    said = f"^{tmp_path}: No space left on device: make room, and go on with --resume {tmp_path}$"
+    said = f"^{tmp_path}: No space left on device: make room, then go on with --resume {tmp_path}$"
     with pytest.raises(TrainingError, match=said), tracking.tracking(TrainSettings(), tmp_path) as (journal, *_):
         journal(Saved("decom", 0, 10, "last.safetensors"))
 
 
 def test_a_grid_that_cannot_be_kept_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "pictures").write_text("in the way")
-    said = f"{tmp_path}/pictures.*: make room, and go on with --resume"
+    said = f"{tmp_path}/pictures.*, then go on with --resume {tmp_path}$"
     with pytest.raises(TrainingError, match=said), tracking.tracking(TrainSettings(), tmp_path) as (_, album, *_):
         album(Pictured("joint", 0, 10, {"1": {"low": torch.zeros(3, 8, 8)}}))
 
