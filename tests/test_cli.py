@@ -38,6 +38,12 @@ def test_every_command_teaches(command: str, lowlight: Run) -> None:
     assert "For instance: lowlight" in " ".join(out.split())
 
 
+@pytest.mark.parametrize("command", ["enhance", "train", "evaluate", "download", "serve"])
+def test_defaults_stand_in_help_as_they_are_typed(lowlight: Run, command: str) -> None:
+    out = lowlight(command, "--help")[1]
+    assert "Default: " in out and "[default" not in out and ": (" not in out
+
+
 def test_every_option_has_help() -> None:
     for name, command in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]
         for parameter in command.params:

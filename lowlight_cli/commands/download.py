@@ -10,13 +10,13 @@ from .options import CONFIG, option
 
 def download(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="NAME", help="lol or synthetic.", show_default="lol")
+        list[str] | None, typer.Argument(metavar="NAME", help="lol or synthetic. Default: lol.", show_default=False)
     ] = None,
     data: Annotated[Path | None, option(DownloadSettings, "data")] = None,
     archive: Annotated[Path | None, option(DownloadSettings, "archive")] = None,
     check: Annotated[bool | None, option(DownloadSettings, "check", "--check/--no-check")] = None,
     show_list: Annotated[
-        bool, typer.Option("--list", help="Show what there is: size, licence, source, and what is here.")
+        bool, typer.Option("--list", metavar="", help="Show what there is: size, licence, source, and what is here.")
     ] = False,
     config: Annotated[Path | None, CONFIG] = None,
 ) -> None:
