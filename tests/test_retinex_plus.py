@@ -192,7 +192,7 @@ def photographs(count: int = 6) -> list[tuple[torch.Tensor, torch.Tensor]]:
 
 def test_patches_come_with_the_thumbnails_of_their_pictures_turned_alike() -> None:
     bank = contextbank.ContextBank(photographs(), [False] * 6)
-    size = bank.smallest_side
+    size = int(bank.height.minimum(bank.width).min())
     pairs = [(low[..., :size, :size].contiguous(), high[..., :size, :size].contiguous()) for low, high in photographs()]
     bank = contextbank.ContextBank(pairs, [False] * 6)  # the only patch of a square is the whole picture
     low, high, low_thumbnail, high_thumbnail, *_ = bank.patches(torch.arange(6), size, torch.Generator().manual_seed(1))

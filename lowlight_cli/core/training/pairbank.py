@@ -70,10 +70,6 @@ class PairBank:
     def device(self) -> torch.device:
         return self.pixels.device
 
-    @property
-    def smallest_side(self) -> int:
-        return int(torch.minimum(self.height, self.width).min())
-
     def pair(self, index: int) -> tuple[Tensor, Tensor]:
         """One whole pair: two (1, 3, H, W) in [0, 1]."""
         height, width = int(self.height[index]), int(self.width[index])
