@@ -607,9 +607,14 @@ def test_the_bench_times_the_engine(pair_folder: Path) -> None:
 
 
 def test_a_wrong_init_is_told_before_pictures_are_read(pair_folder: Path, tmp_path: Path) -> None:
+    for folder in (tmp_path / "run", tmp_path / "runs" / "first"):
+        with pytest.raises(LowlightError, match="typo"):
+            next(engine.train(settings(pair_folder, stage="joint", init="typo"), folder))
+    assert not (tmp_path / "run").exists() and not (tmp_path / "runs").exists()
+    (tmp_path / "runs").mkdir()
     with pytest.raises(LowlightError, match="typo"):
-        next(engine.train(settings(pair_folder, stage="joint", init="typo"), tmp_path / "run"))
-    assert not (tmp_path / "run").exists()
+        next(engine.train(settings(pair_folder, stage="joint", init="typo"), folder))
+    assert (tmp_path / "runs").exists(), "it was there before"
 
 
 def test_two_runs_do_not_share_a_folder(pair_folder: Path, tmp_path: Path) -> None:

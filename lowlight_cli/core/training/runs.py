@@ -66,7 +66,7 @@ class Run:
         self._record = folder / "settings.json"
         self._lock = folder / ".lock"
         self._held = ExitStack()
-        self._made = False
+        self._made = self._parent_made = False
 
     def begin(self) -> State | None:
         """Make the folder, and hold it until ``leave``; or, if this very run was begun and saved there before, return
@@ -78,6 +78,7 @@ class Run:
             self._made = not self._record.exists()
             if self._made and self.folder.exists() and any(path != self._lock for path in self.folder.iterdir()):
                 raise TrainingError(f"{self.folder} is not empty and holds no run: choose another --run-dir")
+            self._parent_made = not self.folder.parent.exists()
             self.folder.mkdir(parents=True, exist_ok=True)
             self._held.enter_context(locked(self._lock))
             if self._state.exists():
@@ -117,6 +118,8 @@ class Run:
             with suppress(OSError):  # others may be there by now
                 self._lock.unlink(missing_ok=True)
                 self.folder.rmdir()
+                if self._parent_made:
+                    self.folder.parent.rmdir()
 
     def leave(self) -> None:
         """Let others have the folder."""
