@@ -74,7 +74,7 @@ def run(settings: EvaluateSettings) -> Generator[Progress | Finished]:
         except LowlightError as error:
             notes.append(str(error))
     results: dict[str, Result] = {}
-    gallery, left_out, bright = Gallery(), [], set[str]()
+    gallery, left_out, bright = Gallery(), [], 0
     versions = len({"truth" if paired else "input", *(system.name for system in by)})
     total = len(found) * versions
     end: KeyboardInterrupt | LowlightError | None = None
@@ -85,8 +85,9 @@ def run(settings: EvaluateSettings) -> Generator[Progress | Finished]:
                 total -= versions - 1
                 continue
             name, picture = now.system.name, now.row.name
-            if now.pixels.high is not None and scaled(now.pixels.low).mean() > scaled(now.pixels.high).mean():
-                bright.add(picture)
+            first = now.system is by[0]  # once for each picture
+            if first and now.pixels.high is not None:
+                bright += bool(scaled(now.pixels.low).mean() > scaled(now.pixels.high).mean())
             if name not in results:
                 results[name] = systems.empty_result(now.system)
             results[name].rows.append(now.row)
@@ -107,9 +108,9 @@ def run(settings: EvaluateSettings) -> Generator[Progress | Finished]:
         notes.append(f"stopped after {len(whole)} of {len(found)} pictures")
     if not results:
         raise DatasetError(f"{settings.dataset}: no picture in it can be read: {left_out[0]}")
-    if len(bright) > len(found) / 2:
+    if bright > len(found) / 2:
         notes.append(
-            f"{len(bright)} of {len(found)} dark pictures are brighter than their truth: are low/ and high/ swapped?"
+            f"{bright} of {len(found)} dark pictures are brighter than their truth: are low/ and high/ swapped?"
         )
     if left_out:
         notes.append(f"{len(left_out)} of {len(found)} pictures left out, which cannot be read")
