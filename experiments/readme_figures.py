@@ -1,15 +1,18 @@
 """Make the README's pictures from the packaged samples and models.
 
-python experiments/readme_figures.py
+    python experiments/readme_figures.py            # all but that of photographs which nobody has darkened
+    python experiments/readme_figures.py PHOTOS     # that as well, from two CC0 photographs of elementary's wallpapers,
+                                                    # "Mr. Lee.jpg" and "Pablo Garcia Saldana.jpg"
 """
 
+import sys
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from lowlight_cli.core.data.datasets import SAMPLES
-from lowlight_cli.core.data.synthesis import darken, draw, noisier, unevenly
+from lowlight_cli.core.data.synthesis import darken, draw, noisier, reduced, unevenly
 from lowlight_cli.core.enhancing.enhancer import Enhancer
 from lowlight_cli.core.pictures import images
 from lowlight_cli.core.pictures.panel import panel, stacked
@@ -30,6 +33,19 @@ def main() -> None:
         "noise.jpg",
         width=320,
     )
+    if len(sys.argv) > 1:
+        names = ("Mr. Lee.jpg", "Pablo Garcia Saldana.jpg")
+        stack([as_taken(plus, Path(sys.argv[1]) / name) for name in names], "as_taken.jpg", width=420)
+
+
+def as_taken(plus: Enhancer, path: Path) -> Columns:
+    """A photograph that is dark as it is."""
+    low = reduced(images.read(path).pixels)
+    return [
+        ("as taken", low),
+        ("retinex-plus", plus.enhance(low)),
+        ("with --shadows 0.5", plus.enhance(low, shadows=0.5)),
+    ]
 
 
 def partly_dark(plus: Enhancer, name: str, seed: int) -> Columns:

@@ -50,7 +50,7 @@ def show_version(wanted: bool) -> None:
 @app.callback()
 def lowlight(
     version: Annotated[
-        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version and leave.")
+        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
     """Bright pictures from dark ones, with retinex-plus and RetinexNet.

@@ -173,8 +173,7 @@ class TrainSettings(Settings):
     upsampling: Literal["resize", "transposed"] = described("resize", "How Enhance-Net goes back up to full size.")
     ignore_enhance_net: bool = described(False, "Stage joint only: no Enhance-Net, I_hat is 1.")
     exposure: Annotated[float, Field(ge=0, le=1)] = described(
-        0.0,
-        "Mean to which darker pictures are turned up before the nets see them; 0, as the authors do, leaves them be.",
+        0.0, "Brighten darker pictures to this mean before the nets see them; 0, the authors' way, does not."
     )
     epochs: PositiveInt = described(100, "Passes over the pairs, in each phase.")
     batch: PositiveInt = described(16, "Patches per step.")
@@ -296,7 +295,7 @@ class EvaluateSettings(Settings):
     )
     results: Listed = described(
         (),
-        "What another method has made, NAME=FOLDER, of pictures named like the dark or the true ones; may be given "
+        "NAME=FOLDER: pictures that another method has made, named like the dark or the true ones; may be given "
         "several times.",
     )
     denoise: Denoise = described("off", "Smooth away the noise of dark places, models only.")
@@ -404,7 +403,7 @@ class EnhanceSettings(PictureSettings):
     subsampling: Annotated[Subsampling, BeforeValidator(in_words)] = described("keep", "Colour resolution of JPEG.")
     strip: bool = described(False, "Leave out EXIF (with GPS), XMP, IPTC, comments and texts.")
     strength: Annotated[float, Field(ge=0, le=1.5)] = described(
-        1.0, "0 leaves the picture unchanged, 1 is the network's answer, 1.5 the most."
+        1.0, "0 leaves the picture unchanged, 1 is the usual result, 1.5 the most."
     )
     shadows: Annotated[float, Field(ge=0, le=1)] = described(
         0.0, "Lift what stays in shadow, as in backlit pictures: 0 not at all, 1 until the light is even."
@@ -434,8 +433,8 @@ class DecomposeSettings(PictureSettings):
 
     maps: Annotated[Maps, BeforeValidator(lambda value: "tiff" if value == "tif" else value)] = described(
         "png",
-        "Maps in 8 or 16 bit, where I_hat ends at 1, which RetinexNet's can exceed; as float TIFF; or as floats in one "
-        "NumPy file.",
+        "png and png16 (16 bit) cut I_hat off at 1, which RetinexNet's can exceed; tiff, and npz (one NumPy file), "
+        "hold floats.",
     )
     out: Folder | None = described(None, "Folder for the maps. Default: beside the input.")
 
@@ -459,7 +458,7 @@ class ServeSettings(Settings):
         2, "Pictures worked on at once; a network computes one at a time."
     )
     queue: Annotated[int, Field(ge=0, le=200)] = described(
-        8, "Pictures that may wait; further ones are asked to come again."
+        8, "Pictures that may wait; further ones are told to try again later."
     )
     time_limit: PositiveFloat = described(600.0, "Seconds that a request may take to arrive, and to be answered.")
     device: Device = "auto"

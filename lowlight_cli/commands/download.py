@@ -20,7 +20,7 @@ def download(
     ] = False,
     config: Annotated[Path | None, CONFIG] = None,
 ) -> None:
-    """Get data sets, verified, unpacked and looked at pair by pair. A download that broke off goes on where it was.
+    """Download data sets, verify and unpack them, and check every pair. An interrupted download resumes.
 
     For instance: lowlight download lol --data data
     """

@@ -16,7 +16,7 @@ def synthesise(
     seed: Annotated[int | None, option(SynthesiseSettings, "seed")] = None,
     config: Annotated[Path | None, CONFIG] = None,
 ) -> None:
-    """Make training pairs from well-lit photographs: a dark counterpart of each, with the noise of little light.
+    """Make training pairs from well-lit photographs: a dark counterpart of each, with the noise of low light.
 
     For instance: lowlight synthesise photos/ --out data/synthetic
     """
