@@ -1,8 +1,8 @@
 """Make the README's pictures from the packaged samples and models.
 
-    python experiments/readme_figures.py            # all but that of photographs which nobody has darkened
-    python experiments/readme_figures.py PHOTOS     # that as well, from two CC0 photographs of elementary's wallpapers,
-                                                    # "Mr. Lee.jpg" and "Pablo Garcia Saldana.jpg"
+python experiments/readme_figures.py            # all but that of photographs which nobody has darkened
+python experiments/readme_figures.py PHOTOS     # that as well, from two CC0 photographs of elementary's wallpapers,
+                                                # "Mr. Lee.jpg" and "Pablo Garcia Saldana.jpg"
 """
 
 import sys
