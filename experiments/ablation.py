@@ -44,16 +44,16 @@ def without(*names: str) -> Callable[..., losses.Terms]:
 whole_context = retinex_plus.GlobalNet.forward
 
 
-def blind(self: retinex_plus.GlobalNet, picture: Tensor) -> Tensor:
+def blind(self: retinex_plus.GlobalNet, picture: Tensor) -> tuple[Tensor, Tensor]:
     """The exposure, and a context of zeros."""
-    context = whole_context(self, picture)
-    return torch.cat([context[:, :3], torch.zeros_like(context[:, 3:])], dim=1)
+    log_gain, vector = whole_context(self, picture)
+    return log_gain, torch.zeros_like(vector)
 
 
-def fixed(self: retinex_plus.GlobalNet, picture: Tensor) -> Tensor:
+def fixed(self: retinex_plus.GlobalNet, picture: Tensor) -> tuple[Tensor, Tensor]:
     """The context, under an exposure that leads every picture to the same mean."""
     log_gain = torch.log(retinex_plus.MEAN / mean_of(picture))[:, None].expand(-1, 3)
-    return torch.cat([log_gain, whole_context(self, picture)[:, 3:]], dim=1)
+    return log_gain, whole_context(self, picture)[1]
 
 
 def unseen(self: retinex_plus.SceneNet, picture: Tensor, *_: Tensor) -> Tensor:
@@ -66,8 +66,9 @@ class CropBank(contextbank.ContextBank):
     """Takes the thumbnail from the patch instead of the whole picture, as if that were all there is."""
 
     def patches(self, *given: Any) -> tuple[Tensor, ...]:
-        low, high, *_ = super().patches(*given)
-        return low, high, thumbnail(low), thumbnail(high), low.new_tensor([[0, 0, 1, 1]]).expand(len(low), 4)
+        low, high, _, _, _, *more = super().patches(*given)
+        frame = low.new_tensor([[0, 0, 1, 1]]).expand(len(low), 4)
+        return low, high, thumbnail(low), thumbnail(high), frame, *more
 
 
 class OwnBank(contextbank.ContextBank):

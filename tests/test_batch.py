@@ -102,9 +102,9 @@ def test_what_is_too_much_together_is_done_one_by_one(tmp_path: Path, monkeypatc
     def compute(jobs: Sequence[Job], pictures: Sequence[Picture]) -> Steps[list[Computed]]:
         together.append(len(jobs))
         if len(jobs) > 1:
-            raise OutOfMemoryError("not enough memory for 24x40 px: use --tile 256")
+            raise OutOfMemoryError("not enough memory for 24x40 px: use --tile 128")
         if jobs[0].source.name == "b.png":
-            raise OutOfMemoryError("not enough memory for 24x40 px: use --tile 256")
+            raise OutOfMemoryError("not enough memory for 24x40 px: use --tile 128")
         return (yield from copying(jobs, pictures))
 
     ends = [event for event in batch.flow(todo, compute, overwrite=False, together=3) if isinstance(event, Outcome)]
@@ -114,7 +114,7 @@ def test_what_is_too_much_together_is_done_one_by_one(tmp_path: Path, monkeypatc
         "c.png": "done",
     }
     (failed,) = (event.reason for event in ends if event.reason)
-    assert failed == f"{tmp_path / 'b.png'}: not enough memory for 24x40 px: use --tile 256"
+    assert failed == f"{tmp_path / 'b.png'}: not enough memory for 24x40 px: use --tile 128"
     assert together == [3, 1, 1, 1]
 
 

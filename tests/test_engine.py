@@ -386,10 +386,20 @@ def test_one_scene_cannot_be_learned_and_held_out(pair_folder: Path, tmp_path: P
 
 OFTEN = """
 import os, sys
+from lowlight_cli import tracking
 from lowlight_cli.app import main
+from lowlight_cli.core.errors import TrainingError
+from lowlight_cli.core.training import session
+from lowlight_cli.core.training.events import Reading
 elsewhere = ["--run-dir", sys.argv[2], "--dataset"]
 second = os.environ["RANK"] == "1"
-for more in (
+bank, write = session.bank, tracking.Journal.__call__
+def no_room(journal, event):
+    if not isinstance(event, Reading):
+        raise TrainingError("no room for the journal")
+def no_memory(*given):
+    raise MemoryError
+for number, more in enumerate((
     [],
     ["--config", "plus.json"],
     ["--lr", "0.5"],
@@ -397,7 +407,11 @@ for more in (
     [*elsewhere, "gone" if second else "pairs"],
     [*elsewhere, "fewer" if second else "pairs"],
     [*elsewhere, "pairs", "--patch", "400"],
-):
+    [*elsewhere, "pairs"],
+    ["--run-dir", "four", "--dataset", "pairs"],
+)):
+    session.bank = no_memory if number == 7 and second else bank
+    tracking.Journal.__call__ = no_room if number == 8 else write
     try:
         main(["train", "--config", sys.argv[1], *more])
     except SystemExit as left:
@@ -444,14 +458,16 @@ def test_two_processes_compute_what_one_does(pair_folder: Path, tmp_path: Path) 
     assert losses(tmp_path / "plus two") == pytest.approx(of_plus, rel=1e-3)
     # what went wrong, then, the first process says alone; the others leave without a word
     said = [line.partition("error: ")[2] for line in done.stderr.splitlines() if "error: " in line]
-    assert len(said) == 5
+    assert len(said) == 7
     assert "lr 0.001, not 0.5" in said[0]
     assert said[1].startswith("gone")
     assert said[2].startswith("process 2 of 2: gone")
     assert said[3].startswith("process 2 of 2: other pairs to train on")
     assert "px a side hold no patch: take it out, or use --patch" in said[4]
+    assert said[5].startswith("process 2 of 2: out of memory on cpu")
+    assert said[6] == "no room for the journal"
     assert "[rank1]" not in done.stderr
-    assert done.stdout.count("left with 1") == 10
+    assert done.stdout.count("left with 1") == 14
     assert not (tmp_path / "three").exists()
 
 

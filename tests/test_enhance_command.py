@@ -564,6 +564,8 @@ def test_shards_share_the_work_out(run: Run, tmp_path: Path, monkeypatch: pytest
     assert run("enhance", "photos", "--out", "o")[0] == 0
     assert names(tmp_path / "o") == ["a.png", "b.png", "d.png", "e.png"]
     assert run("enhance", "photos", "--out", "o", "--shard", "4/3")[0] == 2
+    code, talk = run("enhance", "photos", "--out", "o", "--watch")
+    assert code == 2 and "watch waits for others: start one" in talk[-1]
 
 
 def test_what_one_shard_has_made_does_not_shift_another(run: Run, tmp_path: Path) -> None:

@@ -118,6 +118,9 @@ def test_little_memory_means_small_tiles(model: str, monkeypatch: pytest.MonkeyP
     tall, wide = enhancer._tile_size(3000, 4000, 1, 40, bf16=False)
     assert (tall + 80) * (wide + 80) * 1100 <= 50 << 20
     assert tall % 8 == wide % 8 == 0
+    monkeypatch.setattr("lowlight_cli.core.enhancing.enhancer.free_memory", lambda _: 10 << 20)
+    tall, wide = enhancer._tile_size(3000, 4000, 1, 96, bf16=False)
+    assert (tall + 192) * (wide + 192) < 7 * tall * wide, "so small a tile would be nearly all halo"
 
 
 def test_maps_are_of_the_picture_size(enhancer: Enhancer) -> None:
@@ -266,7 +269,7 @@ def test_memory_that_runs_out_is_one_line(where: str, error: RuntimeError, monke
 
     enhancer = Enhancer("retinex-plus", "cpu")
     monkeypatch.setattr(enhancer.net, where, full)
-    with pytest.raises(LowlightError, match=r"not enough memory for 24x40 px: use --tile 256"):
+    with pytest.raises(LowlightError, match=r"not enough memory for 24x40 px: use --tile 128"):
         enhancer.enhance(dark())
 
 
@@ -280,7 +283,7 @@ def test_memory_that_runs_out_beside_the_network_is_one_line_too(
 
     monkeypatch.setattr("lowlight_cli.core.enhancing.enhancer.cleaned", full)
     enhancer = Enhancer("retinex-plus", "cpu", tile=tile)
-    remedy = "use --tile 256" if tile == "auto" else "reduce it first"
+    remedy = "use --tile 128" if tile == "auto" else "reduce it first"
     with pytest.raises(LowlightError, match=f"not enough memory for 24x40 px: {remedy}"):
         enhancer.enhance(dark(), denoise="light")
     with pytest.raises(LowlightError, match="not enough memory"):

@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 import torch
 
+from lowlight_cli.core.networks import RetinexPlus
 from lowlight_cli.core.training import start
+from lowlight_cli.core.training.objective import PlusObjective
+from lowlight_cli.settings import LossWeights
 
 
 @pytest.fixture
@@ -19,11 +22,26 @@ def script(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> M
 
 @pytest.mark.parametrize("script", ["ablation"], indirect=True)
 def test_every_row_of_the_ablation_changes_what_is_there(script: Any) -> None:
-    whole = start.ContextBank
-    for name, (_, _, patches) in script.ROWS.items():
+    generator = torch.Generator().manual_seed(0)
+    pairs = [(torch.rand(2, 3, 48, 64, generator=generator) * 255).byte().unbind() for _ in range(4)]
+    torch.manual_seed(0)
+    net = RetinexPlus((4, 4, 4, 4), (1, 1, 1, 1), context=6, scene_widths=(4, 6), scene_depths=(1, 1), scene_maps=2)
+    for parameter in net.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+
+    def terms() -> dict[str, float]:
+        batch = start.ContextBank(pairs).patches(torch.arange(4), 32, torch.Generator().manual_seed(0))
+        return {name: value.item() for name, value in PlusObjective(net, LossWeights())(*batch).items()}
+
+    found = {}
+    for name, (_, options, patches) in script.ROWS.items():
         with script.all_of(patches):
-            assert (start.ContextBank is not whole) == (name in ("own", "crop"))
-    assert start.ContextBank is whole
+            found[name] = terms()
+        assert options or patches or name == "full"
+    whole = terms()
+    assert all((found[name] == whole) == (not patches) for name, (_, _, patches) in script.ROWS.items())
+    assert found["exposure"]["exposure"] != whole["exposure"] == found["context"]["exposure"]
+    assert found["scene"]["exposure"] == whole["exposure"]
 
 
 @pytest.mark.parametrize("script", ["ways_to_darken"], indirect=True)

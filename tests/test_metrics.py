@@ -134,6 +134,7 @@ def test_lmse_forgives_a_scale_that_changes_slowly_and_no_texture() -> None:
     generator = torch.Generator().manual_seed(0)
     truth = torch.rand(3, 60, 80, generator=generator) * 0.6 + 0.2
     assert metrics.lmse(0.3 * truth, truth) == pytest.approx(0, abs=1e-9)
+    assert math.isnan(metrics.lmse(truth, torch.zeros_like(truth)))
     assert metrics.lmse(torch.zeros_like(truth), truth) == pytest.approx(1)
     slow = torch.linspace(0.3, 1, 80)
     assert metrics.lmse(truth * slow, truth) < 0.01

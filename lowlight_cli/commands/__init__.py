@@ -31,12 +31,17 @@ def startable(settings: PictureSettings) -> None:
     device.choose(settings.device)
 
 
+def process() -> tuple[int, int]:
+    """Which of those that ``torchrun`` started this process is, counted from 0, and of how many."""
+    if {"TORCHELASTIC_RUN_ID", "RANK", "WORLD_SIZE"} <= os.environ.keys():
+        return int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+    return 0, 1
+
+
 def own_share(todo: "list[Job]", settings: PictureSettings) -> "list[Job]":
     """The jobs of this process: all, or one shard, or under ``torchrun`` one of as many shards as processes.
 
     Skipped jobs belong to no shard, so that another machine's results do not shift the count.
     """
-    number, count = settings.share
-    if settings.shard is None and {"TORCHELASTIC_RUN_ID", "RANK", "WORLD_SIZE"} <= os.environ.keys():
-        number, count = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+    number, count = process() if settings.shard is None else settings.share
     return todo if count == 1 else [job for job in todo if not job.skip][number::count]

@@ -11,7 +11,7 @@ import typer
 from .. import console
 from ..config import ConfigError
 from ..settings import PIPE, EnhanceSettings
-from . import own_share, startable, started
+from . import own_share, process, startable, started
 from .options import CONFIG, option
 
 if TYPE_CHECKING:
@@ -102,6 +102,8 @@ def arrivals(settings: EnhanceSettings) -> "Iterator[list[Job]]":
     """What is to be done now, and then, again and again, what has come or changed."""
     from ..core.enhancing import watch
 
+    if process()[1] > 1:
+        raise ConfigError("several processes share the pictures that are there, and watch waits for others: start one")
     tried: dict[Path, int] = {}
     for number, _ in enumerate(watch.changes(settings.inputs)):
         if number == 0:  # by now it is known that they can be watched

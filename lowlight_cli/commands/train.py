@@ -2,7 +2,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -93,11 +93,6 @@ def train(
         saved = any(resume.glob("*.safetensors"))
         console.note(f"{resume}: {kept if saved else 'nothing was saved there yet: it begins anew'}")
 
-    def all_leave(event: "Event", interrupted: list[bool]) -> bool:
-        """Whether every process leaves after this event. Of those of reading, one may have more than another."""
-        uneven = ranks.count > 1 and isinstance(event, Reading)
-        return not uneven and ranks.any(bool(interrupted))
-
     with (
         watched(settings, folder, ranks) as watchers,
         closing(engine.train(settings, folder)) as events,
@@ -105,9 +100,11 @@ def train(
     ):
         stopped = False
         for event in events:
-            for watcher in watchers:
-                watcher(event)
-            stopped = all_leave(event, interrupted)
+            uneven = ranks.count > 1 and isinstance(event, Reading)  # one process may have more of these than another
+            with nullcontext() if uneven else ranks.together():
+                for watcher in watchers:
+                    watcher(event)
+            stopped = not uneven and ranks.any(bool(interrupted))
             if stopped:
                 signal.signal(signal.SIGINT, signal.SIG_IGN)
                 events.close()  # which saves, while no further signal interrupts
@@ -121,15 +118,18 @@ def train(
 @contextmanager
 def watched(settings: TrainSettings, folder: Path, ranks: "Ranks") -> "Iterator[list[Callable[[Event], None]]]":
     """What is to see each event of a run: what keeps them in files or elsewhere, and what shows them. Of several
-    processes only the first writes and speaks."""
+    processes only the first writes and speaks; if it cannot, all leave."""
     from ..tracking import tracking
     from ..views.training import TrainingView
 
-    if not ranks.first:
-        yield []
-        return
-    with tracking(settings, folder) as trackers, console.counting("reading pairs", 1) as counter:
-        yield [*trackers, TrainingView(counter)]
+    with ExitStack() as stack:
+        watchers: list[Callable[[Event], None]] = []
+        with ranks.together():
+            if ranks.first:
+                watchers += stack.enter_context(tracking(settings, folder))
+        if ranks.first:
+            watchers.append(TrainingView(stack.enter_context(console.counting("reading pairs", 1))))
+        yield watchers
 
 
 def how_to_go_on(folder: Path, ranks: "Ranks", *, resumed: bool) -> str:

@@ -63,9 +63,9 @@ def lmse(estimate: Tensor, truth: Tensor) -> float:
     """Local mean squared error, 0 to 1, of a map (C, H, W) that is known up to a factor; lower is better.
 
     In each of the half-overlapping windows the estimate is scaled to fit best; the squared errors that remain are
-    summed over windows and divided by those of an estimate of zero. Grosse et al. 2009, "Ground truth dataset and
-    baseline evaluations for intrinsic image algorithms" (doi:10.1109/ICCV.2009.5459428). Sides must be at least
-    ``LMSE_WINDOW``.
+    summed over windows and divided by those of an estimate of zero; nan if the truth is black. Grosse et al. 2009,
+    "Ground truth dataset and baseline evaluations for intrinsic image algorithms" (doi:10.1109/ICCV.2009.5459428).
+    Sides must be at least ``LMSE_WINDOW``.
     """
     ours, theirs = (F.unfold(x[None].double(), LMSE_WINDOW, stride=LMSE_WINDOW // 2)[0] for x in (estimate, truth))
     energy, product = ours.square().sum(dim=0), (ours * theirs).sum(dim=0)

@@ -34,8 +34,8 @@ WORKSPACE = {"cpu": 300 << 20, "cuda": 6 << 30, "mps": 1 << 30}
 more itself. The larger the tiles, the less is computed twice."""
 HUGE = 20_000_000
 """Pixels of a picture from which on memory is given back after each tile, which takes time."""
-LEAST_TILE = 256
-"""Side in px of the smallest tiles that are worth while."""
+LEAST_TILE = 128
+"""Side in px of the smallest tiles that are worth while: smaller ones would compute each pixel more than six times."""
 REDUCE = "reduce it first, or close other programs"
 """What helps where memory is too short for any tile."""
 AROUND = 110
@@ -151,7 +151,8 @@ class Enhancer:
         exposed get less. ``shadows`` evens out what is left of uneven light: 0 not at all, 1 until the reflectance
         is all there is. ``denoise`` smooths the reflectance of dark places; ``protect_highlights`` spares lamps.
         What has no colour gets none.
-        Raises PictureError for a file that cannot be read and for other shapes, ValueError for values beyond these.
+        Raises PictureError for a file that cannot be read and for other shapes, ValueError for values beyond these,
+        OutOfMemoryError.
         """
         picture, returned = images.taken(image)
         (result,) = finish(self.enhanced([picture], Look(strength, denoise, protect_highlights, shadows)))
@@ -166,7 +167,7 @@ class Enhancer:
     def enhanced(
         self, pictures: Sequence[Picture], look: Look = PLAIN, *, dtype: torch.dtype | None = None
     ) -> Steps[list[Picture]]:
-        """Enhance pictures of one size and type together, into ``dtype`` or their own."""
+        """Enhance pictures of one size and type together, into ``dtype`` or their own. Raises OutOfMemoryError."""
         results = [converted(picture.samples, dtype or picture.samples.dtype) for picture in pictures]
         suited = [look.suited(log_average(picture)) for picture in pictures]
         tasks = [
@@ -280,6 +281,7 @@ class Enhancer:
         room = min(wanted, free_memory(self.device) // 2)
         each = self.net.BYTES_ON_CPU if self.device.type == "cpu" else self.net.BYTES
         pixels = int(room / (each * (0.6 if bf16 else 1) + AROUND) / count)
+        pixels = max(pixels, (LEAST_TILE + 2 * halo) ** 2)
         return tiling.fitting(height, width, pixels, halo=halo, multiple=self.net.MULTIPLE)
 
 

@@ -84,13 +84,14 @@ def measured(
         columns |= against(stacked, truth) | ({} if lpips is None else {"lpips": lpips(stacked, truth)})
     values = {key: column.tolist() for key, column in columns.items()}
     for index, pixels in enumerate(batch):
-        figures = {key: column[index] for key, column in values.items() if not math.isnan(column[index])}
+        figures = {key: column[index] for key, column in values.items()}
         if system.kind in ("model", "baseline"):
             figures["ms"] = 1000 * seconds[index]
             figures["megapixels_per_second"] = pixels.low[0].numel() / 1e6 / seconds[index]
         if system.decompose is not None and pixels.high is not None:
             figures |= decomposition(system.decompose, pixels)
-        yield Measured(system, pixels, made[index], Row(pixels.sample.name, figures, pixels.sample.scene))
+        there = {key: value for key, value in figures.items() if not math.isnan(value)}
+        yield Measured(system, pixels, made[index], Row(pixels.sample.name, there, pixels.sample.scene))
 
 
 def against(prediction: Tensor, truth: Tensor) -> dict[str, Tensor]:

@@ -260,9 +260,13 @@ class RetinexPlus(nn.Module):
         self.locals = LocalNet(widths, depths, context, 3 + scene_maps)
         self.MULTIPLE = 2 ** len(widths)
         """Both sides of an input must be a multiple of this many pixels, which are one of the coarsest stage."""
-        around = 6  # px, three layers at half size: stem, head, and the light's resizing
-        stages = sum(2 ** (level + 2) * depth for level, depth in enumerate(depths[:-1]))  # on the way down and up
-        self.HALO = ceil((around + stages + self.MULTIPLE * depths[-1]) / self.MULTIPLE) * self.MULTIPLE
+        reach = 4  # px, from a pixel of the result back: head and the light's resizing, then the way up, in whole cells
+        for level, depth in enumerate(depths[:-1]):
+            cell = 2 ** (level + 1)
+            reach = (ceil(reach / cell) + depth) * cell
+        reach = (ceil(reach / self.MULTIPLE) + depths[-1]) * self.MULTIPLE
+        reach += 2 + sum(2 ** (level + 1) * depth for level, depth in enumerate(depths[:-1]))  # the way down, and stem
+        self.HALO = ceil(reach / self.MULTIPLE) * self.MULTIPLE
         """Context in px that a tile needs on each side: the receptive radius rounded up to ``MULTIPLE``."""
 
     def mapped(self, thumbnail: Tensor, log_gain: Tensor, vector: Tensor) -> Context:

@@ -65,7 +65,8 @@ def scaled(samples: Tensor) -> Tensor:
 
 def quantised(pixels: Tensor, dtype: torch.dtype = torch.uint8) -> Tensor:
     """[0, 1] floats of any shape to the uint8 or uint16 that a file stores: clamped and rounded."""
-    values = pixels.clamp(0, 1).mul_(torch.iinfo(dtype).max).round_()
+    exact = pixels.to(torch.promote_types(pixels.dtype, torch.float32))  # 65535 is beyond what 16 bits of float hold
+    values = exact.clamp(0, 1).mul_(torch.iinfo(dtype).max).round_()
     return values.to(torch.uint8) if dtype == torch.uint8 else values.to(torch.int32).to(dtype)
 
 

@@ -28,8 +28,8 @@ def train(settings: TrainSettings, run_dir: Path) -> Generator[Event]:
     """Train as ``settings`` say, in ``run_dir``; a run that was begun there goes on where it was saved.
 
     On a CPU the continued run, with as many threads, ends with the same weights, bit for bit, as an uninterrupted one.
-    Closing the iterator saves the state first. Raises TrainingError, DatasetError or CheckpointError, each with the
-    remedy.
+    Closing the iterator saves the state first. Raises LowlightError of one kind or another with the remedy;
+    SaidElsewhere where another process says it.
     """
     began = time.monotonic()
     device = choose(settings.device)

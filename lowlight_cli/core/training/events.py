@@ -53,7 +53,7 @@ class Validated:
     epoch: int
     step: int
     figures: dict[str, float]
-    best: bool  # the highest SSIM so far
+    best: bool  # the highest SSIM so far; of Decom-Net alone, the lowest loss
 
 
 @dataclass(frozen=True)

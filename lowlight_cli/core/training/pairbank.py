@@ -49,7 +49,7 @@ class PairBank:
         self.height, self.width = sizes.unbind(1)
         self.made = torch.tensor(made or [False] * len(lows), device=device)
         captured = [low for low, photograph in zip(lows, self.made.tolist(), strict=True) if not photograph]
-        self.pixels = torch.cat([picture.flatten().to(device) for picture in (*highs, *captured)])
+        self.pixels = torch.cat([picture.flatten() for picture in (*highs, *captured)]).to(device)
         lengths = 3 * self.height * self.width
         self.high = lengths.cumsum(0) - lengths
         lengths = torch.where(self.made, 0, lengths)

@@ -175,7 +175,7 @@ class Run:
         try:
             yield
         except (OSError, RuntimeError) as error:  # torch reports a full disk as RuntimeError
-            fault = getattr(error, "strerror", None) or str(error).splitlines()[0]
+            fault = getattr(error, "strerror", None) or str(error).partition("\n")[0]
             if isinstance(error, RuntimeError) and shutil.disk_usage(self.folder).free < ROOM:
                 fault = "no space left on the disk"
             raise TrainingError(

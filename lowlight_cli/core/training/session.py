@@ -51,7 +51,6 @@ class Session:
         self.bf16 = settings.precision == "bf16" or (settings.precision == "auto" and fast_bf16(device))
         self.bank = bank(settings, data, device)
         self.validation = PairBank(data.validation, device=device) if data.validation else None
-        self.validation_names = data.validation_names
         self.steps_an_epoch = max(self.bank.an_epoch // settings.batch, 1)
 
         torch.manual_seed(settings.seed)
@@ -79,8 +78,7 @@ class Session:
             if name in learning:
                 rate = rates.get(name, settings.lr)
                 groups.append({"params": list(net.parameters()), "lr": rate, "initial_lr": rate, "name": name})
-        computed = objective(self.net, self.phase, settings.weights, bf16=self.bf16)
-        self.objective: nn.Module = DistributedDataParallel(computed) if self.ranks.count > 1 else computed
+        self.objective: nn.Module = objective(self.net, self.phase, settings.weights, bf16=self.bf16)
         optimizer = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[settings.optimizer]
         self.optimizer = optimizer(groups, fused=True)
         self.plateau = (
@@ -101,6 +99,8 @@ class Session:
         """Train from where the session is to its end."""
         try:
             while True:
+                if self.ranks.count > 1:  # not before all have come this far: it waits for the others
+                    self.objective = DistributedDataParallel(self.objective)
                 while self.epoch < self.settings.epochs:
                     yield from self.one_epoch()
                     yield from self.after_epoch()
@@ -174,7 +174,7 @@ class Session:
                 )
             yield Validated(*at, figures, best)
             shown = range(0, len(bank), -(-len(bank) // SHOWN)) if self.ranks.first else []
-            named = {self.validation_names[index]: index for index in shown}
+            named = {self.held_out[index]: index for index in shown}
             yield Pictured(*at, validation.pictures(self.result, bank, named))
             if self.plateau is not None:
                 self.plateau.step(figures["loss"])
