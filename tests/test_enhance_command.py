@@ -699,15 +699,23 @@ def test_watch_enhances_what_arrives(run: Run, tmp_path: Path, monkeypatch: pyte
         (tmp_path / "elsewhere" / "second.png").rename(tmp_path / "photos" / place / "second.png")
         wait_for(tmp_path / "o" / place / "second.png")
         finished.append("both")
+        stamp = (tmp_path / "o/first.png").stat().st_mtime_ns
+        save(tmp_path / "photos" / "first.png", size=(20, 21))
+        save(tmp_path / "photos" / "third.png")
+        wait_for(tmp_path / "o" / "third.png")
+        assert (tmp_path / "o/first.png").stat().st_mtime_ns == stamp
+        finished.append("kept")
         _thread.interrupt_main()
 
     helper = threading.Thread(target=arriving)
     helper.start()
-    code, _ = run("enhance", "photos", "--out", "o", "--watch")
+    code, talk = run("enhance", "photos", "--out", "o", "--watch")
     helper.join()
     assert code == 130
-    assert finished == ["both"]
-    assert sorted(path.name for path in (tmp_path / "o").rglob("*.png")) == ["first.png", "second.png"]
+    assert finished == ["both", "kept"]
+    assert sorted(path.name for path in (tmp_path / "o").rglob("*.png")) == ["first.png", "second.png", "third.png"]
+    changed = f"{Path('photos/first.png')} has changed, its result is kept: --overwrite replaces it"
+    assert talk.count(changed) == 1
 
 
 def wait_for(path: Path) -> None:
@@ -823,6 +831,56 @@ def test_a_comparison_shows_the_result_that_is_there(run: Run, tmp_path: Path) -
     assert (tmp_path / "o/a.png").read_bytes() == before
     assert run("enhance", "a.png", "--out", "p", "--compare", "--strength", 0.1)[0] == 0
     np.testing.assert_array_equal(pixels(tmp_path / "o/a_compare.jpg"), pixels(tmp_path / "p/a_compare.jpg"))
+
+
+def test_what_was_there_is_said_to_be_kept(run: Run, tmp_path: Path) -> None:
+    save(tmp_path / "a.png")
+    assert run("enhance", "a.png", "--out", "o")[0] == 0
+    code, talk = run("enhance", "a.png", "--out", "o", "--compare", "--json")
+    assert code == 0 and talk[0] == f"kept: {Path('o/a.png')}, which was there"
+    assert talk[1].endswith("(--overwrite replaces what exists)")
+    line = json.loads(run.said)  # type: ignore[attr-defined]
+    assert (line["status"], line["model"], line["kept"]) == ("done", None, [str(Path("o/a.png"))])
+    assert run("decompose", "a.png", "--out", "m")[1] == ["1 done: m"]
+    code, talk = run("decompose", "a.png", "--out", "m", "--maps", "tiff", "--json")
+    assert code == 0 and talk[0] == f"kept: {Path('m/a_panel.png')}, which was there"
+    line = json.loads(run.said)  # type: ignore[attr-defined]
+    assert (line["model"], line["kept"]) == (run.model.stem, [str(Path("m/a_panel.png"))])  # type: ignore[attr-defined]
+    assert "kept" not in "".join(run("enhance", "a.png", "--out", "o", "--compare", "--overwrite")[1])
+
+
+def test_every_kind_of_picture_in_a_folder_is_seen(run: Run, tmp_path: Path) -> None:
+    save(tmp_path / "in/still.gif")
+    save(tmp_path / "in/old.jpe", format="JPEG")
+    first, second = (Image.open(save(tmp_path / f"{name}.png")) for name in "ab")
+    first.save(tmp_path / "in/3d.mpo", "MPO", save_all=True, append_images=[second])
+    code, talk = run("enhance", "in", "--out", "o")
+    assert (code, talk) == (0, ["3 done: o"])
+    assert names(tmp_path / "o") == ["3d.jpg", "old.jpe", "still.png"]
+    with Image.open(tmp_path / "o/3d.jpg") as image:
+        assert image.format == "JPEG"
+
+
+def test_names_that_would_be_those_of_the_pictures_are_refused_once(run: Run, tmp_path: Path) -> None:
+    for name in "ab":
+        save(tmp_path / f"in/{name}.png")
+    code, talk = run("enhance", "in", "--suffix", "", "--overwrite")
+    assert code == 1 and len(talk) == 1 and talk[0].endswith("choose --suffix or --out")
+    assert run("enhance", "in/a.png", "--suffix", "", "--format", "jpg")[0] == 0
+    assert names(tmp_path / "in") == ["a.jpg", "a.png", "b.png"]
+
+
+def test_maps_of_a_pipe_are_refused(run: Run) -> None:
+    code, talk = run("decompose", "-", "--out", "maps")
+    assert code == 2 and talk[0].startswith("error: - is for enhance")
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_a_pipe_needs_the_name_of_a_file(run: Run, tmp_path: Path, there: bool) -> None:
+    if there:
+        (tmp_path / "folder").mkdir()
+    code, talk = run("enhance", "-", "--out", "folder/")
+    assert code == 2 and "a picture from standard input has no name: give --out a file" in talk[0]
 
 
 def test_earlier_results_are_no_input_wherever_results_go(run: Run, tmp_path: Path) -> None:

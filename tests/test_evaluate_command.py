@@ -56,8 +56,9 @@ def test_a_narrow_terminal_loses_no_column(
 
 def test_json_holds_the_same_figures(lowlight: Lowlight, pair_folder: Path, tiny_model: Path, tmp_path: Path) -> None:
     report = tmp_path / "new" / "figures.json"
-    code, out, _ = lowlight("evaluate", "--dataset", pair_folder, "--model", tiny_model, "--json", report)
+    code, out, said = lowlight("evaluate", "--dataset", pair_folder, "--model", tiny_model, "--json", report)
     assert code == 0
+    assert "no NIQE: it needs sides of 96 px" in said and "NIQE with" not in said
     found = json.loads(report.read_text())
     assert {"dataset", "split", "pairs", "models"} <= found.keys()
     assert found["dataset"] == str(pair_folder)

@@ -379,11 +379,11 @@ def test_a_model_that_may_have_seen_the_scenes_is_named(pair_folder: Path, tmp_p
         checkpoints.save(RetinexNet(width=4), tmp_path / f"{name}.safetensors", about)
         models.append(str(tmp_path / f"{name}.safetensors"))
     *_, (report, _) = evaluation.run(settings.model_copy(update={"model": tuple(models), "protocol": "official"}))
-    assert [note.partition(":")[0] for note in report.notes] == ["half", "fair", "other", "half"]
+    assert [note.partition(":")[0] for note in report.notes] == ["half", "fair", "other", "half", "no NIQE"]
     assert report.notes[2] == f"other: training did not hold out {8 - len(judged) + 1} of these 8 pairs"
     assert report.protocol is None
     *_, (report, _) = evaluation.run(settings.model_copy(update={"model": tuple(models)}))
-    assert [note.partition(":")[0] for note in report.notes] == ["half", "other", "silent"]
+    assert [note.partition(":")[0] for note in report.notes] == ["half", "other", "silent", "no NIQE"]
     assert report.protocol == "scenes"
     assert "Enhance-Net was never trained" in report.notes[0]
     assert f"1 of these {len(judged)}" in report.notes[1]
@@ -442,7 +442,7 @@ def test_without_a_network_lpips_is_left_out_and_that_is_said(
     monkeypatch.setattr("torch.hub.download_url_to_file", refuse)
     settings = EvaluateSettings(dataset=str(pair_folder), baseline=("input",))
     *_, (report, _) = evaluation.run(settings)
-    (note,) = report.notes
+    note, _ = report.notes
     assert "LPIPS left out" in note
     assert "lpips" not in report.figures
     assert capsys.readouterr() == ("", "")

@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from ..settings import DecomposeSettings
+from ..config import ConfigError
+from ..settings import PIPE, DecomposeSettings
 from . import own_share, startable, started
 from .options import CONFIG, option
 
@@ -34,6 +35,8 @@ def decompose(
     For instance: lowlight decompose night.jpg --out maps/
     """
     settings = DecomposeSettings.load(**locals())
+    if PIPE in settings.inputs:
+        raise ConfigError("- is for enhance: decompose reads pictures from files, and writes several files of each")
     import torch
 
     from ..core.enhancing import batch, jobs

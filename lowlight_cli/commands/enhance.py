@@ -112,9 +112,12 @@ def arrivals(settings: EnhanceSettings) -> "Iterator[list[Job]]":
         for job in planned(settings):
             changed = watch.changed(job.source)
             wanted = not job.skip and (settings.overwrite or not job.finished)
-            if changed and tried.get(job.source) != changed and wanted:
+            if changed and tried.get(job.source) != changed and (wanted or job.source in tried):
                 tried[job.source] = changed
-                todo.append(job)
+                if wanted:
+                    todo.append(job)
+                else:
+                    console.note(f"{job.source} has changed, its result is kept: --overwrite replaces it")
         if todo:
             yield todo
 
@@ -135,7 +138,7 @@ def piped(settings: EnhanceSettings, look: "Look", encoding: "Encoding") -> None
             option = name.removesuffix("_lines")
             raise ConfigError(f"- stands for one picture without a name: leave out --{option}")
     (source,), out = settings.inputs, settings.out or PIPE
-    if out.is_dir():
+    if out.is_dir() or (source == PIPE != out and not out.suffix):
         raise ConfigError(f"{out}: a picture from standard input has no name: give --out a file")
     if out != PIPE:
         jobs.check_kind(out, settings.format)

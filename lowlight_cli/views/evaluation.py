@@ -30,7 +30,8 @@ def show(report: Report, place: Console = console.out) -> None:
             place.print(title, style="italic", highlight=False)
         for piece in pieces(table, place.width):
             place.print(rich_table(piece))
-    console.note(report.caption)
+    if report.caption:
+        console.note(report.caption)
     for said in report.notes:
         console.note(said)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from .. import console
 from ..core.enhancing.batch import Advance, Event, Outcome
 from ..core.enhancing.jobs import Job
+from ..core.errors import LowlightError
 
 OnOutcome = Callable[[Outcome], None]
 
@@ -18,6 +19,7 @@ def follow(doing: str, count: int, events: Generator[Event], report: OnOutcome |
     counts = {"done": 0, "skipped": 0, "failed": 0}
     places: set[Path] = set()
     passed: list[Outcome] = []
+    kept: list[Path] = []
     stopped = ""
     with console.counting(doing, count) as counter:
 
@@ -33,6 +35,7 @@ def follow(doing: str, count: int, events: Generator[Event], report: OnOutcome |
                 passed.append(event)
             else:
                 places.update(event.job.targets)
+                kept.extend(event.kept)
             if report:
                 report(event)
             counter.at(ended + 1)  # last, as it draws, where Ctrl-C may strike
@@ -55,9 +58,13 @@ def follow(doing: str, count: int, events: Generator[Event], report: OnOutcome |
                 console.note(f"skipped: {skipped.job.source}, {skipped.reason}")
             if len(passed) > console.LISTED:
                 console.note(f"skipped: {len(passed) - console.LISTED} more of that kind")
+            for path in kept[: console.LISTED]:
+                console.note(f"kept: {path}, which was there")
+            if len(kept) > console.LISTED:
+                console.note(f"kept: {len(kept) - console.LISTED} more that were there")
             alone = count == counts["failed"] == 1  # its error says it all
             if stopped or not alone:
-                console.note(stopped + summary(counts, places, hint=counts["skipped"] > len(passed)))
+                console.note(stopped + summary(counts, places, hint=bool(kept) or counts["skipped"] > len(passed)))
     return not counts["failed"]
 
 
@@ -93,12 +100,19 @@ def json_line(event: Outcome, model: str) -> None:
         line["reason"] = event.reason or "its results exist"
     elif event.status == "done":
         height, width = event.size
-        line |= {"width": width, "height": height, "seconds": round(event.seconds, 3), "model": model}
+        made_by = None if event.job.targets[0] in event.kept else model  # what was there may be another's
+        line |= {"width": width, "height": height, "seconds": round(event.seconds, 3), "model": made_by}
         line |= {"brightness_before": round(event.before, 4), "brightness_after": round(event.after, 4)}
+        line |= {"kept": list(map(str, event.kept))} if event.kept else {}
     if console.out.is_terminal and console.talk.is_terminal:  # above the bar, which stands on the same terminal
         console.talk.print(json.dumps(line), soft_wrap=True, markup=False, highlight=False)
-    else:
+        return
+    try:
         print(json.dumps(line), flush=True)  # noqa: T201  (rich would wrap it)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise LowlightError(f"standard output: {error.strerror}: the lines of JSON end before the pictures") from error
 
 
 def plan(todo: Sequence[Job], report: OnOutcome | None = None, *, overwrite: bool) -> bool:

@@ -44,8 +44,8 @@ class Advance:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a job: "done", "failed" for ``reason``, or "skipped", for ``reason`` or, without one, because its
-    outputs exist; "planned" if it is not to be done."""
+    """What became of a job: "done", but for what was ``kept`` as it was, "failed" for ``reason``, or "skipped", for
+    ``reason`` or, without one, because its outputs exist; "planned" if it is not to be done."""
 
     job: Job
     status: Literal["done", "skipped", "failed", "planned"]
@@ -54,6 +54,7 @@ class Outcome:
     size: tuple[int, int] = (0, 0)  # height, width
     before: float = 0.0  # mean brightness in [0, 1]
     after: float = 0.0
+    kept: tuple[Path, ...] = ()  # of its outputs
 
 
 Event = Advance | Outcome
@@ -67,6 +68,7 @@ class Computed:
     before: float
     after: float
     write: Callable[[], None]
+    kept: tuple[Path, ...] = ()  # those targets that are there, and stay
 
 
 Compute = Callable[[Sequence[Job], Sequence[Picture]], Steps[list[Computed]]]
@@ -79,7 +81,7 @@ def enhance(
 
     def compute(jobs: Sequence[Job], pictures: Sequence[Picture]) -> Steps[list[Computed]]:
         dtype = encoding.dtype(images.kind_of(jobs[0].targets[0]), pictures[0].samples.dtype)
-        there = [not overwrite and exists(job.targets[0]) for job in jobs]  # whose comparison alone is missing
+        there = [job.targets[0] in kept(job, overwrite=overwrite) for job in jobs]  # whose comparison alone is missing
         todo = [picture for picture, kept in zip(pictures, there, strict=True) if not kept]
         made = iter((yield from enhancer.enhanced(todo, look, dtype=dtype)) if todo else [])
         results = [images.read(job.targets[0]) if kept else next(made) for job, kept in zip(jobs, there, strict=True)]
@@ -97,7 +99,7 @@ def enhance(
                     images.save(panel(sides, width=PREVIEW), path)
 
         before, after = (brightness(each) for each in (picture, result))
-        return Computed(picture.size, before, after, write)
+        return Computed(picture.size, before, after, write, kept(job, overwrite=overwrite))
 
     return flow(jobs, compute, overwrite=overwrite, together=16 if enhancer.device.type == "cuda" else 1)
 
@@ -126,9 +128,14 @@ def decompose(
                 images.save(panel(shown), sheet)
 
         before, after = (brightness(each) for each in (picture, Picture(maps["enhanced"])))
-        return [Computed(picture.size, before, after, write)]
+        return [Computed(picture.size, before, after, write, kept(job, overwrite=overwrite))]
 
     return flow(jobs, compute, overwrite=overwrite)
+
+
+def kept(job: Job, *, overwrite: bool) -> tuple[Path, ...]:
+    """The targets of a job that are there, and are not to be replaced."""
+    return () if overwrite else tuple(filter(exists, job.targets))
 
 
 def write_maps(path: Path, maps: dict[str, Tensor]) -> None:
@@ -258,4 +265,4 @@ def written(job: Job, seconds: float, made: Computed) -> Outcome:
             raise
         return Outcome(job, "failed", f"{job.source}: {NO_MEMORY}")
     seconds += time.perf_counter() - began
-    return Outcome(job, "done", "", seconds, made.size, made.before, made.after)
+    return Outcome(job, "done", "", seconds, made.size, made.before, made.after, made.kept)

@@ -87,6 +87,8 @@ def enhance_jobs(
     """
     found = sources(inputs, out)
     single = len(found) == 1 and not is_folder(found[0].given)
+    if out is None and suffix == "" and kind is None:
+        raise PictureError("without a suffix, results would take the place of their pictures: choose --suffix or --out")
     if suffix is None:
         suffix = BRIGHT if out is None else ""
     file = None
@@ -191,7 +193,9 @@ def place(source: Source, out: Path | None, suffix: str, ending: str) -> Path:
 def written_as(suffix: str) -> str:
     """The suffix of a result whose input has this one: the same if that can be written."""
     lower = suffix.lower()
-    return suffix if lower in images.WRITTEN else ".tif" if lower in images.RAW else ".png"
+    if lower in images.WRITTEN:
+        return suffix
+    return ".tif" if lower in images.RAW else ".jpg" if lower == ".mpo" else ".png"
 
 
 def map_files(maps: Maps) -> list[str]:

@@ -205,7 +205,9 @@ def fewer(report: Report) -> Iterator[str]:
         "lmse_reflectance": ("LMSE", "true maps"),
     }.items():
         most = max((len(result.values(key)) for result in report.systems), default=0)
-        if 0 < most < report.pictures:
+        if key == "niqe" and not most:
+            yield f"no NIQE: it needs {needs}"
+        elif 0 < most < report.pictures:
             yield f"{figure} is the mean of {most} of {report.pictures} pictures: it needs {needs}"
 
 

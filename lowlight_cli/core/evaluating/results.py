@@ -205,9 +205,8 @@ class Report:
             "PSNR and SSIM per picture on the 8-bit output, RGB, SSIM Gaussian 11x11 on valid windows. "
             "GT-mean columns scale the output to the truth's brightness first: never compare them with the others. "
         )
-        return (
-            against if self.paired else ""
-        ) + f"NIQE with the pristine model '{self.niqe_model}': comparable only with values of the same model."
+        niqe = f"NIQE with the pristine model '{self.niqe_model}': comparable only with values of the same model."
+        return ((against if self.paired else "") + (niqe if "niqe" in self.figures else "")).rstrip()
 
 
 def as_record(report: Report) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from .picture import Picture, from_array, from_channels, to_channels, to_image
 WRITTEN = {
     ".jpg": "JPEG",
     ".jpeg": "JPEG",
+    ".jpe": "JPEG",
     ".jfif": "JPEG",
     ".png": "PNG",
     ".webp": "WEBP",
@@ -42,9 +43,9 @@ RAW = frozenset(
     " .mrw .nef .nrw .orf .pef .raf .rw2 .rwl .sr2 .srf .srw .x3f".split()
 )
 """Camera raw files, which the extra ``raw`` reads."""
-SUFFIXES = frozenset(WRITTEN) | RAW
+SUFFIXES = frozenset(WRITTEN) | RAW | {".mpo", ".gif"}
 """What is looked for in folders."""
-FORMATS = "JPEG, PNG, WebP, TIFF, BMP, AVIF, JPEG 2000, HEIC, camera raw"
+FORMATS = "JPEG, PNG, WebP, TIFF, BMP, GIF, AVIF, JPEG 2000, HEIC, camera raw"
 
 
 def read(source: Path | IO[bytes], formats: list[str] | None = None) -> Picture:
