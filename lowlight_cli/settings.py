@@ -35,7 +35,7 @@ def comma_separated(value: object) -> object:
 
 def usual_suffix(value: object) -> object:
     """jpg and tif, however they are spelled."""
-    return {"jpeg": "jpg", "tiff": "tif"}.get(value, value) if isinstance(value, str) else value
+    return {"jpeg": "jpg", "tiff": "tif"}.get(value.lower(), value.lower()) if isinstance(value, str) else value
 
 
 def in_words(value: object) -> object:

@@ -111,6 +111,17 @@ def test_an_ensemble_is_the_mean_over_the_turned_and_mirrored_copies(network: ty
         assert np.abs(found - answers[0][number]).max() > 1e-4
 
 
+def test_a_picture_that_was_opened_but_is_damaged(enhancer: Enhancer, tmp_path: Path) -> None:
+    Image.fromarray(quantised(dark()).permute(1, 2, 0).numpy()).save(tmp_path / "whole.jpg")
+    (tmp_path / "half.jpg").write_bytes((tmp_path / "whole.jpg").read_bytes()[:-300])
+    with Image.open(tmp_path / "half.jpg") as image, pytest.raises(PictureError, match="damaged or unreadable"):
+        enhancer.enhance(image)
+
+
+def test_a_device_may_be_that_of_torch(model: str, enhancer: Enhancer) -> None:
+    assert Enhancer(model, enhancer.device).device == torch.device("cpu")
+
+
 def test_little_memory_means_small_tiles(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
     enhancer = Enhancer(model, "cpu")
     assert min(enhancer._tile_size(3000, 4000, 1, 40, bf16=False)) >= 256

@@ -107,7 +107,9 @@ def test_many_series_are_told_apart_and_named_within_the_drawing() -> None:
     legend = {label.text: label for label in drawn.iter("text") if label.text in names}
     assert legend.keys() == set(names)
     for name, label in legend.items():
-        assert 8 * len(name) <= float(label.attrib["x"]) <= width and float(label.attrib["y"]) <= height
+        x, y = float(label.attrib["x"]), float(label.attrib["y"])
+        assert label.attrib["text-anchor"] == "start" and x + 8 * len(name) <= width and y <= height
+        assert f"translate({x - 8:.1f},{y - 4:.1f})" in {mark.attrib["transform"] for mark in drawn.iter("path")}
     marks = {(mark.attrib["d"], mark.attrib["fill"]) for mark in drawn.iter("path")}
     assert len(marks) == len(names)
 

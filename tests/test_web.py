@@ -215,11 +215,15 @@ def bomb(side: int) -> bytes:
 
 
 BAD = {
-    "empty": (b"", 415, "not a picture"),
+    "empty": (b"", 422, "the file is empty"),
     "text": (b"hello " * 50, 415, "not a picture"),
     "script in svg": (b"<svg xmlns='http://www.w3.org/2000/svg'><script>1</script></svg>", 415, "not a picture"),
     "postscript": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", 415, "not a picture"),
-    "gif": (encoded(dark()[..., 0], "GIF"), 415, "not a picture"),
+    "ppm": (encoded(dark(), "PPM"), 415, "not a picture"),
+    "animation": (
+        encoded(dark(), "GIF", save_all=True, append_images=[Image.fromarray(255 - dark())]),
+        *(422, "an animation: take its frames apart first"),
+    ),
     "truncated": (encoded(dark(), "JPEG")[:700], 422, "damaged"),
     "header alone": (b"\x89PNG\r\n\x1a\n", 415, "not a picture"),
     "more pixels than allowed": (encoded(dark(height=400, width=300)), 413, "0.1 megapixels"),
@@ -236,6 +240,28 @@ def test_bad_pictures_are_refused_in_a_sentence(client: Client, content: bytes, 
         assert words in sentence(response)
 
 
+def test_a_gif_comes_back_as_png(client: Client) -> None:
+    response = post(client, encoded(dark()[..., 0], "GIF"), format="PNG")
+    assert (response.status_code, response.mimetype) == (200, "image/png")
+    assert post(client, encoded(dark()[..., 0], "GIF")).data == response.data
+    about = post(
+        client, encoded(dark()[..., 0], "GIF"), path="/api/decompose", headers={"Accept": "multipart/form-data"}
+    )
+    assert about.status_code == 200 and b'"suffix": ".png"' in about.data
+
+
+def test_a_form_that_cannot_be_read_is_no_form_without_a_picture(client: Client) -> None:
+    whole = b'--x\r\nContent-Disposition: form-data; name="image"; filename="%b.png"\r\n\r\n%b\r\n--x--\r\n'
+    for body in (whole % ("ö".encode("latin-1"), encoded(dark())), (whole % (b"a", encoded(dark())))[:-30]):
+        response = client.post("/api/enhance", data=body, content_type="multipart/form-data; boundary=x")
+        assert response.status_code == 400 and "the form cannot be read" in sentence(response)
+
+
+def test_what_is_not_there_names_what_is(client: Client) -> None:
+    response = client.get("/api/enhanse")
+    assert response.status_code == 404 and "/api/decompose" in sentence(response)
+
+
 def test_a_bomb_is_refused_before_it_is_decoded(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lowlight_cli.web.uploads.images.read", lambda *_: pytest.fail("decoded"))
     assert post(client, bomb(12_000)).status_code == 413
@@ -244,7 +270,7 @@ def test_a_bomb_is_refused_before_it_is_decoded(client: Client, monkeypatch: pyt
 def test_what_is_decoded_is_what_was_looked_at(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file may be one picture to the check and another, of a kind not known here, to the decoder."""
     monkeypatch.setattr("lowlight_cli.web.uploads.check", lambda *_: None)
-    assert post(client, encoded(dark(), "GIF")).status_code == 422
+    assert post(client, encoded(dark(), "PPM")).status_code == 422
     assert post(client, encoded(dark(), "PNG")).status_code == 200
 
 
@@ -297,7 +323,10 @@ def test_fields_are_given_once_and_in_the_form(client: Client) -> None:
 
 
 FIELDS = {
-    "unknown field": ({"strenght": "1"}, "strenght: no such field: there are model, denoise, strength, protect_high"),
+    "unknown field": (
+        {"strenght": "1"},
+        "strenght: no such field: there are image, model, denoise, strength, protect_high",
+    ),
     "not a number": ({"strength": "much"}, "strength: give 0 to 1.5"),
     "not finite": ({"strength": "nan"}, "strength: give 0 to 1.5"),
     "too strong": ({"strength": "2"}, "strength: give 0 to 1.5"),

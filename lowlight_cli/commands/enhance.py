@@ -161,8 +161,7 @@ def piped(settings: EnhanceSettings, look: "Look", encoding: "Encoding") -> None
     elif out != PIPE:
         kind = images.kind_of(out)
     else:
-        kind = picture.origin.kind if picture.origin.kind in images.WRITTEN.values() else "PNG"
-        kind = "TIFF" if source.suffix.lower() in images.RAW else kind
+        kind = "TIFF" if source.suffix.lower() in images.RAW else images.kept_as(picture)
     if settings.depth == "16" and jobs.too_narrow(kind):
         raise ConfigError(jobs.too_narrow(kind))
     dtype = encoding.dtype(kind, picture.samples.dtype)

@@ -13,8 +13,9 @@ from ..settings import DEVICE
 from .errors import LowlightError
 
 
-def choose(name: str) -> torch.device:
-    """``auto`` is the first of CUDA, Apple's MPS and the CPU that is there; any other name must be."""
+def choose(device: str | torch.device) -> torch.device:
+    """``auto`` is the first of CUDA, Apple's MPS and the CPU that is there; any other must be."""
+    name = str(device)
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     if not re.fullmatch(DEVICE, name):

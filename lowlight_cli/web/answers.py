@@ -70,7 +70,7 @@ def facts(picture: Picture, denoise: Denoise) -> dict[str, object]:
     return {
         "height": height,
         "width": width,
-        "suffix": SUFFIX[origin.kind],
+        "suffix": SUFFIX[images.kept_as(picture)],
         "keeps": [name for name, value in kept.items() if value],  # in a result of that format
         "brightness": brightness(picture),
         "light": Look().suited(log_average(picture)).strength,  # what a strength of 1 comes to for this picture

@@ -9,7 +9,7 @@ from flask import Flask, Response, abort, jsonify, render_template, request, sen
 from PIL import Image
 from pydantic import ValidationError
 from werkzeug.datastructures import FileStorage
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import HTTPException, NotFound, RequestEntityTooLarge
 
 from .. import __version__
 from ..core.data.datasets import SAMPLES
@@ -87,7 +87,7 @@ def create_app(settings: ServeSettings) -> Flask:
         form, upload, enhancer = received(EnhanceForm)
         with desk.turn(request_name(), client_gone()) as turn:
             picture = uploads.read(upload.stream, settings.max_megapixels)
-            kind = images.WRITTEN[f".{form.format}"] if form.format else picture.origin.kind
+            kind = images.WRITTEN[f".{form.format}"] if form.format else images.kept_as(picture)
             look = Look(form.strength, form.denoise, form.protect_highlights, form.shadows)
             dtype = USUAL.dtype(kind, picture.samples.dtype)
             (result,) = turn.follow(enhancer.enhanced([picture], look, dtype=dtype))
@@ -177,6 +177,8 @@ def answer_errors(app: Flask, settings: ServeSettings) -> None:
     @app.errorhandler(HTTPException)
     def refused(error: HTTPException) -> Response:
         sentence = error.description or error.name
+        if sentence == NotFound.description:
+            sentence = "nothing is there: the API has /api/enhance, /api/decompose, /api/models and /healthz"
         if sentence == RequestEntityTooLarge.description:
             sentence = (
                 f"too many fields in the form, more than {PARTS}, or too long a text in one: "

@@ -34,7 +34,7 @@ def said(fault: ErrorDetails, kind: type[DecomposeForm]) -> str:
     """What is wrong with a field, and what to give instead."""
     name = str(fault["loc"][0])
     if name not in kind.model_fields:
-        return f"field {short(name)}: no such field: there are {', '.join(kind.model_fields)}"
+        return f"field {short(name)}: no such field: there are image, {', '.join(kind.model_fields)}"
     if fault["type"] == "literal_error":
         words = fault["ctx"]["expected"].replace("'", "")
         return f"field {name}: give {words}"

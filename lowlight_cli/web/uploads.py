@@ -11,7 +11,7 @@ from ..core.errors import PictureError
 from ..core.pictures import decoding, images
 from ..core.pictures.picture import Picture
 
-KNOWN = (*dict.fromkeys(images.WRITTEN.values()), "MPO")
+KNOWN = (*dict.fromkeys(images.WRITTEN.values()), "MPO", "GIF")
 """Pillow's names of what is read; MPO is how some cameras store JPEG."""
 FORMATS = images.FORMATS.removesuffix(", camera raw")
 CURL = "with curl as -F image=@night.jpg"
@@ -19,6 +19,8 @@ CURL = "with curl as -F image=@night.jpg"
 
 def found(request: Request) -> FileStorage:
     """The picture of a form. Aborts with 400 unless it is the only file there, under ``image``."""
+    if request.mimetype == "multipart/form-data" and not (request.form or request.files):
+        abort(400, f"the form cannot be read: it is cut off, or a name in it is not UTF-8: send the picture {CURL}")
     files = request.files.getlist("image")
     if "image" in request.form:
         abort(400, f'"image" is text, not a file: send the file itself, {CURL}')
@@ -72,6 +74,8 @@ def kinds(stream: IO[bytes]) -> list[str]:
     stream.seek(0)
     start = io.BytesIO(stream.read(12))
     stream.seek(0)
+    if not start.getbuffer().nbytes:
+        abort(422, "the file is empty: copy it again")
     if decoding.is_heif(start):
         try:
             decoding.know_heif()

@@ -87,7 +87,7 @@ class Enhancer:
     def __init__(
         self,
         model: str | Path = DEFAULT_MODEL,
-        device: str = "auto",
+        device: str | torch.device = "auto",
         *,
         precision: Precision = "auto",
         tile: int | Literal["auto", "off"] = "auto",

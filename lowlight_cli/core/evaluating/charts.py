@@ -127,8 +127,9 @@ class Plot(NamedTuple):
         for one in reversed(series):
             if x - 8 * len(one.name) < LEGEND:
                 x, y, height = float(WIDTH - RIGHT), height + 12, height + 20
-            parts.append(self.label(x, y, one.name, anchor="end"))
-            x -= 8 * len(one.name) + 8
+            x -= 8 * len(one.name)  # at most: the mark stands by its name whatever the letters' width
+            parts.append(self.label(x, y, one.name, anchor="start"))
+            x -= 8
             if one.number is None:
                 ends = f'x1="{x - 8}" x2="{x + 6}" y1="{y - 4}" y2="{y - 4}"'
                 parts.append(f'<line class="quiet" {ends} stroke-width="2.5"/>')

@@ -122,8 +122,13 @@ def pixels(path: Path) -> int:
 
 
 def copied(image: Image.Image) -> Image.Image:
-    """A decoded copy that keeps the file's format, TIFF tags and EXIF, which Pillow's own copies drop."""
-    image.load()
+    """A decoded copy that keeps the file's format, TIFF tags and EXIF, which Pillow's own copies drop. Raises
+    PictureError."""
+    try:
+        image.load()  # which until now may have read a header alone
+    except Exception as error:
+        fault = " ".join(str(error).split()) or type(error).__name__
+        raise PictureError(f"damaged or unreadable ({fault}): copy or export it again") from error
     copy = image.copy()
     copy.format = image.format
     if image.format == "TIFF":
@@ -158,6 +163,12 @@ def kind_of(path: Path) -> str:
     except KeyError:
         fault = f"cannot write {path.suffix or 'a name without suffix'}: use one of {', '.join(WRITTEN)}"
         raise PictureError(f"{path}: {fault}") from None
+
+
+def kept_as(picture: Picture) -> str:
+    """Pillow's name of the format in which a picture is stored unless told otherwise: its own, PNG where that cannot be
+    written."""
+    return picture.origin.kind if picture.origin.kind in WRITTEN.values() else "PNG"
 
 
 def write(target: Path, picture: Picture, encoding: Encoding = USUAL) -> None:
