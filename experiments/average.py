@@ -6,17 +6,19 @@ Checkpoints of one run lie close enough together for this: their mean is a netwo
 steps' chance in it (Izmailov et al., "Averaging Weights Leads to Wider Optima and Better Generalization", UAI 2018).
 """
 
-import sys
 from pathlib import Path
 
 import torch
+from arguments import arguments
 
 from lowlight_cli.core import checkpoints
 from lowlight_cli.core.errors import LowlightError
 
 
 def main() -> None:
-    out, *models = sys.argv[1:]
+    out, *models = arguments(__doc__, 3)
+    if Path(out).exists():
+        raise SystemExit(f"{out}: exists: name another file for the mean, before the models")
     try:
         loaded = [checkpoints.load(model) for model in models]
     except LowlightError as error:

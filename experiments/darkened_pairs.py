@@ -7,12 +7,12 @@ PHOTOS as there. OUT gets a folder of low/ and high/ for each way: all photograp
 third for the nine of the latter.
 """
 
-import sys
 from pathlib import Path
 
 import outside_lol
 import torch
 import ways_to_darken
+from arguments import arguments
 
 from lowlight_cli.core.data.synthesis import reduced
 from lowlight_cli.core.pictures import images
@@ -20,7 +20,7 @@ from lowlight_cli.core.pictures.picture import Picture, quantised
 
 
 def main() -> None:
-    place, out = map(Path, sys.argv[1:])
+    place, out = map(Path, arguments(__doc__, 2, 2))
     for number, path in enumerate(sorted(path for path in place.iterdir() if path.suffix.lower() in images.SUFFIXES)):
         high = quantised(reduced(images.read(path).pixels)).float() / 255
         pairs = {way: outside_lol.darkened(high, path.stem, way) for way in outside_lol.WAYS}

@@ -11,12 +11,12 @@ system made of them, under the same names. Prints for each, averaged over the pi
 * grain: deviation from the local mean where the truth is flat, as in four_ways.py, in thousandths, less the truth's.
 """
 
-import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import torch
+from arguments import arguments
 from four_ways import grain
 from torch import Tensor
 
@@ -46,7 +46,7 @@ def made_by(folder: Path, path: Path, _: Tensor) -> Tensor:
 
 
 def main() -> None:
-    place, *names = sys.argv[1:]
+    place, *names = arguments(__doc__, 2)
     systems: dict[str, Callable[[Path, Tensor], Tensor]] = {"the dark picture": lambda _, low: low}
     for name in names:
         label, other, folder = name.partition("=")

@@ -6,10 +6,10 @@ Prints the mean PSNR and SSIM (RGB) of each model's 8-bit result, the same with 
 mean", which tells wrong brightness from wrong structure), and the worst picture.
 """
 
-import sys
 from pathlib import Path
 
 import torch
+from arguments import arguments
 from torch import Tensor
 
 from lowlight_cli.core import metrics
@@ -34,7 +34,7 @@ def figures(enhanced: Tensor, truth: Tensor) -> tuple[float, float, float]:
 
 
 def main() -> None:
-    place, *models = sys.argv[1:]
+    place, *models = arguments(__doc__, 2)
     split = held_out(Path(place))
     print(f"{len(split.validation)} pairs: model, PSNR dB, SSIM RGB, PSNR dB with GT mean, worst")
     for model in models:

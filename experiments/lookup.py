@@ -7,11 +7,11 @@ one of our485, as it is. PSNR and SSIM as `lowlight evaluate` has them. The same
 looked up among the others: whatever a lookup gets on eval15 and not there is memory.
 """
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from arguments import arguments
 from held_out import figures, held_out
 from torch import Tensor
 
@@ -38,7 +38,7 @@ def looked_up(pairs: Sequence[Pair], known: Sequence[Pair]) -> list[tuple[float,
 
 
 def main() -> None:
-    (place,) = sys.argv[1:]
+    (place,) = arguments(__doc__, 1, 1)
     samples = testset.samples(Path(place) / "eval15")
     pictures = [testset.decode(sample) for sample in samples]
     test = [(picture.low, picture.high) for picture in pictures if picture.high is not None]

@@ -10,11 +10,11 @@ model's 8-bit result against the photograph for each; then how many of the untou
 the PSNR against the input of the others, and the mean PSNR of all of them by the network alone, which spares nothing.
 """
 
-import sys
 import zlib
 from pathlib import Path
 
 import torch
+from arguments import arguments
 
 from lowlight_cli.core import metrics
 from lowlight_cli.core.data.synthesis import darken, draw, noisier, reduced, unevenly
@@ -45,7 +45,7 @@ def darkened(high: torch.Tensor, name: str, way: str) -> torch.Tensor:
 
 
 def main() -> None:
-    place, *models = sys.argv[1:]
+    place, *models = arguments(__doc__, 2)
     paths = sorted(path for path in Path(place).iterdir() if path.suffix.lower() in images.SUFFIXES)
     enhancers = {model: Enhancer(model) for model in models}
     found: dict[str, list[tuple[float, ...]]] = {model: [] for model in ["input", *models]}

@@ -8,12 +8,12 @@ Then, for the pairs of eval15 that have twins in our485, each model's PSNR as it
 to that of the twins' truths (which is what perfect memory of the training set could know), and scaled to the truth's.
 """
 
-import sys
 from collections.abc import Iterable
 from itertools import combinations
 from pathlib import Path
 
 import torch
+from arguments import arguments
 
 from lowlight_cli.core import metrics
 from lowlight_cli.core.data import likeness
@@ -40,7 +40,7 @@ def average(values: Iterable[float]) -> float:
 
 
 def main() -> None:
-    place, *models = sys.argv[1:]
+    place, *models = arguments(__doc__, 1)
     parts = [testset.samples(Path(place) / part) for part in ("our485", "eval15")]
     pictures = [testset.decode(sample) for part in parts for sample in part]
     scene = likeness.scenes(picture.high for picture in pictures if picture.high is not None)

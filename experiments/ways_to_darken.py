@@ -7,12 +7,12 @@ Prints, for each way, the mean PSNR and SSIM (RGB) of the dark pictures and of e
 photographs; and by how many stops (log2 of the mean) the results are too bright or too dark, on average.
 """
 
-import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from arguments import arguments
 from outside_lol import against
 from torch import Generator, Tensor
 
@@ -107,7 +107,7 @@ def darkened(high: Tensor, name: str, way: Way) -> Tensor:
 
 
 def main() -> None:
-    place, *models = sys.argv[1:]
+    place, *models = arguments(__doc__, 1)
     paths = sorted(path for path in Path(place).iterdir() if path.suffix.lower() in images.SUFFIXES)[::3]
     enhancers = {model: Enhancer(model) for model in models}
     print(f"| {len(paths)} photographs |", " | ".join(["the dark picture", *models]), "|")

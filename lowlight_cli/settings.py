@@ -196,7 +196,8 @@ class TrainSettings(Settings):
     weights: LossWeights = described(LossWeights(), "Weights of the loss terms.")
     seed: Seed = described(0, "Seed of initial weights, order and crops.")
     validation: Annotated[float, Field(ge=0, le=0.5)] = described(
-        0.05, "Share of each data set's pairs held out, as whole scenes."
+        0.05,
+        "Share of each data set's pairs held out, as whole scenes; of photographs only where there are no pairs.",
     )
     validate_every: PositiveInt = described(10, "Epochs between validations.")
     checkpoint_every: PositiveInt = described(5, "Epochs between checkpoints.")

@@ -94,10 +94,18 @@ def grid(event: Pictured) -> Image.Image:
     """One row for each pair: low, with its name, R, I, I_hat, enhanced, high."""
     return stacked(
         [
-            panel([(f"low, {name}" if label == "low" else label, shown) for label, shown in maps.items()], width=240)
+            panel(
+                [(f"low, {short(name)}" if label == "low" else label, shown) for label, shown in maps.items()],
+                width=240,
+            )
             for name, maps in event.rows.items()
         ]
     )
+
+
+def short(name: str) -> str:
+    """The end of a name, as it finds room over a picture."""
+    return name if len(name) <= 24 else f"…{name[-23:]}"
 
 
 class Curves:
@@ -115,9 +123,15 @@ class Curves:
             self._current = False
 
 
+WEIGHTED = "loss and its weighted terms"
+TITLES = {"loss": "validation loss", "psnr": "PSNR, dB", "ssim": "SSIM, RGB", "relit_mean": "mean of I_hat"}
+"""What validation figures are called over their curves."""
+
+
 def draw_curves(journal: Path, target: Path) -> None:
     """Draw the curves of a journal, whole or not at all."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     # title, curve and step to value: a run that was killed repeats what it had not saved
     lines: dict[str, dict[str, dict[int, float]]] = defaultdict(lambda: defaultdict(dict))
@@ -127,19 +141,19 @@ def draw_curves(journal: Path, target: Path) -> None:
         except json.JSONDecodeError:  # half a line, of a run that was killed
             continue
         if record["event"] == "step":
-            lines["loss"]["sum"][record["step"]] = record["loss"]
+            lines[WEIGHTED][f"sum, {record['phase']}"][record["step"]] = record["loss"]
             for name, value in record["terms"].items():
-                lines["loss"][name][record["step"]] = value
+                lines[WEIGHTED][name][record["step"]] = value
             for name, value in record["rates"].items():
                 lines["learning rate"][name][record["step"]] = value
         elif record["event"] == "validated":
             for name, value in record["figures"].items():
-                title = {"loss": "validation loss", "psnr": "PSNR, dB", "ssim": "SSIM, RGB"}.get(name, name)
-                lines[title][record["phase"]][record["step"]] = value
+                lines[TITLES.get(name, name)][record["phase"]][record["step"]] = value
     count = max(len(lines), 1)
     figure = Figure(figsize=(10, 3 * count))
     figure.subplots_adjust(left=0.09, right=0.98, bottom=0.17 / count, top=1 - 0.11 / count, hspace=0.5)  # in no time
-    for axes, (title, curves) in zip(figure.subplots(count, squeeze=False)[:, 0], lines.items(), strict=False):
+    rows = figure.subplots(count, sharex=True, squeeze=False)[:, 0]
+    for axes, (title, curves) in zip(rows, lines.items(), strict=False):
         for name, points in curves.items():
             axes.plot(
                 *zip(*sorted(points.items()), strict=True),
@@ -148,6 +162,8 @@ def draw_curves(journal: Path, target: Path) -> None:
                 marker="." if len(points) < 40 else "",
             )
         axes.set(title=title, xlabel="step", yscale="log" if "loss" in title or "rate" in title else "linear")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.tick_params(labelbottom=True)
         axes.grid(alpha=0.3)
         axes.legend(fontsize=7, ncols=2)
     with replacing(target) as partial:

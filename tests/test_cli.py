@@ -165,7 +165,7 @@ def test_into_a_file_training_says_at_each_checkpoint_how_far_it_is(
     with console.counting("training", 1) as counter:
         monkeypatch.setattr(training, "time", SimpleNamespace(monotonic=lambda: next(clock)))
         show = training.TrainingView(counter)
-        show(events.Started("run", "cpu", "fp32", 1, 9, 1, 0, [], steps=100, done=20))
+        show(events.Started("run", "cpu", "fp32", 1, 9, 1, 0, [], steps=100, done=20, finished=False))
         capsys.readouterr()
         show(events.Saved("joint", 3, 20, "last.safetensors"))  # it was stopped between a step and its checkpoint
         assert capsys.readouterr().err == "joint epoch 4: saved\n"

@@ -524,7 +524,58 @@ def test_two_machines_go_on_with_a_run_that_only_the_first_has(pair_folder: Path
 def test_a_finished_run_has_nothing_left_to_do(pair_folder: Path, tmp_path: Path) -> None:
     how = settings(pair_folder, stage="joint")
     events(engine.train(how, tmp_path / "run"))
-    assert not any(isinstance(event, Step) for event in engine.train(how, tmp_path / "run"))
+    seen = list(engine.train(how, tmp_path / "run"))
+    assert not any(isinstance(event, Step) for event in seen)
+    assert [event.finished for event in seen if isinstance(event, Started)] == [True]
+
+
+def test_a_run_is_finished_when_its_last_epoch_is_measured(pair_folder: Path, tmp_path: Path) -> None:
+    stream = engine.train(settings(pair_folder, stage="separate"), tmp_path / "run")
+    next(event for event in stream if isinstance(event, Step) and event.step == 4)
+    stream.close()
+    seen = list(engine.train(settings(pair_folder, stage="separate"), tmp_path / "run"))
+    (begun,) = (event for event in seen if isinstance(event, Started))
+    assert (begun.done, begun.steps, begun.finished) == (4, 4, False)
+    assert any(isinstance(event, Validated) for event in seen)
+
+
+def test_steps_are_counted_from_what_is_there(pair_folder: Path, tmp_path: Path) -> None:
+    how = settings(pair_folder, stage="joint", batch=1)
+    stream = engine.train(how, tmp_path / "run")
+    next(event for event in stream if isinstance(event, Saved))
+    stream.close()
+    for side in ("low", "high"):
+        for name in ("5", "6", "7"):
+            (pair_folder / side / f"{name}.png").unlink()
+    seen = list(engine.train(how, tmp_path / "run"))
+    (begun,) = (event for event in seen if isinstance(event, Started))
+    assert begun.steps == max(event.step for event in seen if isinstance(event, Step)) > begun.done
+
+
+def test_a_run_does_not_go_on_with_other_pictures_of_one_name(pair_folder: Path, tmp_path: Path) -> None:
+    for place in ("a", "b"):
+        shutil.copytree(pair_folder, tmp_path / place / "train")
+    stream = engine.train(settings(tmp_path / "a/train"), tmp_path / "run")
+    next(event for event in stream if isinstance(event, Saved))
+    stream.close()
+    with pytest.raises(TrainingError, match=r"dataset .*a/train, not .*b/train: choose another --run-dir"):
+        events(engine.train(settings(tmp_path / "b/train"), tmp_path / "run"))
+    shutil.rmtree(tmp_path / "a")  # as if it had been moved
+    events(engine.train(settings(tmp_path / "b/train"), tmp_path / "run"))
+
+
+@pytest.mark.parametrize(
+    ("network", "init", "fault"),
+    [
+        ("retinexnet", "retinexnet-transposed", "its width is 64, not 4, its upsampling is transposed, not resize"),
+        ("retinexnet", "retinex-plus", "retinex-plus is a retinex-plus: use --network retinex-plus"),
+        ("retinex-plus", "retinexnet", "retinexnet is a RetinexNet: leave out --network retinex-plus"),
+    ],
+)
+def test_what_is_no_start_is_told_apart(pair_folder: Path, tmp_path: Path, network: str, init: str, fault: str) -> None:
+    own = {"stage": "joint"} if network == "retinexnet" else {"network": network, "width": 64, "patch": 32}
+    with pytest.raises(TrainingError, match=fault):
+        next(iter(engine.train(settings(pair_folder, init=init, **own), tmp_path / "run")))
 
 
 def test_enhance_starts_from_a_trained_decom_net(pair_folder: Path, tmp_path: Path) -> None:

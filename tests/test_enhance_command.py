@@ -870,6 +870,14 @@ def test_names_that_would_be_those_of_the_pictures_are_refused_once(run: Run, tm
     assert names(tmp_path / "in") == ["a.jpg", "a.png", "b.png"]
 
 
+@pytest.mark.parametrize("command", ["enhance", "decompose"])
+def test_a_model_whose_enhance_net_was_never_trained_is_named(run: Run, tmp_path: Path, command: str) -> None:
+    checkpoints.save(RetinexNet(width=4), tmp_path / "half.safetensors", {"phase": "decom"})
+    save(tmp_path / "a.png")
+    code, talk = run(command, "a.png", "--out", "o", use="half.safetensors")
+    assert code == 0 and talk[0].startswith("half.safetensors: its Enhance-Net was never trained")
+
+
 def test_maps_of_a_pipe_are_refused(run: Run) -> None:
     code, talk = run("decompose", "-", "--out", "maps")
     assert code == 2 and talk[0].startswith("error: - is for enhance")

@@ -112,8 +112,8 @@ def test_an_ensemble_is_the_mean_over_the_turned_and_mirrored_copies(network: ty
 
 
 def test_a_picture_that_was_opened_but_is_damaged(enhancer: Enhancer, tmp_path: Path) -> None:
-    Image.fromarray(quantised(dark()).permute(1, 2, 0).numpy()).save(tmp_path / "whole.jpg")
-    (tmp_path / "half.jpg").write_bytes((tmp_path / "whole.jpg").read_bytes()[:-300])
+    Image.fromarray(quantised(dark(200, 300)).permute(1, 2, 0).numpy()).save(tmp_path / "whole.jpg")
+    (tmp_path / "half.jpg").write_bytes((tmp_path / "whole.jpg").read_bytes()[:-900])
     with Image.open(tmp_path / "half.jpg") as image, pytest.raises(PictureError, match="damaged or unreadable"):
         enhancer.enhance(image)
 

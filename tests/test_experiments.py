@@ -44,6 +44,16 @@ def test_every_row_of_the_ablation_changes_what_is_there(script: Any) -> None:
     assert found["scene"]["exposure"] == whole["exposure"]
 
 
+@pytest.mark.parametrize("script", ["average"], indirect=True)
+def test_a_mean_replaces_no_model(script: Any, monkeypatch: pytest.MonkeyPatch, tiny_model: Path) -> None:
+    before = tiny_model.read_bytes()
+    for given in ([], ["--help"], [tiny_model, tiny_model], [tiny_model, tiny_model, tiny_model]):
+        monkeypatch.setattr("sys.argv", ["average.py", *map(str, given)])
+        with pytest.raises(SystemExit):
+            script.main()
+    assert tiny_model.read_bytes() == before
+
+
 @pytest.mark.parametrize("script", ["ways_to_darken"], indirect=True)
 def test_the_curve_is_that_of_mbllen(script: Any) -> None:
     """beta (alpha x) ** gamma, Lv et al., BMVC 2018."""

@@ -104,12 +104,13 @@ def test_many_series_are_told_apart_and_named_within_the_drawing() -> None:
         charts.dots("PSNR", "dB", ["a"], [Series(name, [(0, 10.0)], number) for number, name in enumerate(names)])
     )
     _, _, width, height = map(float, drawn.attrib["viewBox"].split())
+    places = {mark.attrib["transform"] for mark in drawn.iter("path")}
     legend = {label.text: label for label in drawn.iter("text") if label.text in names}
     assert legend.keys() == set(names)
     for name, label in legend.items():
         x, y = float(label.attrib["x"]), float(label.attrib["y"])
         assert label.attrib["text-anchor"] == "start" and x + 8 * len(name) <= width and y <= height
-        assert f"translate({x - 8:.1f},{y - 4:.1f})" in {mark.attrib["transform"] for mark in drawn.iter("path")}
+        assert f"translate({x - 8:.1f},{y - 4:.1f}) scale(1)" in places
     marks = {(mark.attrib["d"], mark.attrib["fill"]) for mark in drawn.iter("path")}
     assert len(marks) == len(names)
 

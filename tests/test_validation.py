@@ -105,7 +105,8 @@ def test_what_is_exposed_first_is_told_of_the_whole_picture(phase: str, monkeypa
 
 def test_pictures_are_maps_of_the_first_pairs() -> None:
     net, bank = of_one_size(16, 24)
-    shown = validation.pictures(net, bank, {"scene/1": 0})
+    assert [*validation.pictures(net, "decom", bank, {"scene/1": 0})["scene/1"]] == ["low", "R", "I", "high"]
+    shown = validation.pictures(net, "joint", bank, {"scene/1": 0})
     assert list(shown) == ["scene/1"]
     assert list(shown["scene/1"]) == ["low", "R", "I", "I_hat", "enhanced", "high"]
     assert torch.equal(shown["scene/1"]["high"], bank.pair(0)[1][0])

@@ -3,6 +3,7 @@
 import os
 from typing import TYPE_CHECKING
 
+from .. import console
 from ..settings import PictureSettings
 
 if TYPE_CHECKING:
@@ -14,13 +15,17 @@ def started(settings: PictureSettings) -> "Enhancer":
     """The model that the settings ask for, on its device."""
     import torch
 
+    from ..core.checkpoints import UNTRAINED
     from ..core.enhancing.enhancer import Enhancer
 
     if settings.threads:
         torch.set_num_threads(settings.threads)
-    return Enhancer(
+    enhancer = Enhancer(
         settings.model, settings.device, precision=settings.precision, tile=settings.tile, ensemble=settings.ensemble
     )
+    if enhancer.about.get("phase") == "decom":
+        console.note(f"{settings.model}: {UNTRAINED}")
+    return enhancer
 
 
 def startable(settings: PictureSettings) -> None:

@@ -111,7 +111,7 @@ def train(
                 events.close()  # which saves, while no further signal interrupts
                 break
     if stopped and ranks.first:
-        console.note(how_to_go_on(folder, ranks, resumed=resume is not None))
+        console.note(how_to_go_on(folder, ranks, named=settings.run_dir is not None))
     if stopped:
         sys.exit(130)
 
@@ -133,12 +133,12 @@ def watched(settings: TrainSettings, folder: Path, ranks: "Ranks") -> "Iterator[
         yield watchers
 
 
-def how_to_go_on(folder: Path, ranks: "Ranks", *, resumed: bool) -> str:
-    """What to do after an interruption."""
+def how_to_go_on(folder: Path, ranks: "Ranks", *, named: bool) -> str:
+    """What to do after an interruption; the folder may have been ``named`` in the command."""
     if not (folder / "state.pt").is_file():
         return "stopped before anything was learned: the same command begins anew"
     if ranks.count > 1:
-        return f"stopped and saved: go on with the same command{'' if resumed else f' and --run-dir {folder}'}"
+        return f"stopped and saved: go on with the same command{'' if named else f' and --run-dir {folder}'}"
     return f"stopped and saved: go on with `lowlight train --resume {folder}`"
 
 

@@ -22,6 +22,10 @@ PACKAGED = Path(__file__).parents[1] / "weights"
 ARCHITECTURES: dict[str, type[Network]] = {"RetinexNet": RetinexNet, "RetinexPlus": RetinexPlus}
 
 
+UNTRAINED = "its Enhance-Net was never trained, so that only its R and I mean something"
+"""What is to be known of a model of phase "decom"."""
+
+
 def locate(model: str) -> Path:
     """The file of a packaged model's name, or of a path."""
     path = PACKAGED / f"{model}.safetensors" if model in MODELS else Path(model)

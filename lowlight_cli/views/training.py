@@ -30,10 +30,11 @@ class TrainingView:
                 )
                 if event.known:
                     console.note(
-                        f"{event.known} of the validation pairs were in the training data of --init: figures flatter"
+                        f"{event.known} of the validation pairs were trained on before, by the weights of --init or by "
+                        "this run with other data: figures flatter"
                     )
                 self._began, self._begun_at, self._steps = time.monotonic(), event.done, event.steps
-                if event.done == event.steps:
+                if event.finished:
                     console.note(
                         "this run is finished: to train further, give another --run-dir, and --init with its weights"
                     )

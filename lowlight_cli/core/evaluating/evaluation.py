@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import torch
 
 from ...settings import EvaluateSettings, TrainSettings
+from ..checkpoints import UNTRAINED
 from ..data import datasets, likeness, trainingset
 from ..device import choose
 from ..errors import DatasetError, LowlightError, PictureError
@@ -174,7 +175,7 @@ def remarks(settings: EvaluateSettings, by: Sequence[System]) -> Iterator[str]:
     """What is to be known of the models' figures."""
     for system in by:
         if system.about.get("phase") == "decom":
-            yield f"{system.name}: its Enhance-Net was never trained, so that only its R and I mean something"
+            yield f"{system.name}: {UNTRAINED}"
     if settings.model:
         if settings.denoise != "off":
             yield f"models with --denoise {settings.denoise}"

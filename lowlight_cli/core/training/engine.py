@@ -72,8 +72,9 @@ def train(settings: TrainSettings, run_dir: Path) -> Generator[Event]:
             validation_pairs=validation_pairs,
             known=known,
             left_out=left_out,
-            steps=session.steps_an_epoch * settings.epochs * len(session.phases),
+            steps=session.step + session.left,
             done=session.step,
+            finished=session.finished,
         )
         with enough_memory(device):
             yield from session.events()

@@ -18,7 +18,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class Started:
-    """Data and networks are ready; ``done`` of ``steps`` lie behind a continued run."""
+    """Data and networks are ready; ``done`` of ``steps`` lie behind a continued run, or all that there was to do."""
 
     run_dir: str
     device: str
@@ -26,10 +26,11 @@ class Started:
     parameters: int
     train_pairs: int
     validation_pairs: int
-    known: int  # of these, that the weights to start from have learned from
+    known: int  # of these, that the weights to start from, or this run with other data, have learned from
     left_out: list[str]
     steps: int
     done: int
+    finished: bool
 
 
 @dataclass(frozen=True)

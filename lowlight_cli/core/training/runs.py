@@ -49,11 +49,12 @@ def said(value: object) -> str:
     return (",".join(map(str, value)) or "none") if isinstance(value, list) else str(value)
 
 
-def named(value: object) -> object:
-    """A setting as it is compared: of a path the name alone, since files and folders may have been moved."""
-    if isinstance(value, list):
-        return [named(each) for each in value]
-    return Path(value).name if isinstance(value, str) else value
+def same(before: object, now: object) -> bool:
+    """Whether a setting is what it was. Of a path that is gone, as files and folders may be moved, the name must be."""
+    if isinstance(before, list) and isinstance(now, list):
+        return len(before) == len(now) and all(map(same, before, now))
+    moved = isinstance(before, str) and isinstance(now, str) and not Path(before).exists()
+    return before == now or (moved and Path(str(before)).name == Path(str(now)).name)
 
 
 class Run:
@@ -146,7 +147,7 @@ class Run:
             now, before = self.settings.located(), TrainSettings.model_validate(known).located()
         except (ValueError, AttributeError) as error:
             raise self.damaged(self._record) from error
-        changed = sorted(name for name in now.keys() - ELSEWHERE if named(before[name]) != named(now[name]))
+        changed = sorted(name for name in now.keys() - ELSEWHERE if not same(before[name], now[name]))
         if (before["photos"] is None) != (now["photos"] is None):  # darkened anew for each patch, or once for all
             changed.append("photos")
         if changed:

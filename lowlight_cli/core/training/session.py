@@ -91,6 +91,17 @@ class Session:
         self.step_in_epoch = 0
 
     @property
+    def left(self) -> int:
+        """The steps to come."""
+        epochs = (len(self.phases) - self.number) * self.settings.epochs - self.epoch
+        return epochs * self.steps_an_epoch - self.step_in_epoch
+
+    @property
+    def finished(self) -> bool:
+        """Whether all epochs are done, their validation included."""
+        return self.number + 1 == len(self.phases) and self.epoch == self.settings.epochs
+
+    @property
     def result(self) -> Network:
         """The network as it would be saved: the average if there is one."""
         return self.net if self.average is None else self.average.net
@@ -175,7 +186,7 @@ class Session:
             yield Validated(*at, figures, best)
             shown = range(0, len(bank), -(-len(bank) // SHOWN)) if self.ranks.first else []
             named = {self.held_out[index]: index for index in shown}
-            yield Pictured(*at, validation.pictures(self.result, bank, named))
+            yield Pictured(*at, validation.pictures(self.result, self.phase, bank, named))
             if self.plateau is not None:
                 self.plateau.step(figures["loss"])
             if best:

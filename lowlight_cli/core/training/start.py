@@ -31,8 +31,10 @@ def network(settings: TrainSettings) -> tuple[Network, dict[str, Any]]:
         about: dict[str, Any] = {}
         if settings.init is not None:
             given, about = checkpoints.load(settings.init)
-            if not isinstance(given, RetinexPlus) or given.config != plus.config:
-                raise TrainingError(f"{settings.init} is not a retinex-plus with {plus.config}")
+            if not isinstance(given, RetinexPlus):
+                raise TrainingError(f"{settings.init} is a RetinexNet: leave out --network retinex-plus")
+            if given.config != plus.config:
+                raise TrainingError(f"{settings.init} is a retinex-plus of another size: {differing(given, plus)}")
             plus.load_state_dict(given.state_dict())
         return plus, about
     fresh = RetinexNet(
@@ -44,17 +46,25 @@ def network(settings: TrainSettings) -> tuple[Network, dict[str, Any]]:
     if settings.init is None:
         return fresh, {}
     given, about = checkpoints.load(settings.init)
+    if not isinstance(given, RetinexNet):
+        raise TrainingError(f"{settings.init} is a retinex-plus: use --network retinex-plus")
     decom_alone = settings.stage == "enhance"
     exposed = given.config.get("exposure", 0)  # a net may learn to see pictures turned up, but not lose it unsaid
     if exposed not in (0, settings.exposure):
         raise TrainingError(f"{settings.init} was trained with exposure {exposed}: use --exposure {exposed}")
     if given.config | {"exposure": settings.exposure} == fresh.config:
         fresh.load_state_dict(given.state_dict())
-    elif isinstance(given, RetinexNet) and decom_alone and given.config["width"] == fresh.config["width"]:
+    elif decom_alone and given.config["width"] == fresh.config["width"]:
         fresh.decom.load_state_dict(given.decom.state_dict())
     else:
-        raise TrainingError(f"{settings.init} is a net of {given.config}, the settings ask for {fresh.config}")
+        raise TrainingError(f"{settings.init} is another net than the settings ask for: {differing(given, fresh)}")
     return fresh, about
+
+
+def differing(given: Network, wanted: Network) -> str:
+    """Which settings of two nets of one kind are not alike."""
+    pairs = ((name, value, wanted.config[name]) for name, value in given.config.items())
+    return ", ".join(f"its {name} is {value}, not {other}" for name, value, other in pairs if value != other)
 
 
 def unseen(names: list[str], before: dict[str, Any]) -> list[str]:

@@ -50,19 +50,14 @@ def middle(height: int, width: int) -> tiling.Box:
 
 
 @torch.inference_mode()
-def pictures(net: Network, bank: PairBank, named: Mapping[str, int]) -> dict[str, dict[str, Tensor]]:
-    """The maps of the ``named`` pairs of ``bank``, by name of pair and of map, for people to look at."""
+def pictures(net: Network, phase: Phase, bank: PairBank, named: Mapping[str, int]) -> dict[str, dict[str, Tensor]]:
+    """The maps of the ``named`` pairs of ``bank``, by name of pair and of map, for people to look at; in phase "decom"
+    without those of Enhance-Net."""
     rows = {}
     for name, index in named.items():
         low, high = bank.pair(index)
         found = tiling.run(net, low)
-        maps = {
-            "low": low,
-            "R": found.reflectance,
-            "I": found.illumination,
-            "I_hat": found.relit,
-            "enhanced": found.enhanced,
-            "high": high,
-        }
+        relit = {} if phase == "decom" else {"I_hat": found.relit, "enhanced": found.enhanced}
+        maps = {"low": low, "R": found.reflectance, "I": found.illumination, **relit, "high": high}
         rows[name] = {label: pixels[0].clamp(0, 1).cpu() for label, pixels in maps.items()}
     return rows
