@@ -485,7 +485,7 @@ def test_several_processes_save_when_they_are_ended(pair_folder: Path, tmp_path:
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGTERM)  # to torchrun and to its processes, which hear of it twice
     _, err = process.communicate(timeout=60)
-    assert f"go on with the same command and --run-dir {run}" in err, err
+    assert "go on with the same command\n" in err, err  # which names the folder
     assert "[rank" not in err, err
     steps = [json.loads(line)["step"] for line in journal.read_text().splitlines() if '"event": "step"' in line]
     assert torch.load(run / "state.pt", weights_only=True)["step"] == steps[-1]
