@@ -17,9 +17,10 @@ from lowlight_cli.core.errors import LowlightError
 
 def main() -> None:
     out, *models = arguments(__doc__, 3)
-    if Path(out).exists():
-        raise SystemExit(f"{out}: exists: name another file for the mean, before the models")
     try:
+        there = Path(out).exists()
+        if there and not isinstance(checkpoints.load(out)[1].get("epoch"), list):  # which a mean has
+            raise SystemExit(f"{out}: a model that is no mean: name another file for the mean, before the models")
         loaded = [checkpoints.load(model) for model in models]
     except LowlightError as error:
         raise SystemExit(error) from error

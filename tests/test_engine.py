@@ -540,9 +540,9 @@ def test_a_run_is_finished_when_its_last_epoch_is_measured(pair_folder: Path, tm
 
 
 def test_steps_are_counted_from_what_is_there(pair_folder: Path, tmp_path: Path) -> None:
-    how = settings(pair_folder, stage="joint", batch=1)
+    how = settings(pair_folder, stage="joint", batch=1, epochs=4)
     stream = engine.train(how, tmp_path / "run")
-    next(event for event in stream if isinstance(event, Saved))
+    next(event for event in stream if isinstance(event, Step) and event.step == 12)  # the last of an epoch
     stream.close()
     for side in ("low", "high"):
         for name in ("5", "6", "7"):

@@ -867,7 +867,18 @@ def test_names_that_would_be_those_of_the_pictures_are_refused_once(run: Run, tm
     code, talk = run("enhance", "in", "--suffix", "", "--overwrite")
     assert code == 1 and len(talk) == 1 and talk[0].endswith("choose --suffix or --out")
     assert run("enhance", "in/a.png", "--suffix", "", "--format", "jpg")[0] == 0
-    assert names(tmp_path / "in") == ["a.jpg", "a.png", "b.png"]
+    save(tmp_path / "in/c.gif")
+    assert run("enhance", "in/c.gif", "--suffix", "")[0] == 0
+    assert names(tmp_path / "in") == ["a.jpg", "a.png", "b.png", "c.gif", "c.png"]
+
+
+def test_a_jpeg_beside_its_mpo_is_enough(run: Run, tmp_path: Path) -> None:
+    save(tmp_path / "in/a.jpg")
+    with Image.open(save(tmp_path / "b.png")) as image:
+        image.save(tmp_path / "in/a.mpo", "MPO", save_all=True, append_images=[image])
+    code, talk = run("enhance", "in", "--out", "o")
+    assert (code, names(tmp_path / "o")) == (0, ["a.jpg"])
+    assert talk[0] == f"skipped: {Path('in/a.mpo')}, another picture has that name"
 
 
 @pytest.mark.parametrize("command", ["enhance", "decompose"])

@@ -119,7 +119,8 @@ def test_a_picture_that_was_opened_but_is_damaged(enhancer: Enhancer, tmp_path: 
 
 
 def test_a_device_may_be_that_of_torch(model: str, enhancer: Enhancer) -> None:
-    assert Enhancer(model, enhancer.device).device == torch.device("cpu")
+    for device in (enhancer.device, torch.device("cpu", 0)):
+        assert Enhancer(model, device).device == torch.device("cpu")
 
 
 def test_little_memory_means_small_tiles(model: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,13 +45,19 @@ def test_every_row_of_the_ablation_changes_what_is_there(script: Any) -> None:
 
 
 @pytest.mark.parametrize("script", ["average"], indirect=True)
-def test_a_mean_replaces_no_model(script: Any, monkeypatch: pytest.MonkeyPatch, tiny_model: Path) -> None:
+def test_a_mean_replaces_no_model(
+    script: Any, monkeypatch: pytest.MonkeyPatch, tiny_model: Path, tmp_path: Path
+) -> None:
     before = tiny_model.read_bytes()
     for given in ([], ["--help"], [tiny_model, tiny_model], [tiny_model, tiny_model, tiny_model]):
         monkeypatch.setattr("sys.argv", ["average.py", *map(str, given)])
         with pytest.raises(SystemExit):
             script.main()
     assert tiny_model.read_bytes() == before
+    monkeypatch.setattr("sys.argv", ["average.py", str(tmp_path / "mean.safetensors"), *[str(tiny_model)] * 2])
+    for _ in range(2):  # as where the whole recipe goes on
+        script.main()
+    assert (tmp_path / "mean.safetensors").exists()
 
 
 @pytest.mark.parametrize("script", ["ways_to_darken"], indirect=True)

@@ -58,6 +58,8 @@ def enhance(
     For instance: lowlight enhance photos/ --out bright/
     """
     settings = EnhanceSettings.load(**locals())
+    if settings.watch and process()[1] > 1:
+        raise ConfigError("several processes share the pictures that are there, and watch waits for others: start one")
     from ..core.enhancing import batch
     from ..core.enhancing.look import Look
     from ..core.pictures.encoding import Encoding
@@ -102,8 +104,6 @@ def arrivals(settings: EnhanceSettings) -> "Iterator[list[Job]]":
     """What is to be done now, and then, again and again, what has come or changed."""
     from ..core.enhancing import watch
 
-    if process()[1] > 1:
-        raise ConfigError("several processes share the pictures that are there, and watch waits for others: start one")
     tried: dict[Path, int] = {}
     for number, _ in enumerate(watch.changes(settings.inputs)):
         if number == 0:  # by now it is known that they can be watched
@@ -111,13 +111,14 @@ def arrivals(settings: EnhanceSettings) -> "Iterator[list[Job]]":
         todo = []
         for job in planned(settings):
             changed = watch.changed(job.source)
-            wanted = not job.skip and (settings.overwrite or not job.finished)
-            if changed and tried.get(job.source) != changed and (wanted or job.source in tried):
-                tried[job.source] = changed
-                if wanted:
-                    todo.append(job)
-                else:
-                    console.note(f"{job.source} has changed, its result is kept: --overwrite replaces it")
+            wanted = settings.overwrite or not job.finished
+            if not changed or job.skip or tried.get(job.source) == changed:
+                continue
+            if wanted:
+                todo.append(job)
+            elif job.source in tried:
+                console.note(f"{job.source} has changed, its result is kept: --overwrite replaces it")
+            tried[job.source] = changed
         if todo:
             yield todo
 

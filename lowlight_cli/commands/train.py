@@ -65,9 +65,9 @@ def train(
 ) -> None:
     """Train RetinexNet or retinex-plus on pairs of dark and well-lit pictures.
 
-    Ctrl-C saves and exits; --resume RUN goes on, on a CPU to the very
-    weights of a run that was never stopped. Settings may stand in a TOML file
-    (--config) or in the environment; width, decay_epochs, decay, patience,
+    Ctrl-C saves and exits; --resume RUN continues, on a CPU with
+    as many threads to exactly the same weights. Settings may stand in a TOML
+    file (--config) or in the environment; width, decay_epochs, decay, patience,
     restarts and weights have no option.
 
     For instance: lowlight train --stage joint

@@ -100,7 +100,7 @@ def json_line(event: Outcome, model: str) -> None:
         line["reason"] = event.reason or "its results exist"
     elif event.status == "done":
         height, width = event.size
-        made_by = None if event.job.targets[0] in event.kept else model  # what was there may be another's
+        made_by = model if event.computed else None  # what was there may be another's
         line |= {"width": width, "height": height, "seconds": round(event.seconds, 3), "model": made_by}
         line |= {"brightness_before": round(event.before, 4), "brightness_after": round(event.after, 4)}
         line |= {"kept": list(map(str, event.kept))} if event.kept else {}

@@ -20,7 +20,7 @@ CURL = "with curl as -F image=@night.jpg"
 def found(request: Request) -> FileStorage:
     """The picture of a form. Aborts with 400 unless it is the only file there, under ``image``."""
     if request.mimetype == "multipart/form-data" and not (request.form or request.files):
-        abort(400, f"the form cannot be read: it is cut off, or a name in it is not UTF-8: send the picture {CURL}")
+        abort(400, f"the form is empty, cut off, or a name in it is not UTF-8: send the picture {CURL}")
     files = request.files.getlist("image")
     if "image" in request.form:
         abort(400, f'"image" is text, not a file: send the file itself, {CURL}')

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 from typing import Literal
 
@@ -55,6 +56,7 @@ class Outcome:
     before: float = 0.0  # mean brightness in [0, 1]
     after: float = 0.0
     kept: tuple[Path, ...] = ()  # of its outputs
+    computed: bool = True  # by the network, rather than shown beside an earlier result
 
 
 Event = Advance | Outcome
@@ -67,8 +69,8 @@ class Computed:
     size: tuple[int, int]
     before: float
     after: float
-    write: Callable[[], None]
-    kept: tuple[Path, ...] = ()  # those targets that are there, and stay
+    write: Callable[[], tuple[Path, ...]]  # which says what it has kept
+    computed: bool = True  # by the network, rather than read from an earlier result
 
 
 Compute = Callable[[Sequence[Job], Sequence[Picture]], Steps[list[Computed]]]
@@ -81,25 +83,27 @@ def enhance(
 
     def compute(jobs: Sequence[Job], pictures: Sequence[Picture]) -> Steps[list[Computed]]:
         dtype = encoding.dtype(images.kind_of(jobs[0].targets[0]), pictures[0].samples.dtype)
-        there = [job.targets[0] in kept(job, overwrite=overwrite) for job in jobs]  # whose comparison alone is missing
-        todo = [picture for picture, kept in zip(pictures, there, strict=True) if not kept]
+        wanted = [job.targets[0] not in kept(job, overwrite=overwrite) for job in jobs]  # or its comparison alone is
+        todo = list(compress(pictures, wanted))
         made = iter((yield from enhancer.enhanced(todo, look, dtype=dtype)) if todo else [])
-        results = [images.read(job.targets[0]) if kept else next(made) for job, kept in zip(jobs, there, strict=True)]
-        return [stored(*each) for each in zip(jobs, pictures, results, strict=True)]
+        results = [next(made) if new else images.read(job.targets[0]) for job, new in zip(jobs, wanted, strict=True)]
+        return [stored(*each) for each in zip(jobs, pictures, results, wanted, strict=True)]
 
-    def stored(job: Job, picture: Picture, result: Picture) -> Computed:
+    def stored(job: Job, picture: Picture, result: Picture, new: bool) -> Computed:
         sides = [("before", preview(picture)), ("after", preview(result))] if len(job.targets) > 1 else []
 
-        def write() -> None:
+        def write() -> tuple[Path, ...]:
+            there = kept(job, overwrite=overwrite)
             target, *compare = job.targets
-            if overwrite or not exists(target):
+            if target not in there:
                 images.write(target, result, encoding)
             for path in compare:
-                if overwrite or not exists(path):
+                if path not in there:
                     images.save(panel(sides, width=PREVIEW), path)
+            return there
 
         before, after = (brightness(each) for each in (picture, result))
-        return Computed(picture.size, before, after, write, kept(job, overwrite=overwrite))
+        return Computed(picture.size, before, after, write, new)
 
     return flow(jobs, compute, overwrite=overwrite, together=16 if enhancer.device.type == "cuda" else 1)
 
@@ -119,16 +123,18 @@ def decompose(
         maps = yield from enhancer.decomposed(picture, look, dtype=dtype)
         shown = columns(picture, maps)
 
-        def write() -> None:
+        def write() -> tuple[Path, ...]:
+            there = kept(job, overwrite=overwrite)
             *files, sheet = job.targets
             for name, path in zip(maps, files, strict=False):
-                if overwrite or not exists(path):
+                if path not in there:
                     write_maps(path, maps if path.suffix == ".npz" else {name: maps[name]})
-            if overwrite or not exists(sheet):
+            if sheet not in there:
                 images.save(panel(shown), sheet)
+            return there
 
         before, after = (brightness(each) for each in (picture, Picture(maps["enhanced"])))
-        return [Computed(picture.size, before, after, write, kept(job, overwrite=overwrite))]
+        return [Computed(picture.size, before, after, write)]
 
     return flow(jobs, compute, overwrite=overwrite)
 
@@ -257,7 +263,7 @@ def written(job: Job, seconds: float, made: Computed) -> Outcome:
     """Store what came of a picture."""
     began = time.perf_counter()
     try:
-        made.write()
+        there = made.write()
     except LowlightError as error:
         return Outcome(job, "failed", str(error))
     except (RuntimeError, MemoryError) as error:
@@ -265,4 +271,4 @@ def written(job: Job, seconds: float, made: Computed) -> Outcome:
             raise
         return Outcome(job, "failed", f"{job.source}: {NO_MEMORY}")
     seconds += time.perf_counter() - began
-    return Outcome(job, "done", "", seconds, made.size, made.before, made.after, made.kept)
+    return Outcome(job, "done", "", seconds, made.size, made.before, made.after, there, made.computed)

@@ -87,7 +87,8 @@ def enhance_jobs(
     """
     found = sources(inputs, out)
     single = len(found) == 1 and not is_folder(found[0].given)
-    if out is None and suffix == "" and kind is None:
+    ends = [source.path.suffix for source in found]
+    if out is None and suffix == "" and kind is None and ends == list(map(written_as, ends)):
         raise PictureError("without a suffix, results would take the place of their pictures: choose --suffix or --out")
     if suffix is None:
         suffix = BRIGHT if out is None else ""
@@ -117,9 +118,21 @@ def enhance_jobs(
             why = "it would be taken for an input the next time: add --suffix, or choose another --out"
         jobs.append(Job(source.path, (target,), f"{target}: {why}" if why else ""))
     jobs = apart(jobs, lambda job: [*([job.targets[0].stem] if suffix else []), *comparisons(job.targets[0])])
+    jobs = second(jobs)
     if compare:
         jobs = compared(jobs)
     return checked(jobs)
+
+
+def second(jobs: Sequence[Job]) -> list[Job]:
+    """The jobs, with a skip in those of an MPO or GIF whose result would have another one's name: cameras write a JPEG
+    beside an MPO."""
+    wanted = Counter(target for job in jobs for target in job.targets)
+
+    def is_second(job: Job) -> bool:
+        return job.source.suffix.lower() in images.BESIDES and any(wanted[target] > 1 for target in job.targets)
+
+    return [Job(job.source, skip="another picture has that name") if is_second(job) else job for job in jobs]
 
 
 def comparisons(target: Path) -> tuple[str, str]:

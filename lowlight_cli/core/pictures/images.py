@@ -43,8 +43,10 @@ RAW = frozenset(
     " .mrw .nef .nrw .orf .pef .raf .rw2 .rwl .sr2 .srf .srw .x3f".split()
 )
 """Camera raw files, which the extra ``raw`` reads."""
-SUFFIXES = frozenset(WRITTEN) | RAW | {".mpo", ".gif"}
-"""What is looked for in folders."""
+SUFFIXES = frozenset(WRITTEN) | RAW
+"""What data sets consist of."""
+BESIDES = frozenset({".mpo", ".gif"})
+"""What else is read, and looked for in folders of photographs."""
 FORMATS = "JPEG, PNG, WebP, TIFF, BMP, GIF, AVIF, JPEG 2000, HEIC, camera raw"
 
 
@@ -83,8 +85,13 @@ def read(source: Path | IO[bytes], formats: list[str] | None = None) -> Picture:
     except MemoryError as error:
         raise PictureError(f"{path}: too large for this machine's memory") from error
     except Exception as error:  # damaged files make decoders raise anything: SyntaxError, struct.error, IndexError ...
-        fault = " ".join(str(error).split()) or type(error).__name__
-        raise PictureError(f"{path}: damaged or unreadable ({fault}): copy or export it again") from error
+        raise PictureError(f"{path}: {damaged(error)}") from error
+
+
+def damaged(error: Exception) -> PictureError:
+    """What to say where a decoder has failed."""
+    fault = " ".join(str(error).split()) or type(error).__name__
+    return PictureError(f"damaged or unreadable ({fault}): copy or export it again")
 
 
 def to_pillow(picture: Picture) -> Image.Image:
@@ -126,9 +133,10 @@ def copied(image: Image.Image) -> Image.Image:
     PictureError."""
     try:
         image.load()  # which until now may have read a header alone
+    except MemoryError:
+        raise
     except Exception as error:
-        fault = " ".join(str(error).split()) or type(error).__name__
-        raise PictureError(f"damaged or unreadable ({fault}): copy or export it again") from error
+        raise damaged(error) from error
     copy = image.copy()
     copy.format = image.format
     if image.format == "TIFF":

@@ -94,7 +94,7 @@ class Session:
     def left(self) -> int:
         """The steps to come."""
         epochs = (len(self.phases) - self.number) * self.settings.epochs - self.epoch
-        return epochs * self.steps_an_epoch - self.step_in_epoch
+        return epochs * self.steps_an_epoch - min(self.step_in_epoch, self.steps_an_epoch)  # of fewer pairs than before
 
     @property
     def finished(self) -> bool:
