@@ -15,8 +15,9 @@ from .errors import LowlightError
 
 def choose(device: str | torch.device) -> torch.device:
     """``auto`` is the first of CUDA, Apple's MPS and the CPU that is there; any other must be."""
-    whole = isinstance(device, torch.device) and device.type != "cuda"  # of CPUs and Apple's GPUs there is one
-    name = device.type if isinstance(device, torch.device) and whole else str(device)
+    name = str(device)
+    if isinstance(device, torch.device) and device.type != "cuda":  # of CPUs and Apple's GPUs there is one
+        name = device.type
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     if not re.fullmatch(DEVICE, name):

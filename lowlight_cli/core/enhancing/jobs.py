@@ -125,14 +125,14 @@ def enhance_jobs(
 
 
 def second(jobs: Sequence[Job]) -> list[Job]:
-    """The jobs, with a skip in those of an MPO or GIF whose result would have another one's name: cameras write a JPEG
-    beside an MPO."""
-    wanted = Counter(target for job in jobs for target in job.targets)
-
-    def is_second(job: Job) -> bool:
-        return job.source.suffix.lower() in images.BESIDES and any(wanted[target] > 1 for target in job.targets)
-
-    return [Job(job.source, skip="another picture has that name") if is_second(job) else job for job in jobs]
+    """The jobs, with a skip in those of an MPO or GIF whose result would have the name of another picture's: cameras
+    write a JPEG beside an MPO."""
+    besides = [job.source.suffix.lower() in images.BESIDES for job in jobs]
+    taken = {target for job, beside in zip(jobs, besides, strict=True) if not beside for target in job.targets}
+    return [
+        Job(job.source, skip="another picture has that name") if beside and not taken.isdisjoint(job.targets) else job
+        for job, beside in zip(jobs, besides, strict=True)
+    ]
 
 
 def comparisons(target: Path) -> tuple[str, str]:
