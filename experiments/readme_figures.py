@@ -5,10 +5,10 @@ python experiments/readme_figures.py PHOTOS     # that as well, from two CC0 pho
                                                 # "Mr. Lee.jpg" and "Pablo Garcia Saldana.jpg"
 """
 
-import sys
 from pathlib import Path
 
 import torch
+from arguments import arguments
 from torch import Tensor
 
 from lowlight_cli.core.data.datasets import SAMPLES
@@ -24,6 +24,7 @@ Columns = list[tuple[str, Tensor]]
 
 
 def main() -> None:
+    given = arguments(__doc__, 0, 1)
     net, plus, noisy = map(Enhancer, ("retinexnet", "retinex-plus", "retinex-plus-noisy"))
     stack([compared(net, plus, name) for name in ("astronaut", "coffee", "mountain")], "compare.jpg", width=320)
     stack([decomposed(net, path) for path in sorted((SAMPLES / "photos").glob("*.jpg"))], "samples.jpg", width=260)
@@ -33,9 +34,9 @@ def main() -> None:
         "noise.jpg",
         width=320,
     )
-    if len(sys.argv) > 1:
+    for photos in given:
         names = ("Mr. Lee.jpg", "Pablo Garcia Saldana.jpg")
-        stack([as_taken(plus, Path(sys.argv[1]) / name) for name in names], "as_taken.jpg", width=420)
+        stack([as_taken(plus, Path(photos) / name) for name in names], "as_taken.jpg", width=420)
 
 
 def as_taken(plus: Enhancer, path: Path) -> Columns:

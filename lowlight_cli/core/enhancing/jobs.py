@@ -208,7 +208,7 @@ def written_as(suffix: str) -> str:
     lower = suffix.lower()
     if lower in images.WRITTEN:
         return suffix
-    return ".tif" if lower in images.RAW else ".jpg" if lower == ".mpo" else ".png"
+    return ".tif" if lower in images.RAW else images.BESIDES.get(lower, ".png")
 
 
 def map_files(maps: Maps) -> list[str]:

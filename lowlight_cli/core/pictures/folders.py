@@ -20,8 +20,7 @@ def pictures(given: Path, out: Path | None) -> Iterator[Path]:
         Path(folder, name) for _, folder, names in walked(given, closed) for name in names if not name.startswith(".")
     ]
     for path in sorted(closed + files):
-        known = path.suffix.lower() in images.SUFFIXES | images.BESIDES
-        picture = known and (is_file(path) or missing(path) != "")  # a broken link
+        picture = path.suffix.lower() in images.LOOKED_FOR and (is_file(path) or missing(path) != "")  # a broken link
         if (picture or is_folder(path)) and not (apart is not None and real(path).is_relative_to(apart)):
             yield path
 

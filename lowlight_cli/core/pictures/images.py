@@ -45,8 +45,10 @@ RAW = frozenset(
 """Camera raw files, which the extra ``raw`` reads."""
 SUFFIXES = frozenset(WRITTEN) | RAW
 """What data sets consist of."""
-BESIDES = frozenset({".mpo", ".gif"})
-"""What else is read, and looked for in folders of photographs."""
+BESIDES = {".mpo": ".jpg", ".gif": ".png"}
+"""What else is looked for in folders of photographs, and the suffix of its results."""
+LOOKED_FOR = SUFFIXES | BESIDES.keys()
+"""What is looked for there."""
 FORMATS = "JPEG, PNG, WebP, TIFF, BMP, GIF, AVIF, JPEG 2000, HEIC, camera raw"
 
 
