@@ -3,7 +3,8 @@ BIN := .venv/bin
 DATA ?= data
 PHOTOS ?= data/photos
 PROCESSES ?= 1
-EXPERIMENTS := separate_resize separate_transposed joint joint_ignore_enhance joint_cured
+SEED ?= 0
+FOUR_WAYS := separate_resize separate_transposed joint joint_ignore_enhance
 
 .DELETE_ON_ERROR:
 .PHONY: help install demo test test-browser check bench experiments retinex-plus golden format clean
@@ -57,11 +58,13 @@ bench: .venv/.dev  ## Time training and enhancing against the plain way, DATA=da
 	$(BIN)/python experiments/bench/enhance.py --model retinexnet
 	$(BIN)/python experiments/bench/enhance.py --model retinex-plus
 
-experiments: .venv/.dev  ## Train RetinexNet in four ways, and one that mends what they show, and compare them, DATA=data; goes on where it stopped
-	for name in $(EXPERIMENTS); do \
-		$(BIN)/lowlight train --config experiments/$$name.toml --data $(DATA) --run-dir runs/$$name || exit; \
+experiments: .venv/.dev  ## Train RetinexNet in four ways, and one that mends what they show, and compare them, DATA=data, SEED=0; goes on where it stopped
+	for name in $(FOUR_WAYS); do \
+		$(BIN)/lowlight train --config experiments/$$name.toml --seed $(SEED) --data $(DATA) --run-dir runs/$$name-seed$(SEED) || exit; \
 	done
-	$(BIN)/python experiments/four_ways.py --data $(DATA) $(addprefix runs/,$(EXPERIMENTS))
+	$(BIN)/lowlight train --config experiments/joint_cured.toml --init runs/separate_resize-seed$(SEED)/last.safetensors \
+		--seed $(SEED) --data $(DATA) --run-dir runs/joint_cured-seed$(SEED)
+	$(BIN)/python experiments/four_ways.py --data $(DATA) $(patsubst %,runs/%-seed$(SEED),$(FOUR_WAYS) joint_cured)
 
 retinex-plus: .venv/.dev  ## Train the default model from nothing, DATA=data, PHOTOS=data/photos with bsds500/ and imagenet/, PROCESSES=1; goes on where it stopped
 	$(BIN)/torchrun --nproc-per-node $(PROCESSES) -m lowlight_cli train --config experiments/retinex_plus.toml --data $(DATA) --photos $(PHOTOS)/bsds500 --run-dir runs/retinex-plus

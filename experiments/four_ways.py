@@ -1,10 +1,10 @@
-"""Compare trained runs of RetinexNet and write what comes out into RESULTS.md, between its two marks.
+"""Compare trained runs of RetinexNet and write what comes out into RESULTS.md, between the two marks of their seed.
 
     python experiments/four_ways.py --data data RUN...
     python experiments/four_ways.py
 
-RUN is a folder of `lowlight train`; its best model (by SSIM on held-out scenes) is measured, in fp32, on those scenes
-and on LOL's eval15. Without runs, figures/four_ways*.jpg are drawn, of the packaged models.
+RUN is a folder of `lowlight train`, all of one seed; its best model (by SSIM on held-out scenes) is measured, in fp32,
+on those scenes and on LOL's eval15. Without runs, figures/four_ways*.jpg are drawn, of the packaged models.
 """
 
 import argparse
@@ -33,7 +33,7 @@ from lowlight_cli.core.training import losses
 from lowlight_cli.settings import LossWeights, TrainSettings
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
-BEGIN, END = "<!-- written by experiments/four_ways.py -->", "<!-- end -->"
+BEGIN, END = "<!-- written by experiments/four_ways.py, seed {} -->", "<!-- end -->"
 LETTERS = {"separate_resize": "a", "separate_transposed": "b", "joint": "c", "joint_ignore_enhance": "d"}
 PACKAGED = {
     "a": "retinexnet",
@@ -62,6 +62,11 @@ class Run(NamedTuple):
     model: Path
     trained: Figures  # mean of each loss term over the last epoch that had it
     minutes: float
+
+    @property
+    def way(self) -> str:
+        """The recipe that the folder is named after, as `make experiments` does: joint-seed1 is joint."""
+        return self.name.partition("-")[0]
 
     @classmethod
     def read(cls, folder: Path) -> "Run":
@@ -149,8 +154,9 @@ def described(run: Run) -> str:
     """Name of the run and what sets it apart."""
     how = run.settings
     rate = f"{how.enhance_lr or how.lr:g}" if how.stage == "enhance" else f"{how.lr:g}"
-    letter = f"({LETTERS[run.name]}) " if run.name in LETTERS else ""
-    return f"{letter}`{run.name}`, rate {rate}, {how.scheduler}, seed {how.seed}"
+    way = run.way
+    letter = f"({LETTERS[way]}) " if way in LETTERS else ""
+    return f"{letter}`{way}`, rate {rate}, {how.scheduler}, seed {how.seed}"
 
 
 def tables(runs: Sequence[Run], found: dict[str, dict[str, Figures]], enhancers: dict[str, Enhancer]) -> str:
@@ -164,7 +170,7 @@ def tables(runs: Sequence[Run], found: dict[str, dict[str, Figures]], enhancers:
         seen, test = found[run.name]["held out"], found[run.name]["eval15"]
         names = run.trained.keys()
         trained, judged = apart(run.trained), apart({name: seen[name] for name in names})
-        student = STUDENT.get(LETTERS.get(run.name, ""), ("–", "–"))
+        student = STUDENT.get(LETTERS.get(run.way, ""), ("–", "–"))
         decom = both(trained, judged, 0) if trained[0] else "as (a)"
         loss_rows.append([described(run), decom, student[0], both(trained, judged, 1), student[1]])
         figure_rows.append(
@@ -262,6 +268,9 @@ def main() -> None:
     call: dict[str, Any] = {"capture_output": True, "text": True, "check": False}
     commit = given.commit or subprocess.run(["git", "rev-parse", "--short", "HEAD"], **call).stdout.strip()
     runs = [Run.read(folder) for folder in given.runs]
+    seeds = {run.settings.seed for run in runs}
+    if len(seeds) > 1:
+        parser.error("runs of one seed at a time: each has tables of its own")
     sets = {"held out": held_out(given.data).validation, "eval15": eval15(given.data)}
     enhancers = {run.name: Enhancer(str(run.model)) for run in runs}
     found = {
@@ -269,7 +278,7 @@ def main() -> None:
         for run in runs
     }
     how = f"`make experiments`, commit {commit}, {given.hardware}, torch {torch.__version__}."
-    insert(f"{how}\n\n{tables(runs, found, enhancers)}", BEGIN, END)
+    insert(f"{how}\n\n{tables(runs, found, enhancers)}", BEGIN.format(*seeds), END)
 
 
 if __name__ == "__main__":
