@@ -8,7 +8,6 @@ on those scenes and on LOL's eval15. Without runs, figures/four_ways*.jpg are dr
 """
 
 import argparse
-import json
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,6 +30,7 @@ from lowlight_cli.core.pictures import images
 from lowlight_cli.core.pictures.picture import luma, quantised
 from lowlight_cli.core.training import losses
 from lowlight_cli.settings import LossWeights, TrainSettings
+from lowlight_cli.tracking import records
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
 BEGIN, END = "<!-- written by experiments/four_ways.py, seed {} -->", "<!-- end -->"
@@ -71,23 +71,19 @@ class Run(NamedTuple):
     @classmethod
     def read(cls, folder: Path) -> "Run":
         """From its folder."""
-        steps, epochs, before, minutes = [], {}, 0, 0.0
         settings = TrainSettings.load(folder / "settings.json")
-        for line in (folder / "events.jsonl").read_text(encoding="utf-8").splitlines():
-            try:
-                event = json.loads(line)
-            except ValueError:  # a line that broke off
-                continue
-            if event["event"] == "step":
-                minutes += max(event["step"] - before, 0) * settings.batch / event["patches_per_second"] / 60
-                before = event["step"]
-                epochs[event["phase"]] = event["epoch"]
-                steps.append(event)
+        # by step: a run that was killed repeats what it had not saved
+        events = {event["step"]: event for event in records(folder / "events.jsonl") if event["event"] == "step"}
+        epochs = {event["phase"]: event["epoch"] for event in events.values()}
         last: dict[str, list[float]] = {}
-        for event in steps:
+        before, minutes = 0, 0.0
+        for step in sorted(events):
+            event, count = events[step], step - before  # an event's figures are of all steps since the one before
+            before = step
+            minutes += count * settings.batch / event["patches_per_second"] / 60
             if event["epoch"] == epochs[event["phase"]]:
                 for name, value in event["terms"].items():
-                    last.setdefault(name, []).append(value)
+                    last.setdefault(name, []).extend([value] * count)
         means = {name: sum(values) / len(values) for name, values in last.items()}
         return cls(folder.name, settings, folder / "best.safetensors", means, minutes)
 

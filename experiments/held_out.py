@@ -22,7 +22,7 @@ from lowlight_cli.settings import TrainSettings
 def held_out(data: Path, settings: TrainSettings | None = None) -> trainingset.TrainingSet:
     """The training pairs as `lowlight train` splits them: by default LOL's, with its own settings."""
     settings = settings or TrainSettings()
-    found = datasets.to_train_on(settings.dataset, data, settings.photos, settings.seed)
+    found = datasets.to_train_on(settings.dataset, data, settings.photos)
     pictures, faults = zip(*trainingset.examined(found), strict=True)
     return trainingset.split(found, pictures, faults, fraction=settings.validation)
 

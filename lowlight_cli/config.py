@@ -97,6 +97,10 @@ class Settings(Table):
                 return f"{place}: missing"
             case "model_type":
                 return f"{place}: give a table, [{place}], in a --config file"
+            case "too_short":
+                return f"{place}: give at least {fault['ctx']['min_length']}"
+            case "tuple_type":
+                return f"{place} {fault['input']}: give a list"
             case "finite_number":
                 return f"{place} {fault['input']}: give a number"
         return f"{place} {fault['input']}: {fault['msg'].removeprefix('Input ').partition(', unable')[0]}"

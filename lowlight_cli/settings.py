@@ -29,7 +29,9 @@ DATASETS = ("lol", "synthetic", "samples")
 
 
 def comma_separated(value: object) -> object:
-    """A list given as one string, as the environment must."""
+    """A list given as one string, as the environment must, or a single number."""
+    if type(value) is int:
+        return (value,)
     return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
 
 
@@ -162,7 +164,9 @@ class TrainSettings(Settings):
         None, "Folder of well-lit photographs from which --dataset synthetic is made, anew for each patch."
     )
     keep_flagged: bool = described(
-        False, "Also train on pairs that are misaligned, not darker, or of two scenes, and on photographs too dark."
+        False,
+        "Also train on pairs that are misaligned, not darker than their partner, or of two different scenes, and on "
+        "photographs that are dark.",
     )
     run_dir: Folder | None = described(None, "Folder of the run's files. Default: a new one in runs/.")
     init: str | None = described(None, "Start from this model, by name or file; stage enhance needs it.")
@@ -190,7 +194,9 @@ class TrainSettings(Settings):
     )
     decay_epochs: Epochs = described((20,), "Where the step scheduler multiplies the rate by decay.")
     decay: Annotated[float, Field(gt=0, lt=1)] = described(0.1, "Factor of the step and the plateau scheduler.")
-    patience: NonNegativeInt = described(1, "Validations without a lower loss before the plateau scheduler acts.")
+    patience: NonNegativeInt = described(
+        1, "Validations in which the loss falls by less than 0.01 % before the plateau scheduler acts."
+    )
     ema: Annotated[float, Field(ge=0, lt=1)] = described(0.0, "Decay of the moving average of the weights; 0 is off.")
     clip: NonNegativeFloat = described(0.0, "Clip each step's gradient to this norm; 0 is off.")
     weights: LossWeights = described(LossWeights(), "Weights of the loss terms.")

@@ -5,6 +5,9 @@ Always ``events.jsonl`` and picture grids in the run's folder, ``curves.png`` wh
 """
 
 import json
+import math
+import shlex
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
@@ -21,7 +24,7 @@ from .core.errors import PictureError, TrainingError
 from .core.files import replacing
 from .core.pictures import images
 from .core.pictures.panel import panel, stacked
-from .core.training.events import Event, Finished, Pictured, Reading, Started, Step, Validated, as_record
+from .core.training.events import Event, Finished, Pictured, Reading, Saved, Started, Step, Validated, as_record
 from .settings import TrainSettings
 
 Tracker = Callable[[Event], None]
@@ -52,7 +55,7 @@ def keep(tracker: Tracker, folder: Path, event: Event) -> None:
         tracker(event)
     except (OSError, PictureError) as error:
         fault = f"{folder}: {error.strerror or error}: make room" if isinstance(error, OSError) else str(error)
-        raise TrainingError(f"{fault}, then go on with --resume {folder}") from error
+        raise TrainingError(f"{fault}, then go on with --resume {shlex.quote(str(folder))}") from error
 
 
 class Journal:
@@ -79,15 +82,27 @@ class Journal:
                 self._file.close()
 
 
+def records(journal: Path) -> Iterator[dict[str, Any]]:
+    """The events of a journal, less a line that broke off where a run was killed."""
+    for line in journal.read_text(encoding="utf-8").splitlines():
+        with suppress(json.JSONDecodeError):
+            yield json.loads(line)
+
+
 class Album:
     """The maps of some held-out pairs after each validation, as ``pictures/PHASE-EPOCH.png``."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder / "pictures"
+        self._folder = folder
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, Pictured):
-            images.save(grid(event), self._folder / f"{event.phase}-{event.epoch + 1:04}.png")
+            images.save(grid(event), page(self._folder, event.phase, event.epoch))
+
+
+def page(folder: Path, phase: str, epoch: int) -> Path:
+    """Where a run's folder has the grid of an epoch, counted from 0."""
+    return folder / "pictures" / f"{phase}-{epoch + 1:04}.png"
 
 
 def grid(event: Pictured) -> Image.Image:
@@ -113,35 +128,38 @@ class Curves:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._current = False  # a picture takes a second: none is drawn twice
+        self._drawn, self._current = -math.inf, False  # a picture takes a second: none is drawn twice
 
     def __call__(self, event: Event) -> None:
-        if isinstance(event, Validated) or (isinstance(event, Finished) and not self._current):
+        now = time.monotonic()
+        due = isinstance(event, Validated) or (isinstance(event, Saved) and now > self._drawn + SELDOM)
+        if due or (isinstance(event, Finished) and not self._current):
             draw_curves(self._folder / "events.jsonl", self._folder / "curves.png")
-            self._current = True
+            self._drawn, self._current = now, True
         elif isinstance(event, Step):
             self._current = False
 
 
-WEIGHTED = "loss and its weighted terms"
+SELDOM = 60
+"""Seconds between curves of a run that validates seldom or never."""
+
+
+WEIGHTED, SUM = "loss and its weighted terms", "sum, "
 TITLES = {"loss": "validation loss", "psnr": "PSNR, dB", "ssim": "SSIM, RGB", "relit_mean": "mean of I_hat"}
 """What validation figures are called over their curves."""
 
 
 def draw_curves(journal: Path, target: Path) -> None:
     """Draw the curves of a journal, whole or not at all."""
+    from matplotlib import colormaps
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
     # title, curve and step to value: a run that was killed repeats what it had not saved
     lines: dict[str, dict[str, dict[int, float]]] = defaultdict(lambda: defaultdict(dict))
-    for text in journal.read_text(encoding="utf-8").splitlines():
-        try:
-            record = json.loads(text)
-        except json.JSONDecodeError:  # half a line, of a run that was killed
-            continue
+    for record in records(journal):
         if record["event"] == "step":
-            lines[WEIGHTED][f"sum, {record['phase']}"][record["step"]] = record["loss"]
+            lines[WEIGHTED][f"{SUM}{record['phase']}"][record["step"]] = record["loss"]
             for name, value in record["terms"].items():
                 lines[WEIGHTED][name][record["step"]] = value
             for name, value in record["rates"].items():
@@ -151,28 +169,31 @@ def draw_curves(journal: Path, target: Path) -> None:
                 lines[TITLES.get(name, name)][record["phase"]][record["step"]] = value
     count = max(len(lines), 1)
     figure = Figure(figsize=(10, 3 * count))
-    figure.subplots_adjust(left=0.09, right=0.98, bottom=0.17 / count, top=1 - 0.11 / count, hspace=0.5)  # in no time
+    figure.subplots_adjust(left=0.09, right=0.84, bottom=0.17 / count, top=1 - 0.11 / count, hspace=0.5)  # in no time
     rows = figure.subplots(count, sharex=True, squeeze=False)[:, 0]
     for axes, (title, curves) in zip(rows, lines.items(), strict=False):
+        axes.set_prop_cycle(color=list(colormaps["tab20"](range(20))))  # ten colours do not tell all terms apart
         for name, points in curves.items():
             axes.plot(
                 *zip(*sorted(points.items()), strict=True),
                 label=name,
                 linewidth=1,
                 marker="." if len(points) < 40 else "",
+                **({"color": "black"} if name.startswith(SUM) else {}),
             )
         axes.set(title=title, xlabel="step", yscale="log" if "loss" in title or "rate" in title else "linear")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.tick_params(labelbottom=True)
         axes.grid(alpha=0.3)
-        axes.legend(fontsize=7, ncols=2)
+        axes.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0)
     with replacing(target) as partial:
         figure.savefig(partial, dpi=100)
 
 
 class WeightsAndBiases:
     """Losses by term, learning rates, validation figures and picture grids, to Weights & Biases; of a run that goes on,
-    to where they were before."""
+    to where they were before. Offline, what such a run has logged before is logged once more: of several parts of one
+    run that are sent, the last takes the place of the others (https://github.com/wandb/wandb/issues/3841)."""
 
     def __init__(self, settings: TrainSettings, folder: Path) -> None:
         import wandb
@@ -188,7 +209,7 @@ class WeightsAndBiases:
         if not known:
             raise TrainingError(f"Weights & Biases: not logged in here: {remedy}")
 
-    def _begin(self) -> None:
+    def _begin(self, started: Started) -> None:
         """Late, so that a run that cannot start leaves nothing there."""
         record = self._folder / "wandb.id"
         try:
@@ -199,33 +220,40 @@ class WeightsAndBiases:
                 resume=None if self._offline else "allow",
                 mode="offline" if self._offline else "online",
                 dir=self._folder.parent,
-                config=self._settings.model_dump(mode="json"),
+                config=self._settings.model_dump(mode="json") | {"started": as_record(started)},
                 settings={"silent": True, "console": "off", "x_service_wait": 120},  # its own 30 s fail on busy cores
             )
         except self._wandb.Error as error:
             raise TrainingError(f"Weights & Biases did not start: {error}: use --wandb offline, or off") from error
         record.write_text(self._run.id)
+        journal = self._folder / "events.jsonl"
+        if self._offline and journal.exists():
+            for before in records(journal):
+                pictured = before["event"] == "pictured"
+                shown = page(self._folder, before["phase"], before["epoch"]) if pictured else None
+                if shown is None or shown.exists():
+                    self._log(before, shown)
 
     def __call__(self, event: Event) -> None:
-        match event:
-            case Started():
-                self._begin()
-            case Step():
-                rates = {f"lr/{name}": value for name, value in event.rates.items()}
-                terms = {f"loss/{name}": value for name, value in event.terms.items()}
-                self._log(
-                    event.step, {"loss": event.loss, "patches_per_second": event.patches_per_second, **rates, **terms}
-                )
-            case Validated():
-                self._log(event.step, {f"validation/{name}": value for name, value in event.figures.items()})
-            case Pictured():
-                image = self._wandb.Image(grid(event), caption=", ".join(event.rows))
-                self._log(event.step, {"pictures": image})
-            case _:
-                pass
+        if isinstance(event, Started):
+            self._begin(event)
+        elif isinstance(event, Step | Validated | Pictured):
+            self._log(as_record(event), grid(event) if isinstance(event, Pictured) else None)
 
-    def _log(self, step: int, values: dict[str, Any]) -> None:
-        self._run.log(values, step=step)
+    def _log(self, record: dict[str, Any], shown: Image.Image | Path | None) -> None:
+        """Log what an event says, as the journal has it, and the grid ``shown`` with it."""
+        match record["event"]:
+            case "step":
+                values = {name: record[name] for name in ("loss", "patches_per_second")}
+                values |= {f"lr/{name}": value for name, value in record["rates"].items()}
+                values |= {f"loss/{name}": value for name, value in record["terms"].items()}
+            case "validated":
+                values = {f"validation/{name}": value for name, value in record["figures"].items()}
+            case "pictured":
+                values = {"pictures": self._wandb.Image(shown, caption=", ".join(record["rows"]))}
+            case _:
+                return
+        self._run.log(values, step=record["step"])
 
     def close(self) -> None:
         if self._run is None:
@@ -233,4 +261,4 @@ class WeightsAndBiases:
         place = Path(self._run.dir).parent
         self._run.finish()
         if self._offline:
-            console.note(f"for Weights & Biases: send it with `wandb sync {place}`")
+            console.note(f"for Weights & Biases: send it with `wandb sync {shlex.quote(str(place))}`")

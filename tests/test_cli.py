@@ -165,7 +165,11 @@ def test_into_a_file_training_says_at_each_checkpoint_how_far_it_is(
     with console.counting("training", 1) as counter:
         monkeypatch.setattr(training, "time", SimpleNamespace(monotonic=lambda: next(clock)))
         show = training.TrainingView(counter)
-        show(events.Started("run", "cpu", "fp32", 1, 9, 1, 0, [], steps=100, done=20, finished=False))
+        show(
+            events.Started(
+                "run", "1.0", "2.15", 1, 2, "cpu", "fp32", 1, 9, 1, 0, [], steps=100, done=20, finished=False
+            )
+        )
         capsys.readouterr()
         show(events.Saved("joint", 3, 20, "last.safetensors"))  # it was stopped between a step and its checkpoint
         assert capsys.readouterr().err == "joint epoch 4: saved\n"
@@ -182,7 +186,7 @@ def test_a_run_goes_on_when_the_command_is_repeated(
     command += ["--epochs", 1, "--patch", 16, "--batch", 4, "--validation", 0]
     assert lowlight(*command)[0] == 0
     before = (tmp_path / "run" / "last.safetensors").read_bytes()
-    assert lowlight(*command)[0] == 0
+    assert lowlight(*command, "--checkpoint-every", 3)[0] == 0
     assert (tmp_path / "run" / "last.safetensors").read_bytes() == before
     assert "seed 0, not 5" in one_line(lowlight(*command, "--seed", 5)[2])
     (tmp_path / "again.toml").write_text("scheduler = 'cosine'\nrestarts = [1]\n")
@@ -314,6 +318,35 @@ def test_an_empty_argument_is_not_this_folder(lowlight: Run, command: str) -> No
         assert code == 2 and "is a shell variable unset?" in one_line(err)
     code, _, err = lowlight(command, "a=.png", "--out=x=")
     assert code == 1 and "a=.png: no such file" in err
+
+
+def test_what_a_killed_run_left_half_written_is_in_no_way(
+    lowlight: Run, narrow: None, pair_folder: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    command = ["train", "--dataset", pair_folder, "--run-dir", run, "--stage", "decom"]
+    command += ["--epochs", 1, "--patch", 16, "--batch", 4, "--validation", 0]
+
+    def halved() -> None:
+        for name in (
+            ".settings.6a284d02.part.json",
+            ".last.d79c5e6b.part.safetensors",
+            "pictures/.a.00ff00ff.part.png",
+        ):
+            (run / name).parent.mkdir(exist_ok=True)
+            (run / name).write_text("{")
+
+    run.mkdir()
+    halved()
+    (run / "pictures/.a.00ff00ff.part.png").unlink()
+    (run / "pictures").rmdir()
+    assert lowlight(*command)[0] == 0  # in a folder with nothing else in it
+    halved()
+    (run / "state.pt").unlink()
+    (run / "last.safetensors").unlink()
+    code, _, err = lowlight("train", "--resume", run)
+    assert code == 0 and "nothing was saved there yet" in err
+    assert not list(run.rglob("*.part*"))
 
 
 def test_resume_wants_a_run(lowlight: Run, tmp_path: Path) -> None:

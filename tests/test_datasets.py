@@ -213,7 +213,7 @@ def test_photographs_get_a_dark_counterpart_each_the_same_for_the_same_seed(phot
 
 
 def test_training_set_of_pairs_and_photographs(photos: Path, pair_folder: Path) -> None:
-    found = datasets.to_train_on([str(pair_folder), "synthetic"], Path("data"), photos, seed=0)
+    found = datasets.to_train_on([str(pair_folder), "synthetic"], Path("data"), photos)
     pictures, faults = zip(*trainingset.examined(found), strict=True)
     data = trainingset.split(found, pictures, faults, fraction=0)
     assert data.made == [False] * 8 + [True] * 3
@@ -261,7 +261,7 @@ def test_no_photographs(tmp_path: Path, make: bool, said: str) -> None:
 
 def test_synthetic_pairs_that_are_not_there(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"download synthetic .* or .*synthesise"):
-        datasets.to_train_on(["synthetic"], tmp_path, None, seed=0)
+        datasets.to_train_on(["synthetic"], tmp_path, None)
 
 
 def test_synthesised_data_set(photos: Path, tmp_path: Path) -> None:
@@ -330,6 +330,14 @@ def test_whole_scenes_are_held_out() -> None:
     assert trainingset.held_out(scene_of, 0.0) == set()
 
 
+@pytest.mark.parametrize("others", [1, 2, 4])
+def test_of_a_camera_that_stands_still_little_is_held_out(others: int) -> None:
+    scene_of = [0] * 40 + list(range(1, others + 1))
+    small = trainingset.held_out(scene_of, 0.05)
+    assert small and all(scene_of[index] for index in small)
+    assert small <= trainingset.held_out(scene_of, 0.1) <= trainingset.held_out(scene_of, 0.5)
+
+
 @pytest.mark.parametrize(("name", "inside"), [("synthetic", ""), ("synthetic", "brightening"), ("mine", "")])
 def test_what_was_learned_from_is_called_as_its_pairs_are(
     pair_folder: Path, tmp_path: Path, name: str, inside: str
@@ -338,7 +346,7 @@ def test_what_was_learned_from_is_called_as_its_pairs_are(
     place = tmp_path / (inside or name)
     pair_folder.rename(place)
     dataset, data = (name, place if inside else tmp_path) if name == "synthetic" else (str(place), tmp_path)
-    found = datasets.to_train_on([dataset], data, None, 0)
+    found = datasets.to_train_on([dataset], data, None)
     learned = trainingset.split(found, list(map(datasets.decode, found)), [None] * 8, fraction=0.25)
     assert learned.learned_from == [place.name]
     assert all(called.startswith(f"{place.name}/") for called in learned.held_out)

@@ -39,6 +39,7 @@ def test_lists_in_the_environment_are_separated_by_commas(monkeypatch: pytest.Mo
     monkeypatch.setenv("LOWLIGHT_DECAY_EPOCHS", "5,10")
     assert EvaluateSettings.load().model == ("retinexnet", "mine.safetensors")
     assert TrainSettings.load().decay_epochs == (5, 10)
+    assert TrainSettings.load(decay_epochs=5).decay_epochs == (5,)
 
 
 def test_json_settings_of_a_run_can_be_replayed(tmp_path: Path) -> None:
@@ -77,7 +78,8 @@ def test_json_settings_of_a_run_can_be_replayed(tmp_path: Path) -> None:
         ('network = "retinex-plus"\npatch = 64\ndecom_lr = 1e-4', "decom_lr is RetinexNet's"),
         ('keep_context = true\ninit = "retinexnet"', "keep_context needs --network retinex-plus"),
         ('network = "retinex-plus"\npatch = 64\nkeep_context = true', "keep_context needs .*--init"),
-        ("dataset = []", "at least 1"),
+        ("dataset = []", "dataset: give at least 1$"),
+        ("decay_epochs = true", "decay_epochs True: give a list$"),
     ],
 )
 def test_bad_values_and_unknown_keys_are_refused(text: str, message: str, tmp_path: Path) -> None:

@@ -130,12 +130,20 @@ def test_a_run_that_goes_on_is_the_same_one_for_weights_and_biases(pair_folder: 
     code, _ = told(*small(pair_folder, run, *options, "--patch", 1000))
     assert code == 1 and not place.exists() and not run.exists()
     assert told(*small(pair_folder, run, *options))[0] == 0
+    _, rows = history(tmp_path / "runs")
     (first,) = place.glob("offline-run-*")
     first.rename(tmp_path / first.name)  # a second name within one second would be the same
     code, talk = told("train", "--resume", run)
     (second,) = place.glob("offline-run-*")
     assert code == 0 and f"wandb sync {second}" in talk
     assert first.name.rpartition("-")[2] == second.name.rpartition("-")[2] == (run / "wandb.id").read_text()
+    own = ("_timestamp", "_runtime")
+    config, again = history(tmp_path / "runs")  # whole: sent after the first part, it takes its place
+    assert [row.keys() for row in again] == [row.keys() for row in rows]
+    for row, before in zip(again, rows, strict=True):
+        for name in row.keys() - {*own, "pictures/path"}:
+            assert row[name] == pytest.approx(before[name])
+    assert config["started"]["processes"] == 1 and config["started"]["finished"]
 
 
 def test_online_without_a_login_stops_before_training(
@@ -186,6 +194,19 @@ def test_a_grid_that_cannot_be_kept_is_one_line(tmp_path: Path) -> None:
     said = f"{tmp_path}/pictures.*, then go on with --resume {tmp_path}$"
     with pytest.raises(TrainingError, match=said), tracking.tracking(TrainSettings(), tmp_path) as (_, album, *_):
         album(Pictured("joint", 0, 10, {"1": {"low": torch.zeros(3, 8, 8)}}))
+
+
+def test_curves_of_a_run_that_never_validates_are_drawn_as_it_saves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(tracking.time, "monotonic", lambda: clock[0])
+    drawn: list[float] = []
+    monkeypatch.setattr(tracking, "draw_curves", lambda *_: drawn.append(clock[0]))
+    curves = tracking.Curves(tmp_path)
+    for clock[0] in (0.0, 10.0, 59.0, 61.0, 100.0, 122.0):
+        curves(Saved("decom", 0, 10, "last.safetensors"))
+    assert drawn == [0, 61, 122]
 
 
 def test_without_matplotlib_it_is_said_that_no_curves_are_drawn(

@@ -1,4 +1,5 @@
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -91,7 +92,7 @@ def train(
     folder = settings.run_dir or own_folder(settings)
     if resume is not None and ranks.first and not (resume / "state.pt").is_file():
         kept = "its state.pt is gone: it begins anew, and its models stay as NAME.safetensors.old"
-        saved = any(resume.glob("*.safetensors"))
+        saved = any(resume.glob("[!.]*.safetensors"))
         console.note(f"{resume}: {kept if saved else 'nothing was saved there yet: it begins anew'}")
 
     with (
@@ -137,9 +138,10 @@ def how_to_go_on(folder: Path, ranks: "Ranks", *, named: bool) -> str:
     """What to do after an interruption; the folder may have been ``named`` in the command."""
     if not (folder / "state.pt").is_file():
         return "stopped before anything was learned: the same command begins anew"
+    place = shlex.quote(str(folder))
     if ranks.count > 1:
-        return f"stopped and saved: go on with the same command{'' if named else f' and --run-dir {folder}'}"
-    return f"stopped and saved: go on with `lowlight train --resume {folder}`"
+        return f"stopped and saved: go on with the same command{'' if named else f' and --run-dir {place}'}"
+    return f"stopped and saved: go on with `lowlight train --resume {place}`"
 
 
 def own_folder(settings: TrainSettings) -> Path:

@@ -1,12 +1,15 @@
 """Writing files so that a crash leaves the old state or the new one, never half of either."""
 
 import os
+import re
 import secrets
 import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+PARTIAL = re.compile(r"\..*\.[0-9a-f]{8}\.part(\.\w+)?")
 
 
 def exists(path: Path) -> bool:
@@ -32,6 +35,11 @@ def replacing(target: Path) -> Iterator[Path]:
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def unfinished(folder: Path) -> list[Path]:
+    """What ``replacing`` has left in a folder, of a process that was killed."""
+    return [path for path in folder.glob(".*.part*") if PARTIAL.fullmatch(path.name)]
 
 
 @contextmanager

@@ -81,12 +81,13 @@ def root(dataset: str, data: Path) -> Path:
     return data if any((data / part).is_dir() for part in parts) else data / dataset
 
 
-def to_train_on(datasets: Sequence[str], data: Path, photos: Path | None, seed: int) -> list[Pair | Photo]:
-    """The training pairs of all ``datasets``; with ``photos``, those of "synthetic" are made from that folder."""
+def to_train_on(datasets: Sequence[str], data: Path, photos: Path | None) -> list[Pair | Photo]:
+    """The training pairs of all ``datasets``; with ``photos``, those of "synthetic" are made from that folder, in the
+    same light whatever the seed of a run, so that models of any seed can be compared."""
     found: list[Pair | Photo] = []
     for dataset in datasets:
         if dataset == "synthetic" and photos is not None:
-            found += photographs(photos, seed)
+            found += photographs(photos, seed=0)
         else:
             found += pairs(folder(dataset, data, "train"))
     return found

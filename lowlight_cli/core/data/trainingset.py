@@ -3,6 +3,7 @@ that are made from photographs, once and for all."""
 
 import json
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -131,19 +132,21 @@ def showing_the_same(pictures: Mapping[int, PixelPair], shown: set[int], others:
 
 
 def held_out(scene_of: Sequence[int], fraction: float) -> set[int]:
-    """Indices of whole scenes, in a random order, until they make up ``fraction`` of the pictures.
+    """Indices of whole scenes, in a random order, until they make up ``fraction`` of the pictures, or a further scene
+    would make it more than twice that. Scenes of more than a tenth of all pictures come last, as a camera that stands
+    still makes them.
 
     The order is the same whatever the seed of a run, so that models of any seed can be compared on these scenes, and
     averaged; a larger fraction adds to a smaller one.
     """
     wanted = fraction * len(scene_of)
-    names = sorted(set(scene_of))
-    order = torch.randperm(len(names), generator=torch.Generator().manual_seed(0)).tolist()
+    scenes = sorted(Counter(scene_of).items())
+    order = torch.randperm(len(scenes), generator=torch.Generator().manual_seed(0)).tolist()
     taken: set[int] = set()
-    for name in (names[i] for i in order):
-        if len(taken) >= wanted:
+    for scene, size in sorted((scenes[i] for i in order), key=lambda scene: scene[1] > len(scene_of) / 10):
+        if len(taken) >= wanted or (taken and len(taken) + size > 2 * wanted):
             break
-        taken |= {index for index, scene in enumerate(scene_of) if scene == name}
+        taken |= {index for index, of in enumerate(scene_of) if of == scene}
     return taken
 
 

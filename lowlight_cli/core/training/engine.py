@@ -12,6 +12,7 @@ from pathlib import Path
 
 import torch
 
+from ... import __version__
 from ...settings import TrainSettings
 from .. import metrics
 from ..data import datasets, trainingset
@@ -65,6 +66,10 @@ def train(settings: TrainSettings, run_dir: Path) -> Generator[Event]:
     try:
         yield Started(
             run_dir=str(run_dir),
+            version=__version__,
+            torch=torch.__version__,
+            processes=ranks.count,
+            threads=torch.get_num_threads(),
             device=str(device),
             precision="bf16" if session.bf16 else "fp32",
             parameters=sum(parameter.numel() for parameter in session.net.parameters()),
@@ -99,7 +104,7 @@ def enough_memory(device: torch.device) -> Iterator[None]:
 
 def read(settings: TrainSettings) -> Generator[Event, None, trainingset.TrainingSet]:
     """Decode the data sets, saying how far that is, and split them. Photographs that hold no patch are left out."""
-    found = datasets.to_train_on(settings.dataset, settings.data, settings.photos, settings.seed)
+    found = datasets.to_train_on(settings.dataset, settings.data, settings.photos)
     pictures, faults = [], []
     for item, (picture, reason) in zip(found, trainingset.examined(found, darkened=False), strict=True):
         if settings.keep_flagged and picture is not None:

@@ -21,6 +21,10 @@ class Started:
     """Data and networks are ready; ``done`` of ``steps`` lie behind a continued run, or all that there was to do."""
 
     run_dir: str
+    version: str  # of lowlight
+    torch: str
+    processes: int
+    threads: int  # of each
     device: str
     precision: str
     parameters: int

@@ -14,12 +14,12 @@ from torch import Tensor
 from ...settings import TrainSettings
 from .. import checkpoints
 from ..errors import TrainingError
-from ..files import locked, replacing
+from ..files import locked, replacing, unfinished
 from ..networks import Network
 
-ELSEWHERE = {"run_dir", "data", "photos", "device", "wandb", "wandb_project"}
-"""Settings that may differ when a run goes on: where it runs, not what it computes, but for two things: another kind of
-device draws other patches, and where the precision is auto, its own is used."""
+ELSEWHERE = {"run_dir", "data", "photos", "device", "wandb", "wandb_project", "checkpoint_every"}
+"""Settings that may differ when a run goes on: where it runs and what it keeps, not what it computes, but for two
+things: another kind of device draws other patches, and where the precision is auto, its own is used."""
 
 ROOM = 32 << 20
 """Bytes free on a disk below which it counts as full, where a write failed and torch does not say why."""
@@ -77,11 +77,14 @@ class Run:
         """
         try:
             self._made = not self._record.exists()
-            if self._made and self.folder.exists() and any(path != self._lock for path in self.folder.iterdir()):
+            there = {*self.folder.iterdir()} if self.folder.exists() else set()
+            if self._made and there - {self._lock, *unfinished(self.folder)}:
                 raise TrainingError(f"{self.folder} is not empty and holds no run: choose another --run-dir")
             self._parent_made = not self.folder.parent.exists()
             self.folder.mkdir(parents=True, exist_ok=True)
             self._held.enter_context(locked(self._lock))
+            for path in (*unfinished(self.folder), *unfinished(self.folder / "pictures")):
+                path.unlink(missing_ok=True)
             if self._state.exists():
                 self._check_settings()
                 return self._read_state()
@@ -179,6 +182,7 @@ class Run:
             fault = getattr(error, "strerror", None) or str(error).partition("\n")[0]
             if isinstance(error, RuntimeError) and shutil.disk_usage(self.folder).free < ROOM:
                 fault = "no space left on the disk"
+            before = "what was saved before is whole" if self._state.exists() else "nothing was saved yet"
             raise TrainingError(
-                f"{self.folder}: cannot save ({fault}); what was saved before is whole: make room, repeat the command"
+                f"{self.folder}: cannot save ({fault}); {before}: make room, repeat the command"
             ) from error
