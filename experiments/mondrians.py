@@ -49,6 +49,6 @@ def mondrians() -> list[Mondrian]:
 
 
 def a_to_b(pixels: Tensor, mondrian: Mondrian) -> float:
-    """How many times as bright patch A is as patch B in a picture or map (C, H, W); 1 if they are equal."""
+    """Patch A's mean value over patch B's, in a picture or map (C, H, W), with the sRGB curve that these have."""
     a, b = (box.cut(pixels)[..., MARGIN:-MARGIN, MARGIN:-MARGIN].mean() for box in (mondrian.a, mondrian.b))
     return float(a / b)

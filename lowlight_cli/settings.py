@@ -307,7 +307,8 @@ class EvaluateSettings(Settings):
     )
     denoise: Denoise = described("off", "Smooth away the noise of dark places, models only.")
     ensemble: bool = described(
-        False, "Average the answers to 8 turned and mirrored copies: a little better, at 8 times the time, models only."
+        False,
+        "Average the answers to 8 turned and mirrored copies: a little more structure, 8 times the time, models only.",
     )
     precision: Precision = described(
         "fp32",
@@ -357,7 +358,7 @@ class PictureSettings(Settings):
     overwrite: bool = described(False, "Replace results that exist; without it they are skipped.")
     denoise: Denoise = described("off", "Smooth away the noise of dark places.")
     ensemble: bool = described(
-        False, "Average the answers to 8 turned and mirrored copies: a little better, at 8 times the time."
+        False, "Average the answers to 8 turned and mirrored copies: a little more structure, 8 times the time."
     )
     dry_run: bool = described(False, "Say what would be done, and do nothing.")
     json_lines: bool = described(False, "Print one JSON object per picture.")
