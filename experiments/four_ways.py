@@ -141,7 +141,7 @@ def grain(x: Tensor, truth: Tensor) -> float:
 def insert(text: str, begin: str, end: str) -> None:
     """Write ``text`` into RESULTS.md, between two marks, instead of what is there."""
     before, rest = RESULTS.read_text(encoding="utf-8").split(begin)
-    after = rest.split(end)[1]
+    after = rest.partition(end)[2]
     RESULTS.write_text(f"{before}{begin}\n\n{text}\n\n{end}{after}", encoding="utf-8")
     print(RESULTS)
 
