@@ -1,6 +1,7 @@
 """What the scripts in experiments/ rely on."""
 
 import importlib
+import json
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -11,7 +12,7 @@ import torch
 from lowlight_cli.core.networks import RetinexPlus
 from lowlight_cli.core.training import start
 from lowlight_cli.core.training.objective import PlusObjective
-from lowlight_cli.settings import LossWeights
+from lowlight_cli.settings import LossWeights, TrainSettings
 
 
 @pytest.fixture
@@ -42,6 +43,23 @@ def test_every_row_of_the_ablation_changes_what_is_there(script: Any) -> None:
     assert all((found[name] == whole) == (not patches) for name, (_, _, patches) in script.ROWS.items())
     assert found["exposure"]["exposure"] != whole["exposure"] == found["context"]["exposure"]
     assert found["scene"]["exposure"] == whole["exposure"]
+
+
+@pytest.mark.parametrize("script", ["four_ways"], indirect=True)
+def test_loss_of_the_last_epoch_is_the_mean_of_its_steps(script: Any, tmp_path: Path) -> None:
+    run = tmp_path / "joint-seed1"
+    run.mkdir()
+    (run / "settings.json").write_text(TrainSettings(stage="joint", seed=1, batch=6).model_dump_json())
+    journal = []
+    # epoch, step, loss: 18 steps an epoch; step 28 comes once more after a kill, as it was not saved
+    for epoch, step, loss in ((0, 10, 9.0), (0, 18, 9.0), (1, 28, 7.0), (1, 28, 2.0), (1, 36, 1.1)):
+        known = {"event": "step", "phase": "joint", "epoch": epoch, "step": step, "terms": {"recon_low": loss}}
+        journal.append(json.dumps(known | {"patches_per_second": 3.6}))
+    (run / "events.jsonl").write_text("\n".join(journal))
+    found = script.Run.read(run)
+    assert found.trained == {"recon_low": pytest.approx((10 * 2.0 + 8 * 1.1) / 18)}
+    assert found.minutes == pytest.approx(36 * 6 / 3.6 / 60)
+    assert script.described(found) == "(c) `joint`, rate 0.001, step, seed 1"
 
 
 @pytest.mark.parametrize("script", ["average"], indirect=True)
