@@ -416,7 +416,7 @@ class EnhanceSettings(PictureSettings):
     shadows: Annotated[float, Field(ge=0, le=1)] = described(
         0.0, "Lift what stays in shadow, as in backlit pictures: 0 not at all, 1 until the light is even."
     )
-    protect_highlights: bool = described(False, "Leave lamps and other bright places as they are.")
+    protect_highlights: bool = described(False, "Keep lamps and other bright places from burning out.")
     compare: bool = described(False, "Also write RESULT_compare.jpg, before and after side by side.")
     watch: bool = described(False, "Keep watching the folders, and enhance what arrives, until Ctrl-C.")
 

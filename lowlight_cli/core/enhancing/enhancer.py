@@ -149,8 +149,8 @@ class Enhancer:
         Both are uint8, uint16, or floats in [0, 1], and come back so; alpha comes back untouched.
         ``strength`` goes from 0, the picture itself, over 1, the network's answer, to 1.5; pictures that are well
         exposed get less. ``shadows`` evens out what is left of uneven light: 0 not at all, 1 until the reflectance
-        is all there is. ``denoise`` smooths the reflectance of dark places; ``protect_highlights`` spares lamps.
-        What has no colour gets none.
+        is all there is. ``denoise`` smooths the reflectance of dark places; ``protect_highlights`` keeps lamps from
+        burning out. What has no colour gets none.
         Raises PictureError for a file that cannot be read and for other shapes, ValueError for values beyond these,
         OutOfMemoryError.
         """

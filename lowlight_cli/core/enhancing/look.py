@@ -12,8 +12,11 @@ from . import denoise
 
 LIFT = 8.0
 """How many times as bright a shadow may become."""
-BRIGHT = (0.5, 0.9)
-"""Light, or brightest channel, from which on highlights are protected, and from which on they are left alone."""
+ROOM, KNEE = 0.6, 0.75
+"""How much of what is missing to white a protected pixel may gain, the rest keeping it below what was brighter; and the
+share of that limit up to which it is as bright as without protection."""
+BRIGHT = 0.5
+"""Brightest channel from which on protected highlights gain still less, down to nothing at 1."""
 WELL_EXPOSED = (0.20, 0.33)
 """Log-average brightness of a picture from which on it needs less light, and from which on it needs none.
 
@@ -64,13 +67,26 @@ def cleaned(maps: Retinex, look: Look) -> Retinex:
 def rendered(low: Tensor, maps: Retinex, look: Look) -> Tensor:
     """The enhanced picture of ``low``, (B, 3, H, W) in [0, 1]; not clamped."""
     enhanced = maps.enhanced
-    if look.protect_highlights:
-        bright = smoothstep(torch.maximum(maps.illumination, low.amax(1, keepdim=True)), *BRIGHT)
-        enhanced = torch.lerp(enhanced, torch.minimum(enhanced, low), bright)
     result = enhanced if look.strength == 1 else strengthened(low, enhanced.clamp(0, 1), look.strength)
     if look.shadows:  # S = R o I_hat: to divide by a power of I_hat evens out the light, and at 1 leaves R
-        result = result * maps.relit.clamp(1 / LIFT, 1) ** -look.shadows
-    return result
+        room = 1 / peak(result).clamp(1e-6, 1)  # to white: all channels alike, or colours would change
+        result = result * torch.minimum(maps.relit.clamp(1 / LIFT, 1) ** -look.shadows, room)
+    return protected(low, result.clamp(0, 1)) if look.protect_highlights else result
+
+
+def protected(low: Tensor, result: Tensor) -> Tensor:
+    """The result with nothing so bright that it could not be told from what was brighter in ``low``; both in [0, 1].
+    White stays as it was, and of what the network makes white, what was brighter is brighter."""
+    was, now = peak(low).clamp(0, 1), peak(result).clamp(min=1e-6)
+    most = was + ROOM * (1 - was)
+    knee = KNEE * most
+    held = result * torch.where(now > knee, most - (most - knee) * torch.exp((knee - now) / (most - knee)), now) / now
+    return torch.lerp(held, torch.minimum(result, low), ((was - BRIGHT) / (1 - BRIGHT)).clamp(min=0).square())
+
+
+def peak(picture: Tensor) -> Tensor:
+    """The brightest channel, (B, 1, H, W)."""
+    return picture.amax(1, keepdim=True)
 
 
 def strengthened(low: Tensor, enhanced: Tensor, strength: float) -> Tensor:

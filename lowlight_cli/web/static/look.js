@@ -1,34 +1,42 @@
 // What strength, highlight protection and shadows make of a picture, pixel by pixel: the same formulae as core/enhancing/look.py, so that
 // the controls answer at once. What is downloaded is computed by the server.
 
-const BRIGHT = [0.5, 0.9];
-
-const smoothstep = Float32Array.from({ length: 256 }, (_, value) => {
-  const part = Math.min(Math.max((value / 255 - BRIGHT[0]) / (BRIGHT[1] - BRIGHT[0]), 0), 1);
-  return part * part * (3 - 2 * part);
-});
+const ROOM = 0.6;
+const KNEE = 0.75;
+const BRIGHT = 0.5;
 
 const LIFT = 8;
 
 /** Whether a look is anything but the network's own answer. */
 export const plain = (look) => look.strength === 1 && !look.highlights && !look.shadows;
 
-/** Turn `enhanced` (RGBA bytes) into what the look makes of it, given the dark picture, its illumination, and that adjusted. */
-export function apply(look, low, enhanced, illumination, relit) {
+/** Turn `enhanced` (RGBA bytes) into what the look makes of it, given the dark picture and its adjusted illumination. */
+export function apply(look, low, enhanced, relit) {
   const { strength, highlights, shadows } = look;
   const lift = Float32Array.from({ length: 256 }, (_, value) => Math.max(value / 255, 1 / LIFT) ** -shadows);
+  const pixel = new Float32Array(3);
   for (let at = 0; at < low.length; at += 4) {
-    const light = Math.max(illumination[at], low[at], low[at + 1], low[at + 2]);
-    const bright = highlights ? smoothstep[light] : 0;
-    for (let channel = at; channel < at + 3; channel++) {
-      const dark = low[channel];
-      let value = enhanced[channel];
-      if (bright > 0 && dark < value) value += bright * (dark - value);
+    for (let channel = 0; channel < 3; channel++) {
+      const dark = low[at + channel];
+      const value = enhanced[at + channel];
       const change = value - dark;
-      if (strength <= 1) value = dark + strength * change;
-      else value += (strength - 1) * change * (change > 0 ? 255 - value : value) / 255;
-      enhanced[channel] = value * lift[relit[at]];
+      if (strength <= 1) pixel[channel] = dark + strength * change;
+      else pixel[channel] = value + (strength - 1) * change * (change > 0 ? 255 - value : value) / 255;
     }
+    const by = shadows ? Math.min(lift[relit[at]], 255 / Math.max(...pixel, 1)) : 1;
+    for (let channel = 0; channel < 3; channel++) pixel[channel] *= by;
+    if (highlights) {
+      const was = Math.max(low[at], low[at + 1], low[at + 2]);
+      const now = Math.max(...pixel, 1);
+      const most = was + ROOM * (255 - was);
+      const knee = KNEE * most;
+      const held = now > knee ? (most - (most - knee) * Math.exp((knee - now) / (most - knee))) / now : 1;
+      const part = Math.max((was / 255 - BRIGHT) / (1 - BRIGHT), 0) ** 2;
+      for (let channel = 0; channel < 3; channel++) {
+        pixel[channel] = (1 - part) * held * pixel[channel] + part * Math.min(pixel[channel], low[at + channel]);
+      }
+    }
+    for (let channel = 0; channel < 3; channel++) enhanced[at + channel] = pixel[channel];
   }
 }
 

@@ -301,8 +301,7 @@ async function stage(picture, results, wanted) {
     const label = [NAMES[map], results.length > 1 ? models()[index] : "", result.whole ? "" : "first look"].filter(Boolean).join(" · ");
     const image = await bitmap(result, map);
     if (map !== "enhanced") return { label, image };
-    const [illumination, relit] = await Promise.all(["illumination", "relit"].map((light) => bitmap(result, light)));
-    return { label, image, low: low.image, illumination, relit };
+    return { label, image, low: low.image, relit: await bitmap(result, "relit") };
   }));
   if (shown !== wanted) return;
   const slider = choice("view") === "slider";
@@ -326,11 +325,11 @@ function forget(kept) {
 }
 
 async function describe(result, wanted) {
-  const [low, enhanced, ...light] = await Promise.all(["low", "enhanced", "illumination", "relit"].map((map) => thumbnail(result, map)));
+  const [low, enhanced, relit] = await Promise.all(["low", "enhanced", "relit"].map((map) => thumbnail(result, map)));
   if (wanted !== shown) return;
   const after = new Uint8ClampedArray(enhanced);
   const seen = { ...look(), strength: look().strength * result.light };
-  if (!plain(seen)) apply(seen, low, after, ...light);
+  if (!plain(seen)) apply(seen, low, after, relit);
   for (const [name, pixels] of [["before", low], ["after", after]]) {
     const found = histogram(pixels);
     drawHistogram($(`histogram-${name}`), found);

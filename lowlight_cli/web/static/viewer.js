@@ -19,7 +19,7 @@ export class Viewer {
   }
 
   /** Show sides: `[left, right]` under the slider, or each in a pane of its own. A side is {label, image} or
-   * {label, low, image, illumination, relit}, to which the look applies. */
+   * {label, low, image, relit}, to which the look applies. */
   show(sides, { slider, size }) {
     this.size = size;
     this.slider = slider && sides.length === 2;
@@ -110,9 +110,9 @@ export class Viewer {
       this.place(canvas, side.image);
       return;
     }
-    const [low, illumination, relit] = [side.low, side.illumination, side.relit].map((image) => this.pixels(canvas, image).data);
+    const [low, relit] = [side.low, side.relit].map((image) => this.pixels(canvas, image).data);
     const result = this.pixels(canvas, side.image);
-    apply(this.look, low, result.data, illumination, relit);
+    apply(this.look, low, result.data, relit);
     canvas.getContext("2d").putImageData(result, 0, 0);
   }
 
