@@ -2,6 +2,7 @@
 
 import _thread
 import contextlib
+import errno
 import io
 import json
 import os
@@ -620,10 +621,29 @@ def test_ctrl_c_leaves_whole_files_and_says_how_far_it_came(
     monkeypatch.setattr(RetinexNet, "forward", interrupted)
     code, talk = run("enhance", "photos", "--out", "o")
     assert code == 130
-    assert talk == ["stopped: 2 done: o"]
+    assert talk == ["stopped: 2 done, 2 not tried: o"]
     assert names(tmp_path / "o") == ["a.png", "b.png"]
     for name in names(tmp_path / "o"):
         assert pixels(tmp_path / "o" / name).shape == (21, 37, 3)
+
+
+def test_a_full_disk_ends_the_job(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(30):
+        save(tmp_path / "photos" / f"{number:02}.png")
+    calls, fsync = [], os.fsync
+
+    def full(file: int) -> None:
+        calls.append(file)
+        if len(calls) > 1:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        fsync(file)
+
+    monkeypatch.setattr(os, "fsync", full)
+    code, talk = run("enhance", "photos", "--out", "o")
+    assert code == 1 and names(tmp_path / "o") == ["00.png"]
+    assert all("No space left on device: make room" in line for line in talk[:-1])
+    failed = len(talk) - 1
+    assert failed < 15 and talk[-1] == f"stopped: 1 done, {failed} failed, {29 - failed} not tried: o/00.png"
 
 
 def test_ctrl_c_while_the_bar_is_drawn_counts_what_is_being_written(
@@ -647,7 +667,7 @@ def test_ctrl_c_while_the_bar_is_drawn_counts_what_is_being_written(
     code, talk = run("enhance", "photos", "--out", "o", "--json")
     done = [json.loads(line)["output"] for line in said(run).splitlines()]
     assert code == 130 and done == [f"o/{name}" for name in names(tmp_path / "o")] != []
-    assert talk[0].startswith(f"stopped: {len(done)} done: o")
+    assert talk[0].startswith(f"stopped: {len(done)} done, {4 - len(done)} not tried: o")
 
 
 def test_ctrl_c_while_the_bar_counts_a_picture_loses_no_line(

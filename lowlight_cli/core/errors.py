@@ -9,6 +9,10 @@ class PictureError(LowlightError):
     """A picture that cannot be read or written."""
 
 
+class FullDiskError(PictureError):
+    """A disk without room, so that what comes after cannot be written either."""
+
+
 class SaidElsewhere(Exception):  # noqa: N818  (not an error of this process)
     """Another of the processes that train together says why they end."""
 

@@ -40,15 +40,23 @@ def follow(doing: str, count: int, events: Generator[Event], report: OnOutcome |
                 report(event)
             counter.at(ended + 1)  # last, as it draws, where Ctrl-C may strike
 
-        try:
-            for event in events:
-                see(event)
-        except KeyboardInterrupt as interrupt:
-            stopped = "stopped: "
-            with suppress(KeyboardInterrupt):  # wherever it came: what is being written is finished, and counts
+        def end(interrupt: KeyboardInterrupt) -> None:
+            """Begin no more: what is being written is finished, and counts."""
+            with suppress(KeyboardInterrupt, StopIteration):
                 see(events.throw(interrupt))
                 for event in events:
                     see(event)
+
+        try:
+            for event in events:
+                see(event)
+                if isinstance(event, Outcome) and event.last:
+                    stopped = "stopped: "
+                    end(KeyboardInterrupt())
+                    break
+        except KeyboardInterrupt as interrupt:
+            stopped = "stopped: "
+            end(interrupt)  # wherever it came
             raise SystemExit(130) from None
         except BrokenPipeError:  # whoever read the lines of JSON has had enough
             stopped = "stopped: "
@@ -64,13 +72,14 @@ def follow(doing: str, count: int, events: Generator[Event], report: OnOutcome |
                 console.note(f"kept: {len(kept) - console.LISTED} more that were there")
             alone = count == counts["failed"] == 1  # its error says it all
             if stopped or not alone:
+                counts["not tried"] = count - sum(counts.values())
                 console.note(stopped + summary(counts, places, hint=bool(kept) or counts["skipped"] > len(passed)))
     return not counts["failed"]
 
 
 def summary(counts: dict[str, int], places: set[Path], *, hint: bool) -> str:
     """How many jobs ended how, and where the results are; with a hint for those that are there already."""
-    parts = [f"{counts['done']} done", *(f"{counts[s]} {s}" for s in ("skipped", "failed") if counts[s])]
+    parts = [f"{counts['done']} done", *(f"{counts[s]} {s}" for s in ("skipped", "failed", "not tried") if counts[s])]
     named = len(places) == 1 or (counts["done"] == 1 and len(places) == 2)  # with its comparison
     where = " and ".join(sorted(map(str, places))) if named else common_folder(places)
     remedy = " (--overwrite replaces what exists)" if hint else ""

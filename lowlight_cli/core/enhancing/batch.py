@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from .. import device
-from ..errors import LowlightError, OutOfMemoryError
+from ..errors import FullDiskError, LowlightError, OutOfMemoryError
 from ..files import exists
 from ..pictures import images, sixteen
 from ..pictures.encoding import USUAL, Encoding, encode
@@ -57,6 +57,7 @@ class Outcome:
     after: float = 0.0
     kept: tuple[Path, ...] = ()  # of its outputs
     computed: bool = True  # by the network, rather than shown beside an earlier result
+    last: bool = False  # as those to come would fail for the same reason
 
 
 Event = Advance | Outcome
@@ -265,7 +266,7 @@ def written(job: Job, seconds: float, made: Computed) -> Outcome:
     try:
         there = made.write()
     except LowlightError as error:
-        return Outcome(job, "failed", str(error))
+        return Outcome(job, "failed", str(error), last=isinstance(error, FullDiskError))
     except (RuntimeError, MemoryError) as error:
         if not device.out_of_memory(error):
             raise

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 from torch import Tensor
 
-from ..errors import PictureError
+from ..errors import FullDiskError, PictureError
 from ..files import replacing
 from . import decoding
 from .encoding import USUAL, Encoding, by_pillow, encode, encoding_faults
@@ -206,5 +206,7 @@ def storing(target: Path) -> Iterator[IO[bytes]]:
     except PictureError as error:
         raise PictureError(f"{target}: {error}") from error
     except OSError as error:
-        remedy = "make room" if error.errno == errno.ENOSPC else "choose another place"
-        raise PictureError(f"{target}: cannot be written: {error.strerror or error}: {remedy}") from error
+        said = f"{target}: cannot be written: {error.strerror or error}"
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise FullDiskError(f"{said}: make room") from error
+        raise PictureError(f"{said}: choose another place") from error
