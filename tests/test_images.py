@@ -445,9 +445,10 @@ def tiff_with_thumbnail(jpeg: bytes) -> bytes:
     return b"Exif\0\0II*\0" + struct.pack("<I", 8) + first + second + bytes(4) + jpeg
 
 
-@pytest.mark.parametrize("subsampling", [0, 1, 2])
-def test_a_jpeg_keeps_its_quality_and_subsampling_unless_told(tmp_path: Path, subsampling: int) -> None:
-    Image.fromarray(photo(64, 64)).save(tmp_path / "a.jpg", quality=61, subsampling=subsampling)
+@pytest.mark.parametrize(("subsampling", "progressive"), [(0, False), (1, True), (2, False)])
+def test_a_jpeg_keeps_its_quality_and_its_kind_unless_told(tmp_path: Path, subsampling: int, progressive: bool) -> None:
+    how = {"quality": 61, "subsampling": subsampling, "progressive": progressive}
+    Image.fromarray(photo(64, 64)).save(tmp_path / "a.jpg", **how)
     picture = images.read(tmp_path / "a.jpg")
     images.write(tmp_path / "kept.jpg", picture)
     images.write(tmp_path / "chosen.jpg", picture, Encoding(quality=90, subsampling="444"))
@@ -458,6 +459,7 @@ def test_a_jpeg_keeps_its_quality_and_subsampling_unless_told(tmp_path: Path, su
     ):
         assert kept.quantization == a.quantization
         assert JpegImagePlugin.get_sampling(kept) == subsampling
+        assert bool(kept.info.get("progressive")) == bool(chosen.info.get("progressive")) == progressive
         assert chosen.quantization != a.quantization
         assert JpegImagePlugin.get_sampling(chosen) == 0
 

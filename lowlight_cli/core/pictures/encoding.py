@@ -114,8 +114,10 @@ def by_pillow(image: Image.Image, file: IO[bytes], kind: str, **options: Any) ->
 
 def jpeg_options(origin: Origin, encoding: Encoding) -> dict[str, Any]:
     """What Pillow is told for a JPEG: the tables and metadata of the original, as far as a JPEG holds them."""
-    own = {"quality": encoding.quality or 95, "subsampling": origin.jpeg.get("subsampling", 0)}
-    options = origin.kept() | (origin.jpeg if encoding.quality is None and origin.jpeg else own)
+    options = origin.kept() | {"subsampling": 0} | origin.jpeg
+    if encoding.quality is not None or not origin.jpeg:
+        options["quality"] = encoding.quality or 95
+        options.pop("qtables", None)
     if encoding.subsampling != "keep":
         options["subsampling"] = {"444": 0, "422": 1, "420": 2}[encoding.subsampling]
     options |= {"exif": shortened(origin.exif, SEGMENT), "xmp": origin.xmp if len(origin.xmp) <= SEGMENT else b""}

@@ -38,7 +38,7 @@ class Origin:
     iptc: bytes = b""  # of a JPEG; a TIFF's is among its tags
     comment: bytes = b""  # of a JPEG
     texts: tuple[tuple[str, str], ...] = ()  # of a PNG: title, author, copyright and the like
-    jpeg: dict[str, Any] = field(default_factory=dict)  # quantisation tables and subsampling
+    jpeg: dict[str, Any] = field(default_factory=dict)  # quantisation tables, subsampling, whether it is progressive
     lossless: bool = False  # a WebP of the kind that is
 
     def stripped(self) -> "Origin":
@@ -65,6 +65,7 @@ def origin_of(image: Image.Image) -> Origin:
         while len(tables) > 1 and tables[-1] == tables[-2]:  # Pillow takes the last for all further ones
             tables.pop()
         jpeg = {"qtables": tables, "subsampling": sampling if sampling in (0, 1, 2) else 0}
+        jpeg["progressive"] = bool(info.get("progressive"))  # which Pillow sets to 1, or not at all
     of_jpeg = info if image.format in ("JPEG", "MPO") else {}
     comment, resources = of_jpeg.get("comment"), of_jpeg.get("photoshop")
     iptc = resources.get(CAPTION) if isinstance(resources, dict) else None
