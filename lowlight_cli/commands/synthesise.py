@@ -36,5 +36,5 @@ def synthesise(
                     console.note(f"left out: {left_out.reason}")
                 said.add(left_out.reason)
             counter.at(number)
-    console.note(f"{written} pairs in {settings.out}: train on them with --dataset {settings.out}")
+    console.note(f"{written} pair{'s' * (written != 1)} in {settings.out}: train on them with --dataset {settings.out}")
     raise SystemExit(unread > 0)
