@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from lowlight_cli.core.enhancing.jobs import Job
 from lowlight_cli.core.errors import LowlightError, OutOfMemoryError, PictureError
 from lowlight_cli.core.pictures import images
 from lowlight_cli.core.pictures.images import Picture
+from lowlight_cli.core.pictures.picture import converted
 
 
 def dark(path: Path, seed: int = 0, size: tuple[int, int] = (40, 24)) -> Path:
@@ -202,6 +204,14 @@ def test_pictures_computed_together_come_out_as_alone(tmp_path: Path, tiny_model
     for job, samples in zip(todo, together, strict=False):
         alone = finish(enhancer.enhanced([images.read(job.source)]))[0].samples
         assert (alone.int() - samples.int()).abs().max() <= 1
+
+
+def test_pictures_of_two_depths_are_not_computed_together(tmp_path: Path) -> None:
+    first, second = jobs(tmp_path, "a.png", "b.png")
+    picture = images.read(first.source)
+    deep = replace(picture, samples=converted(picture.samples, torch.uint16))
+    reading = batch.deque([batch.Read(first, 1, done(picture)), batch.Read(second, 1, done(deep))])
+    assert [each.job for each in batch.taken(reading, 16)] == [first]
 
 
 def done(picture: Picture) -> "batch.Future[tuple[Picture, float]]":

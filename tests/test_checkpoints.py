@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import re
 from pathlib import Path
 
@@ -143,6 +144,17 @@ def test_a_failed_save_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.M
         checkpoints.save(RetinexNet(width=4), path)
     assert path.read_bytes() == before
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.safetensors"]
+
+
+def test_a_file_is_on_the_disk_before_it_takes_the_place_of_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    fsync, replace = os.fsync, Path.replace
+    monkeypatch.setattr(os, "fsync", lambda number: done.append("on the disk") or fsync(number))
+    monkeypatch.setattr(Path, "replace", lambda path, target: done.append(target.name) or replace(path, target))
+    checkpoints.save(RetinexNet(width=4), tmp_path / "a.safetensors")
+    assert done == ["on the disk", "a.safetensors"]
 
 
 def test_of_a_link_what_it_leads_to_is_replaced(tmp_path: Path) -> None:

@@ -33,8 +33,8 @@ def table(exponent: float) -> bytes:
     return b"curv\0\0\0\0" + struct.pack(">I1024H", 1024, *steps)
 
 
-def parametric() -> bytes:
-    return b"para\0\0\0\0\0\3\0\0" + b"".join(map(fixed, (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)))
+def parametric(kind: int, *numbers: float) -> bytes:
+    return b"para\0\0\0\0" + struct.pack(">HH", kind, 0) + b"".join(map(fixed, numbers))
 
 
 def profile(matrix: tuple[tuple[float, ...], ...], curve: bytes) -> bytes:
@@ -61,7 +61,7 @@ def profile(matrix: tuple[tuple[float, ...], ...], curve: bytes) -> bytes:
 
 CASES = {
     "Adobe RGB": profile(ADOBE, gamma(2.19921875)),
-    "Display P3": profile(P3, parametric()),
+    "Display P3": profile(P3, parametric(3, 2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)),
     "a table": profile(ADOBE, table(1.8)),
 }
 
@@ -143,5 +143,18 @@ def test_damaged_profiles_are_no_profiles() -> None:
 
 
 def test_a_damaged_curve_makes_no_profile() -> None:
-    flat = b"para\0\0\0\0\0\1\0\0" + b"".join(map(fixed, (2.4, 0.0, 0.1)))  # divides by zero
+    flat = parametric(1, 2.4, 0.0, 0.1)  # divides by zero
     assert Profile.of(profile(P3, flat)) is None
+
+
+def test_tone_curves_of_every_kind_are_those_of_the_standard() -> None:
+    axis = torch.linspace(0, 1, colour.SAMPLES, dtype=torch.float64)
+    parts = torch.where(axis >= 0.25, (0.75 * axis) ** 2 + 0.25, 0.5 * axis + 0.125)
+    for curve, expected in (
+        (b"curv\0\0\0\0" + bytes(4), axis),
+        (parametric(0, 2.0), axis**2),
+        (parametric(1, 2.0, 1.25, -0.25), (1.25 * axis - 0.25).clamp(min=0) ** 2),
+        (parametric(2, 2.0, 0.75, -0.25, 0.5), (0.75 * axis - 0.25).clamp(min=0) ** 2 + 0.5),
+        (parametric(4, 2.0, 0.75, 0.0, 0.5, 0.25, 0.25, 0.125), parts),
+    ):
+        torch.testing.assert_close(colour.tone_curve(curve), expected)

@@ -50,6 +50,11 @@ def test_lol_that_is_not_there(tmp_path: Path) -> None:
         datasets.folder("lol", tmp_path, "train")
 
 
+def test_of_lol_the_training_set_alone_is_learned(tmp_path: Path) -> None:
+    touch(tmp_path, "our485/low/2.png", "our485/high/2.png", "eval15/low/1.png", "eval15/high/1.png")
+    assert [pair.name for pair in datasets.to_train_on(["lol"], tmp_path, None)] == ["2"]
+
+
 def test_any_folder_is_a_data_set(tmp_path: Path) -> None:
     assert datasets.folder(str(tmp_path), Path("data"), "train") == tmp_path
 
@@ -287,6 +292,17 @@ def test_a_link_to_an_empty_folder_leads_to_the_set(photos: Path, tmp_path: Path
     list(trainingset.synthesise(datasets.photographs(photos, seed=1), tmp_path / "link", jpeg=None))
     assert (tmp_path / "link").is_symlink()
     assert len(datasets.pairs(tmp_path / "disk")) == 3
+
+
+def test_a_synthesised_set_is_on_the_disk_before_it_has_its_name(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    replace = Path.replace
+    monkeypatch.setattr(os, "sync", lambda: done.append("on the disk"), raising=False)
+    monkeypatch.setattr(Path, "replace", lambda path, target: done.append(target.name) or replace(path, target))
+    list(trainingset.synthesise(datasets.photographs(photos, seed=1), tmp_path / "out", jpeg=None))
+    assert done[-2:] == ["on the disk", "out"]
 
 
 def test_synthesised_data_set_as_cameras_write_it(photos: Path, tmp_path: Path) -> None:

@@ -696,6 +696,21 @@ def test_a_transfer_stays_encrypted(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         list(transfer.attempt("https://here/lol.zip", tmp_path / "part"))
 
 
+def test_a_server_that_says_nothing_is_not_waited_for_without_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[object] = []
+
+    def silent(*_: object, **how: object) -> None:
+        seen.append(how)
+        raise TimeoutError
+
+    monkeypatch.setattr(transfer.urllib.request, "urlopen", silent)
+    with pytest.raises(TimeoutError):
+        list(transfer.attempt("http://here/lol.zip", tmp_path / "part"))
+    assert seen == [{"timeout": transfer.TIMEOUT}]
+
+
 def test_an_attempt_that_brought_bytes_starts_the_count_again(server: Server, tmp_path: Path) -> None:
     server.cut = [100] * 5
     obtain(tmp_path, server.mirror())

@@ -587,12 +587,33 @@ def test_enhance_starts_from_a_trained_decom_net(pair_folder: Path, tmp_path: Pa
     assert all(torch.equal(before[name], after[name]) for name in before if name.startswith("decom."))
 
 
+def test_a_net_of_another_upsampling_is_a_start_for_enhance_alone(
+    pair_folder: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    how = settings(pair_folder, stage="enhance", upsampling="transposed", init=str(tiny_model))
+    next(engine.train(how, tmp_path / "enhance"))
+    with pytest.raises(TrainingError, match="its upsampling is resize, not transposed"):
+        next(engine.train(how.model_copy(update={"stage": "joint"}), tmp_path / "joint"))
+
+
 def test_other_settings_do_not_enter_a_run(pair_folder: Path, tmp_path: Path) -> None:
     events(engine.train(settings(pair_folder), tmp_path / "run"))
     before = weights(tmp_path / "run")
     with pytest.raises(LowlightError, match=r"epochs 2, not 9, lr 0\.001, not 0\.5"):
         next(iter(engine.train(settings(pair_folder, epochs=9, lr=0.5), tmp_path / "run")))
     assert equal(before, weights(tmp_path / "run"))
+
+
+def test_a_run_goes_on_elsewhere_and_its_model_does_not_tell_where(pair_folder: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    how = settings(pair_folder, stage="decom", validation=0)
+    stream = engine.train(how, run)
+    next(event for event in stream if isinstance(event, Saved))
+    stream.close()
+    elsewhere = {"device": "auto", "data": tmp_path, "run_dir": run, "wandb_project": "other", "checkpoint_every": 2}
+    *_, last = engine.train(how.model_copy(update=elsewhere), run)
+    assert isinstance(last, Finished) and last.path == str(run / "last.safetensors")
+    assert str(tmp_path) not in json.dumps(checkpoints.load(last.path)[1])
 
 
 def test_a_setting_that_an_older_record_lacks_had_its_default(pair_folder: Path, tmp_path: Path) -> None:
@@ -616,12 +637,14 @@ def test_what_a_run_without_a_state_has_left_is_not_mixed_with_another(pair_fold
     (run / "state.pt").unlink()
     (run / "last.safetensors").rename(run / "joint-2.safetensors")  # as a cosine's end leaves one
     (run / "events.jsonl").write_text("{}\n")
+    (run / "wandb.id").write_text("old")
     with pytest.raises(TrainingError, match=r"lr 0\.001, not 0\.5"):
         events(engine.train(how.model_copy(update={"lr": 0.5}), run))
     assert (run / "best.safetensors").exists()
     stream = engine.train(how, run)
     next(event for event in stream if isinstance(event, Started))
-    assert not list(run.glob("*.safetensors")) and not (run / "events.jsonl").exists()
+    assert not list(run.glob("*.safetensors"))
+    assert not (run / "events.jsonl").exists() and not (run / "wandb.id").exists()
     kept = {path.name for path in run.glob("*.old")}
     assert kept == {"best.safetensors.old", "joint-2.safetensors.old", "events.jsonl.old"}
     stream.close()
@@ -821,6 +844,15 @@ def test_bf16_stays_close_to_fp32() -> None:
         for name in exact:
             assert coarse[name].dtype == torch.float32
             assert coarse[name].item() == pytest.approx(exact[name].item(), rel=0.05, abs=1e-3), name
+
+
+@pytest.mark.parametrize(("given", "computed"), [("fp32", "fp32"), ("auto", "bf16"), ("bf16", "bf16")])
+def test_training_is_in_bf16_where_that_is_fast_unless_told(
+    given: str, computed: str, pair_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "fast_bf16", lambda _: True)
+    stream = engine.train(settings(pair_folder, stage="decom", precision=given), tmp_path / "run")
+    assert next(event.precision for event in stream if isinstance(event, Started)) == computed
 
 
 @pytest.mark.parametrize("event", [Validated, Pictured])

@@ -20,16 +20,18 @@ import numpy as np
 import pytest
 import tifffile
 import torch
-from PIL import Image
+from PIL import Image, JpegImagePlugin
 from test_colour import CASES
 
 from lowlight_cli import Enhancer
 from lowlight_cli.app import main
 from lowlight_cli.core import checkpoints
 from lowlight_cli.core.enhancing import jobs
+from lowlight_cli.core.enhancing.look import Look
 from lowlight_cli.core.errors import LowlightError
 from lowlight_cli.core.networks import RetinexNet
 from lowlight_cli.core.pictures import decoding, images
+from lowlight_cli.core.pictures.encoding import Encoding
 from lowlight_cli.core.pictures.picture import from_array
 
 ADOBE_RGB = CASES["Adobe RGB"]
@@ -450,6 +452,23 @@ def test_pipes(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bytes_
     assert found == (tmp_path / "expected.jpg").read_bytes()
 
 
+@pytest.mark.parametrize(("source", "out"), [("a.jpg", "b.jpg"), ("-", "b.jpg"), ("a.jpg", "-")])
+def test_a_jpeg_is_encoded_as_asked_for_through_pipes_too(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, out: str
+) -> None:
+    exif = Image.Exif()
+    exif[0x010F] = "Maker"
+    save(tmp_path / "a.jpg", size=(64, 64), quality=95, subsampling=0, exif=exif)
+    received = io.BytesIO()
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO((tmp_path / "a.jpg").read_bytes())))
+    monkeypatch.setattr("sys.stdout", SimpleNamespace(buffer=received, isatty=lambda: False))
+    assert run("enhance", source, "--out", out, "--strip", "--quality", 40, "--subsampling", "420")[0] == 0
+    with Image.open(received if out == "-" else tmp_path / out) as image:
+        assert 0x010F not in image.getexif()
+        assert JpegImagePlugin.get_sampling(image) == 2
+        assert image.quantization[0][0] > 10
+
+
 class Pipe(io.BytesIO):
     """A stream that cannot go back."""
 
@@ -843,6 +862,26 @@ def test_how_to_compute_reaches_the_enhancer(
     assert (code, said) == (1, ["error: [('ensemble', True), ('precision', 'bf16'), ('tile', 64)]"])
 
 
+def test_look_and_encoding_reach_the_batch(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def seen(_: object, __: object, *how: object, **___: object) -> None:
+        raise LowlightError(str(how))
+
+    monkeypatch.setattr("lowlight_cli.core.enhancing.batch.enhance", seen)
+    save(tmp_path / "a.jpg")
+    look = ("--strength", 0.5, "--denoise", "light", "--protect-highlights", "--shadows", 0.25)
+    stored = ("--quality", 80, "--subsampling", "420", "--depth", "8", "--strip")
+    expected = Look(0.5, "light", True, 0.25), Encoding(80, "420", "8", True)
+    assert run("enhance", "a.jpg", *look, *stored) == (1, [f"error: {expected}"])
+
+
+def test_threads_are_as_many_as_asked_for(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+    monkeypatch.setattr(torch, "set_num_threads", seen.append)
+    save(tmp_path / "a.png")
+    assert run("enhance", "a.png", "--threads", 3)[0] == 0
+    assert seen == [3]
+
+
 def test_a_comparison_shows_the_result_that_is_there(run: Run, tmp_path: Path) -> None:
     save(tmp_path / "a.png")
     assert run("enhance", "a.png", "--out", "o", "--strength", 0.1)[0] == 0
@@ -981,10 +1020,23 @@ def test_maps_are_not_decomposed_again_elsewhere(run: Run, tmp_path: Path) -> No
     assert all(name.startswith("night_") and name.count("_") == 1 for name in names(tmp_path / "out"))
 
 
-def test_a_result_from_a_pipe_is_named(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_result_from_a_pipe_is_named_and_kept(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save(tmp_path / "a.jpg")
     monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO((tmp_path / "a.jpg").read_bytes())))
     assert run("enhance", "-", "--out", "b.jpg") == (0, ["1 done: b.jpg"])
+    (tmp_path / "b.jpg").write_text("precious")
+    assert run("enhance", "-", "--out", "b.jpg") == (0, ["b.jpg exists, skipped: use --overwrite to replace it"])
+    assert (tmp_path / "b.jpg").read_text() == "precious"
+
+
+def test_sixteen_bits_from_a_pipe_need_a_format_that_holds_them(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(tmp_path / "a.jpg")
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO((tmp_path / "a.jpg").read_bytes())))
+    code, talk = run("enhance", "-", "--out", "b.jpg", "--depth", "16")
+    assert code == 2 and "JPEG holds 8 bits per channel" in talk[0]
+    assert names(tmp_path) == ["a.jpg"]
 
 
 def test_what_cannot_be_watched_is_not_announced(run: Run) -> None:

@@ -15,9 +15,11 @@ from test_colour import CASES
 from lowlight_cli import Enhancer
 from lowlight_cli.core import checkpoints
 from lowlight_cli.core.data import datasets
+from lowlight_cli.core.enhancing.enhancer import finish
 from lowlight_cli.core.errors import LowlightError, PictureError
 from lowlight_cli.core.networks import Network, RetinexNet, RetinexPlus, thumbnail
 from lowlight_cli.core.pictures import images
+from lowlight_cli.core.pictures.metadata import Origin
 from lowlight_cli.core.pictures.picture import Picture, quantised, visible
 
 SMALL = {
@@ -133,6 +135,23 @@ def test_little_memory_means_small_tiles(model: str, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("lowlight_cli.core.enhancing.enhancer.free_memory", lambda _: 10 << 20)
     tall, wide = enhancer._tile_size(3000, 4000, 1, 96, bf16=False)
     assert (tall + 192) * (wide + 192) < 7 * tall * wide, "so small a tile would be nearly all halo"
+
+
+def test_pictures_computed_together_share_the_memory(enhancer: Enhancer, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+    forward = enhancer.net.forward
+    monkeypatch.setattr(enhancer.net, "forward", lambda *given: seen.append(given[0][:, 0].numel()) or forward(*given))
+    monkeypatch.setattr("lowlight_cli.core.enhancing.enhancer.free_memory", lambda _: 200 << 20)
+    finish(enhancer.enhanced([Picture(dark(240, 480))] * 2))
+    assert max(seen) * 1100 <= 100 << 20
+
+
+def test_pictures_enhanced_together_keep_their_own_light_and_profile(enhancer: Enhancer) -> None:
+    low = quantised(dark())
+    pictures = [Picture(low), Picture(low + 150), Picture(low, origin=Origin(icc=CASES["Adobe RGB"]))]
+    for picture, found in zip(pictures, finish(enhancer.enhanced(pictures)), strict=True):
+        (alone,) = finish(enhancer.enhanced([picture]))
+        assert (found.samples.int() - alone.samples.int()).abs().max() <= 1
 
 
 def test_maps_are_of_the_picture_size(enhancer: Enhancer) -> None:
@@ -322,6 +341,12 @@ def test_bf16_is_close_and_never_fails_on_a_processor(enhancer: Enhancer, model:
     assert 0 < (rough - enhancer.enhance(dark())).abs().max() < 0.02
 
 
+def test_auto_computes_sixteen_bits_exactly(enhancer: Enhancer, model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lowlight_cli.core.enhancing.enhancer.fast_bf16", lambda _: True)
+    wide = quantised(dark(), torch.uint16)
+    assert torch.equal(Enhancer(model, "cpu").enhance(wide).int(), enhancer.enhance(wide).int())
+
+
 def test_a_callers_autocast_changes_nothing() -> None:
     enhancer = Enhancer("retinex-plus", "cpu", precision="fp32")
     alone = enhancer.enhance(dark())
@@ -362,6 +387,18 @@ def test_gray_that_lossy_webp_rounds_off_is_gray(enhancer: Enhancer, tmp_path: P
     Image.fromarray(gray).convert("RGB").save(tmp_path / "gray.webp", quality=70)
     assert np.ptp(np.asarray(Image.open(tmp_path / "gray.webp"), int), axis=2).max() == 1, "or it tells nothing"
     assert np.ptp(np.asarray(enhancer.enhance(tmp_path / "gray.webp"), int), axis=2).max() == 0
+
+
+def test_a_level_apart_is_a_colour_save_in_webp() -> None:
+    samples = torch.tensor([10, 11, 10], dtype=torch.uint8).view(3, 1, 1).expand(3, 4, 4)
+    assert [Picture(samples, origin=Origin(kind=kind)).gray for kind in ("PNG", "WEBP")] == [False, True]
+
+
+def test_maps_are_of_the_colours_that_the_profile_says(enhancer: Enhancer) -> None:
+    wide = Picture(dark(), origin=Origin(icc=CASES["Adobe RGB"]))
+    found, expected = (finish(enhancer.decomposed(each, dtype=torch.float32)) for each in (wide, Picture(wide.pixels)))
+    for name, part in expected.items():
+        torch.testing.assert_close(found[name], part, rtol=0, atol=1e-4)
 
 
 def test_a_little_strength_is_a_little_change_whatever_the_profile(enhancer: Enhancer, tmp_path: Path) -> None:

@@ -280,6 +280,19 @@ def test_reflectances_of_low_and_high_are_compared(pair_folder: Path, tiny_model
     assert row.figures["reflectance_consistency"] == pytest.approx(expected, abs=1e-6)
 
 
+def test_reflectances_of_large_pictures_are_compared_in_the_middle(tmp_path: Path, tiny_model: Path) -> None:
+    for side in ("low", "high"):
+        put(tmp_path / side / "a.png", 200, 260, seed=len(side))
+    (system,) = chosen(model=(str(tiny_model),))
+    row = measured(tmp_path, system)[0].row
+    enhancer = Enhancer(str(tiny_model), "cpu")
+    low, high = (
+        enhancer.decompose(side[:, 4:196, 34:226].float() / 255).reflectance
+        for side in datasets.decode(datasets.pairs(tmp_path)[0])
+    )
+    assert row.figures["reflectance_consistency"] == pytest.approx((low - high).abs().mean().item(), abs=1e-6)
+
+
 def test_denoising_is_measured_and_noted(pair_folder: Path, tiny_model: Path) -> None:
     settings = EvaluateSettings(
         dataset=str(pair_folder), model=(str(tiny_model),), baseline=("input",), denoise="light", lpips=False
@@ -351,6 +364,19 @@ def test_the_protocol_scenes_measures_what_training_never_saw(pair_folder: Path,
     assert names == split.validation_names
     assert 0 < len(names) == len(pairs) - len(split.train)
     assert report.split == "held-out scenes"
+
+
+def test_scenes_of_lol_are_of_its_training_set(pair_folder: Path) -> None:
+    for path in sorted(pair_folder.rglob("*.png")):
+        part = "our485" if path.stem < "4" else "eval15"
+        place = pair_folder / part / path.parent.name
+        place.mkdir(parents=True, exist_ok=True)
+        path.rename(place / path.name)
+    settings = EvaluateSettings(data=pair_folder, baseline=("input",), lpips=False)
+    *_, (scenes, _) = evaluation.run(settings.model_copy(update={"protocol": "scenes"}))
+    *_, (official, _) = evaluation.run(settings)
+    assert {row.name for row in scenes.results[0].rows} < {"0", "1", "2", "3"}
+    assert {row.name for row in official.results[0].rows} == {"4", "5", "6", "7"}
 
 
 def test_one_scene_is_measured_whole(pair_folder: Path) -> None:

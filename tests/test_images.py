@@ -64,6 +64,8 @@ def test_orientation_is_applied_and_reset(tmp_path: Path, orientation: int) -> N
     exif = Image.Exif()
     exif[0x0112] = orientation
     exif[0x010F] = "Maker"
+    sides = ExifTags.Base.ExifImageWidth, ExifTags.Base.ExifImageHeight
+    exif.get_ifd(ExifTags.IFD.Exif).update(zip(sides, (31, 24), strict=True))
     source = Image.fromarray(photo())
     source.save(tmp_path / "a.png", exif=exif)
     picture = images.read(tmp_path / "a.png")
@@ -75,6 +77,7 @@ def test_orientation_is_applied_and_reset(tmp_path: Path, orientation: int) -> N
     with Image.open(tmp_path / "b.png") as written:
         assert written.getexif().get(0x0112, 1) == 1
         assert written.getexif()[0x010F] == "Maker"
+        assert tuple(map(written.getexif().get_ifd(ExifTags.IFD.Exif).get, sides)) == written.size
         np.testing.assert_array_equal(np.asarray(written), upright)
 
 
@@ -464,6 +467,14 @@ def test_a_jpeg_keeps_its_quality_and_its_kind_unless_told(tmp_path: Path, subsa
         assert JpegImagePlugin.get_sampling(chosen) == 0
 
 
+def test_what_was_no_jpeg_becomes_one_of_quality_95_with_all_its_colour(tmp_path: Path) -> None:
+    images.write(tmp_path / "a.jpg", images.from_array(photo()))
+    Image.fromarray(photo()).save(tmp_path / "b.jpg", quality=95)
+    with Image.open(tmp_path / "a.jpg") as ours, Image.open(tmp_path / "b.jpg") as theirs:
+        assert ours.quantization == theirs.quantization
+        assert JpegImagePlugin.get_sampling(ours) == 0
+
+
 @pytest.mark.parametrize("more", [{}, {"exif": b"Exif\0\0II*\0" + struct.pack("<IHI", 8, 0, 0), "xmp": b"<x/>"}])
 def test_a_webp_without_loss_stays_so_unless_told(tmp_path: Path, more: dict[str, bytes]) -> None:
     for name, lossless in (("exact", True), ("lossy", False)):
@@ -520,9 +531,10 @@ CAMERA = [
 ]
 
 
-def write_dng(path: Path, sensor: np.ndarray) -> None:
-    """A minimal camera raw file: an RGGB sensor of 12 bits."""
-    tifffile.imwrite(path, sensor, photometric=32803, extratags=SENSOR + CAMERA)
+def write_dng(path: Path, sensor: np.ndarray, white: tuple[int, ...] = (1, 1, 1, 1, 1, 1)) -> None:
+    """A minimal camera raw file: an RGGB sensor of 12 bits, and what it sees of white, as three fractions."""
+    camera = [*(tag for tag in CAMERA if tag[0] != 50728), (50728, "2I", 3, white, True)]
+    tifffile.imwrite(path, sensor, photometric=32803, extratags=SENSOR + camera)
 
 
 def write_dng_with_thumbnail(path: Path, sensor: np.ndarray, orientation: int) -> None:
@@ -532,6 +544,15 @@ def write_dng_with_thumbnail(path: Path, sensor: np.ndarray, orientation: int) -
         small = np.full((32, 48, 3), 120, np.uint8)
         file.write(small, photometric="rgb", subifds=1, metadata=None, subfiletype=1, extratags=known + CAMERA)
         file.write(sensor, photometric=32803, subfiletype=0, metadata=None, extratags=SENSOR)
+
+
+def test_what_is_white_to_a_camera_is_gray_in_its_raw_file(tmp_path: Path) -> None:
+    pytest.importorskip("rawpy")
+    sensor = np.full((64, 64), 2000, np.uint16)
+    sensor[::2, ::2] = sensor[1::2, 1::2] = 1000
+    write_dng(tmp_path / "a.dng", sensor, white=(1, 2, 1, 1, 1, 2))
+    red, green, blue = images.read(tmp_path / "a.dng").pixels[:, 8:-8, 8:-8].mean(dim=(1, 2)).tolist()
+    assert red == pytest.approx(green, rel=0.03) and blue == pytest.approx(green, rel=0.03)
 
 
 def test_a_raw_file_taken_upright_is_turned_once(tmp_path: Path) -> None:

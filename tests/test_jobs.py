@@ -60,10 +60,12 @@ def test_a_folder_goes_into_a_folder_with_its_structure(photos: Path) -> None:
     }
 
 
-def test_without_out_results_lie_beside_the_input(photos: Path) -> None:
+def test_without_out_results_lie_beside_the_input(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     base = photos.parent
     assert targets(jobs.enhance_jobs([photos / "a.jpg"], None), base) == {"photos/a.jpg": "photos/a_bright.jpg"}
     assert targets(jobs.enhance_jobs([photos], None), base)["photos/trip/c.webp"] == "photos_bright/trip/c.webp"
+    monkeypatch.chdir(photos)
+    assert base / "photos_bright/trip/c.webp" in [job.targets[0] for job in jobs.enhance_jobs([Path()], None)]
 
 
 def test_one_picture_goes_into_a_named_file(photos: Path) -> None:

@@ -89,10 +89,11 @@ def test_charts_show_every_value_and_are_well_formed() -> None:
     assert {"a, one: 10.00", "a, <two>: 20.00", "b & c, <two>: 30.00"} <= set(said)
     assert not any("inf" in text for text in said if text)
     curve = charts.curves(
-        "tone", ("in", "out"), [Series("one", [(0.1, 0.2), (0.5, 0.9)], 0), Series("truth", [(0.1, 1)], None)]
+        "tone", ("in", "out"), [Series("one", [(0, 0), (0.5, 1)], 0), Series("truth", [(0.1, 1)], None)]
     )
     lines = [element.get("points") for element in ElementTree.fromstring(curve).iter("polyline")]
-    assert len(lines) == 2
+    left, right, top, bottom = charts.LEFT, charts.WIDTH - charts.RIGHT, charts.TOP, charts.HEIGHT - charts.BOTTOM
+    assert len(lines) == 2 and lines[0] == f"{left:.1f},{bottom:.1f} {right:.1f},{top:.1f}"
     assert charts.dots("PSNR", "dB", ["a"], [Series("one", [(0, float("inf"))], 0)]) == ""
 
 

@@ -180,6 +180,14 @@ def test_the_enhancer_hands_every_tile_the_whole_picture_s_context(tmp_path: Pat
             torch.testing.assert_close(ours, truth[0], rtol=0, atol=1e-4)
 
 
+def test_a_scene_is_spread_over_its_picture_and_what_pads_it() -> None:
+    ramp = torch.linspace(0, 1, 32).expand(1, 5, 32, 32)
+    found = tiling.spread(small_net(), Context(torch.zeros(1, 3), torch.zeros(1, 6), ramp), 64, 72).scene
+    assert found.shape[-2:] == (4, 5)
+    places = (torch.arange(5) + 0.5) * 16 / 72
+    torch.testing.assert_close(found[0, 0, 0], ((places * 32 - 0.5) / 31).clamp(0, 1))
+
+
 def photographs(count: int = 6) -> list[tuple[torch.Tensor, torch.Tensor]]:
     generator = torch.Generator().manual_seed(0)
     made = []
@@ -323,6 +331,18 @@ def test_some_made_patches_have_been_through_a_jpeg() -> None:
     assert changed[:300].float().mean() == pytest.approx(contextbank.JPEG, abs=0.08)
     assert not changed[300:].any()
     assert (patches - plain).abs().mean() < 0.02
+
+
+def test_of_made_patches_those_with_noise_and_light_enough_may_go_through_a_jpeg(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[list[bool]] = []
+    monkeypatch.setattr(contextbank, "compress", lambda _, candidates, __: seen.append(candidates.tolist()))
+    light, shot = torch.tensor([[1.0], [0.5], [0.01], [0.5]]), torch.tensor([[0.0], [1e-4], [1e-4], [1e-4]])
+    by = synthesis.draw(4)._replace(light=light.expand(4, 3), shot=shot.expand(4, 3))
+    bank = contextbank.ContextBank(photographs(4), [True] * 3 + [False], more=0, drawn=lambda *_: by)
+    bank.patches(torch.arange(4), 16)
+    assert seen == [[False, True, False, False]]
 
 
 def test_noise_comes_from_one_sensor_at_any_sensitivity() -> None:

@@ -149,6 +149,8 @@ def test_large_photographs_are_reduced() -> None:
     assert synthesis.reduced(torch.rand(3, 1000, 1600)).shape == (3, 500, 800)
     small = torch.rand(3, 30, 40)
     assert synthesis.reduced(small) is small
+    stripes = (torch.arange(2000) % 2).float().expand(3, 500, 2000)
+    assert (synthesis.reduced(stripes)[..., 2:-2] - 0.5).abs().max() < 0.2, "they blur and do not alias"
 
 
 def test_counterpart_is_what_its_record_says() -> None:

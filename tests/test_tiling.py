@@ -88,7 +88,7 @@ def test_sides_that_are_no_multiple_are_padded_by_reflection() -> None:
         torch.testing.assert_close(ours, truth[..., :21, :30], rtol=0, atol=0)
 
 
-@pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 50), (3, 9)])
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 50), (3, 9), (4, 12), (12, 4)])
 @torch.inference_mode()
 def test_pictures_too_small_to_reflect_are_padded_by_their_edge(height: int, width: int) -> None:
     image = noise(height, width, torch.float32)
