@@ -8,12 +8,12 @@ column says so. The photographs come from Debian (bookworm) and scikit-image; un
     python experiments/fit_niqe.py photographs
 """
 
-import sys
 from pathlib import Path
 
 import numpy as np
 import skimage
 import torch
+from arguments import arguments
 from PIL import Image
 
 from lowlight_cli.core.evaluating import niqe
@@ -64,7 +64,7 @@ def sharp_features(path: Path) -> list[torch.Tensor]:
 
 
 if __name__ == "__main__":
-    folder = Path(sys.argv[1])
+    folder = Path(*arguments(__doc__, 1, 1))
     paths = [folder / name for name in PHOTOGRAPHS]
     paths += [Path(skimage.__file__).parent / "data" / name for name in INCLUDED]
     patches = torch.cat([features for path in paths for features in sharp_features(path)])

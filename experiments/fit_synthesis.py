@@ -7,12 +7,12 @@ and over 8x8 block means, gives light and contrast; the deviation of neighbourin
 gives the noise of the low one, whose shot and read parts are then found by least squares over all pairs.
 """
 
-import sys
 from itertools import pairwise
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from arguments import arguments
 from torch import Tensor
 
 from lowlight_cli.core.data import datasets, synthesis, trainingset
@@ -64,7 +64,7 @@ def simulated(shot: float, read: float, levels: Tensor) -> Tensor:
 
 
 def main() -> None:
-    found = datasets.pairs(Path(sys.argv[1]) / "our485")
+    found = datasets.pairs(Path(*arguments(__doc__, 1, 1)) / "our485")
     responses, noises, means = [], [], []
     for picture, fault in trainingset.examined(found):
         if fault is not None:

@@ -14,11 +14,11 @@ them and what shows the same thing on a smaller net:
   layer order or activation moves them.
 """
 
-import sys
 from pathlib import Path
 
 import numpy as np
 import torch
+from arguments import arguments
 from test_parity import check_against_tensorflow
 from test_retinex_plus import GOLDEN as GOLDEN_PLUS
 from test_retinex_plus import PACKAGED, pooled_maps
@@ -93,6 +93,7 @@ def main(path: str) -> None:
 
 
 if __name__ == "__main__":
+    references = arguments(__doc__, 0, 1)
     write_packaged()
-    if len(sys.argv) > 1:
-        main(sys.argv[1])
+    for reference in references:
+        main(reference)

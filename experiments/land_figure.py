@@ -7,11 +7,11 @@ as bright A is as B, and how far reflectance and illumination are from the true 
 nothing: the picture itself as reflectance, its brightest channel as illumination.
 """
 
-import sys
 from pathlib import Path
 
 import mondrians
 import torch
+from arguments import arguments
 from PIL import ImageDraw, ImageFont
 from torch import Tensor
 
@@ -36,8 +36,8 @@ def marked(pixels: Tensor, mondrian: mondrians.Mondrian) -> Tensor:
 
 
 def main() -> None:
-    model = sys.argv[1] if len(sys.argv) > 1 else "retinexnet"
-    target = Path(sys.argv[2]) if len(sys.argv) > 2 else FIGURE
+    given = arguments(__doc__, 0, 2)
+    model, target = given + ["retinexnet", str(FIGURE)][len(given) :]
     enhancer = Enhancer(model, "cpu")
     print("              A : B in             LMSE of reflectance     LMSE of illumination")
     print("              picture  reflectance  found  for nothing     found  for nothing")
@@ -67,7 +67,7 @@ def main() -> None:
                 ("true reflectance: A = B", truth.reflectance),
                 ("true illumination", truth.illumination),
             ]
-            target.parent.mkdir(parents=True, exist_ok=True)
+            Path(target).parent.mkdir(parents=True, exist_ok=True)
             panel([(label, marked(pixels, mondrian)) for label, pixels in columns], width=320).save(
                 target, optimize=True
             )

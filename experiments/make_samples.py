@@ -7,12 +7,12 @@ Needs scikit-image, for three of the photographs. The same seeds give the same p
 """
 
 import json
-import sys
 from pathlib import Path
 
 import skimage.data
 import torch
 import torch.nn.functional as F
+from arguments import arguments
 from torch import Tensor
 
 from lowlight_cli.core.data import synthesis
@@ -119,11 +119,16 @@ def patches(generator: torch.Generator) -> Tensor:
     return reflectance
 
 
-if __name__ == "__main__":
+def main() -> None:
+    photos = arguments(__doc__, 0, 1)
     demo()
-    if len(sys.argv) > 1:
-        highs(Path(sys.argv[1]))
+    for originals in photos:
+        highs(Path(originals))
     pairs()
     mondrians()
     total = sum(path.stat().st_size for path in SAMPLES.rglob("*") if path.is_file())
     print(f"{SAMPLES}: {total / 1e6:.2f} MB")
+
+
+if __name__ == "__main__":
+    main()

@@ -7,12 +7,12 @@ second argument, a file, it also draws some pictures of both kinds there, to loo
 Needs matplotlib.
 """
 
-import sys
 from itertools import pairwise
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import torch
+from arguments import arguments
 from fit_synthesis import LEVELS, noise
 
 from lowlight_cli.core.data import datasets, synthesis
@@ -23,7 +23,8 @@ COLOURS = {"LOL": "#1f4e79", "synthesised": "#d9822b"}
 
 
 def main() -> None:
-    found = datasets.pairs(Path(sys.argv[1]) / "our485")
+    lol, *sheet = arguments(__doc__, 1, 2)
+    found = datasets.pairs(Path(lol) / "our485")
     generator = torch.Generator().manual_seed(0)
     means: dict[str, list[float]] = {kind: [] for kind in COLOURS}
     noises: dict[str, list[torch.Tensor]] = {kind: [] for kind in COLOURS}
@@ -61,9 +62,9 @@ def main() -> None:
     for axes in (brightness, level, curve):
         axes.legend(fontsize=8)
         axes.spines[["top", "right"]].set_visible(False)
-    if len(sys.argv) > 2:
+    for target in sheet:
         rows = [torch.cat([(side * 4).clamp(0, 1) for side in pair], dim=1) for pair in shown]
-        panel([("LOL, synthesised; x 4", row) for row in rows]).save(sys.argv[2])
+        panel([("LOL, synthesised; x 4", row) for row in rows]).save(target)
     FIGURE.parent.mkdir(exist_ok=True)
     figure.savefig(FIGURE, dpi=90)
     for kind in COLOURS:

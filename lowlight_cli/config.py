@@ -47,8 +47,6 @@ class Settings(Table):
         """
         given = {name: value for name, value in options.items() if value not in (None, [])}
         filed = {cls.field(name): value for name, value in stored(config).items()}
-        if of_run:
-            filed = {name: value for name, value in filed.items() if name in cls.model_fields}
         variables = environment(cls)
 
         def origin(name: str) -> str:
@@ -61,7 +59,7 @@ class Settings(Table):
             if value == "" and name != "suffix":
                 raise ConfigError(f"{origin(name)}{name}: empty: leave it out, or give a value")
         try:
-            return cls.model_validate(values)
+            return cls.model_validate(values, extra="ignore" if of_run else None)
         except ValidationError as error:
             faults = [
                 origin(str(fault["loc"][0]) if fault["loc"] else "") + cls.said(fault) for fault in error.errors()

@@ -39,13 +39,13 @@ def note(message: str) -> None:
 
 def plain(message: str) -> str:
     """A message as one line, without markup."""
-    return escape(printable(" ".join(message.splitlines())))
+    return escape(printable(message))
 
 
 def printable(text: str) -> str:
-    """Text that a terminal only shows: control characters, and bytes of a file's name that are not UTF-8, become
-    question marks."""
-    valid = text.encode(errors="replace").decode()
+    """Text as one line that a terminal only shows: control characters, and bytes of a file's name that are not UTF-8,
+    become question marks."""
+    valid = " ".join(text.splitlines()).encode(errors="replace").decode()
     return "".join("?" if unicodedata.category(letter) == "Cc" else letter for letter in valid)
 
 
@@ -76,7 +76,7 @@ class Counter:
 
     def at(self, done: float, total: int | None = None, what: str | None = None) -> None:
         if what is not None:
-            text = Text(printable(" ".join(what.splitlines())))
+            text = Text(printable(what))
             text.truncate(max(talk.width * 3 // 4 - FIGURES, 8), overflow="ellipsis")
             what = text.plain
         self._progress.update(self._task, completed=done, total=total, description=what)

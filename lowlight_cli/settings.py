@@ -75,6 +75,9 @@ Epochs = Annotated[tuple[NonNegativeInt, ...], BeforeValidator(comma_separated)]
 Tile = Annotated[Literal["auto", "off"] | int, BeforeValidator(tile_side)]
 PIPE = Path("-")
 """Standard input or output in place of a file."""
+STRONGEST = 1.5
+Strength = Annotated[float, Field(ge=0, le=STRONGEST, description=f"0 to {STRONGEST}")]
+Shadows = Annotated[float, Field(ge=0, le=1, description="0 to 1")]
 Denoise = Literal["off", "light", "strong"]
 Depth = Literal["keep", "8", "16"]
 Subsampling = Literal["keep", "444", "422", "420"]
@@ -410,10 +413,8 @@ class EnhanceSettings(PictureSettings):
     )
     subsampling: Annotated[Subsampling, BeforeValidator(in_words)] = described("keep", "Colour resolution of JPEG.")
     strip: bool = described(False, "Leave out EXIF (with GPS), XMP, IPTC, comments and texts.")
-    strength: Annotated[float, Field(ge=0, le=1.5)] = described(
-        1.0, "0 leaves the picture unchanged, 1 is the usual result, 1.5 the most."
-    )
-    shadows: Annotated[float, Field(ge=0, le=1)] = described(
+    strength: Strength = described(1.0, "0 leaves the picture unchanged, 1 is the usual result, 1.5 the most.")
+    shadows: Shadows = described(
         0.0, "Lift what stays in shadow, as in backlit pictures: 0 not at all, 1 until the light is even."
     )
     protect_highlights: bool = described(False, "Keep lamps and other bright places from burning out.")

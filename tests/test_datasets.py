@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from conftest import SHARED, scenery
 
-from lowlight_cli.core.data import datasets, likeness, trainingset
+from lowlight_cli.core.data import datasets, likeness, synthetic, trainingset
 from lowlight_cli.core.data.datasets import Pair, Photo, PixelPair
 from lowlight_cli.core.errors import DatasetError
 from lowlight_cli.core.pictures import images
@@ -230,7 +230,7 @@ def test_photographs_whose_names_become_alike_stay_apart(tmp_path: Path) -> None
         images.write(tmp_path / "photos" / name, images.Picture(grain(len(name), 64, 96)))
     found = datasets.photographs(tmp_path / "photos", seed=1)
     assert len({photo.name for photo in found}) == len({photo.seed for photo in found}) == 3
-    assert list(trainingset.synthesise(found, tmp_path / "out", jpeg=None)) == [None] * 3
+    assert list(synthetic.synthesise(found, tmp_path / "out", jpeg=None)) == [None] * 3
     assert len(datasets.pairs(tmp_path / "out")) == 3
 
 
@@ -238,7 +238,7 @@ def test_a_damaged_photograph_is_left_out_and_named(photos: Path, tmp_path: Path
     whole = (photos / "a.png").read_bytes()
     (photos / "a.png").write_bytes(whole[: len(whole) // 2])
     todo = datasets.photographs(photos, seed=1)
-    reasons = list(trainingset.synthesise(todo, tmp_path / "out", jpeg=None))
+    reasons = list(synthetic.synthesise(todo, tmp_path / "out", jpeg=None))
     assert [reason and reason.unreadable for reason in reasons] == [True, False, None, None]
     assert str(photos / "a.png") in reasons[0].reason and "damaged" in reasons[0].reason
     pictures, faults = zip(*trainingset.examined(todo), strict=True)
@@ -272,7 +272,7 @@ def test_synthetic_pairs_that_are_not_there(tmp_path: Path) -> None:
 def test_synthesised_data_set(photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "data" / "synthetic"
     todo = datasets.photographs(photos, seed=1, copies=2)
-    reasons = list(trainingset.synthesise(todo, out, jpeg=None))
+    reasons = list(synthetic.synthesise(todo, out, jpeg=None))
     assert [reason is None for reason in reasons] == [True, True, False, False, True, True, True, True]
     found = datasets.pairs(datasets.folder("synthetic", tmp_path / "data", "train"))
     assert [pair.name for pair in found] == ["a_1", "a_2", "trip_b_1", "trip_b_2", "trip_big_1", "trip_big_2"]
@@ -283,13 +283,13 @@ def test_synthesised_data_set(photos: Path, tmp_path: Path) -> None:
     assert record.keys() == {pair.name for pair in found} and len(record["a_1"]["light"]) == 3
     for there, said in ((out, "is not empty"), (out / "synthesis.json", "not a folder")):
         with pytest.raises(DatasetError, match=said):
-            list(trainingset.synthesise(todo, there, jpeg=None))
+            list(synthetic.synthesise(todo, there, jpeg=None))
 
 
 def test_a_link_to_an_empty_folder_leads_to_the_set(photos: Path, tmp_path: Path) -> None:
     (tmp_path / "disk").mkdir()
     (tmp_path / "link").symlink_to("disk")
-    list(trainingset.synthesise(datasets.photographs(photos, seed=1), tmp_path / "link", jpeg=None))
+    list(synthetic.synthesise(datasets.photographs(photos, seed=1), tmp_path / "link", jpeg=None))
     assert (tmp_path / "link").is_symlink()
     assert len(datasets.pairs(tmp_path / "disk")) == 3
 
@@ -306,14 +306,14 @@ def test_a_synthesised_set_is_on_the_disk_before_it_has_its_name(
 
 
 def test_synthesised_data_set_as_cameras_write_it(photos: Path, tmp_path: Path) -> None:
-    list(trainingset.synthesise(datasets.photographs(photos, seed=1), tmp_path / "out", jpeg=80))
+    list(synthetic.synthesise(datasets.photographs(photos, seed=1), tmp_path / "out", jpeg=80))
     assert {path.suffix for path in (tmp_path / "out" / "low").iterdir()} == {".jpg"}
     assert {path.suffix for path in (tmp_path / "out" / "high").iterdir()} == {".png"}
     datasets.pairs(tmp_path / "out")
 
 
 def test_interrupted_synthesis_leaves_nothing(photos: Path, tmp_path: Path) -> None:
-    making = trainingset.synthesise(datasets.photographs(photos, seed=1), tmp_path / "out", jpeg=None)
+    making = synthetic.synthesise(datasets.photographs(photos, seed=1), tmp_path / "out", jpeg=None)
     next(making)
     making.close()
     assert {path.name for path in tmp_path.iterdir()} == {"photos"}
@@ -470,7 +470,7 @@ def test_the_folder_that_one_is_in_is_not_replaced(
     monkeypatch.chdir(tmp_path / "here")
     photos = datasets.photographs(pair_folder / "high", 0)
     with pytest.raises(DatasetError, match="name a new one"):
-        list(trainingset.synthesise(photos, Path(), None))
+        list(synthetic.synthesise(photos, Path(), None))
 
 
 def test_names_that_differ_in_zeros_have_one_order() -> None:

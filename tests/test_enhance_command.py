@@ -32,6 +32,7 @@ from lowlight_cli.core.errors import LowlightError
 from lowlight_cli.core.networks import RetinexNet
 from lowlight_cli.core.pictures import decoding, images
 from lowlight_cli.core.pictures.encoding import Encoding
+from lowlight_cli.core.pictures.metadata import Origin
 from lowlight_cli.core.pictures.picture import from_array
 
 ADOBE_RGB = CASES["Adobe RGB"]
@@ -496,7 +497,7 @@ def test_a_pipe_takes_every_format(run: Run, tmp_path: Path, monkeypatch: pytest
 def test_camera_raw_leaves_a_pipe_as_tiff(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.nef").write_bytes(b"raw")
     values = np.full((16, 24, 3), 5000, dtype=np.uint16)
-    monkeypatch.setattr(decoding, "developed", lambda _: from_array(values))
+    monkeypatch.setattr(decoding, "developed", lambda _: from_array(values, Origin(kind="TIFF")))
     received = Pipe()
     monkeypatch.setattr("sys.stdout", SimpleNamespace(buffer=received, isatty=lambda: False))
     with contextlib.suppress(SystemExit):

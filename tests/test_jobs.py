@@ -41,12 +41,6 @@ def test_dots_of_a_name_stay(name: str, made: str, tmp_path: Path) -> None:
     assert job.targets == (tmp_path / made,)
 
 
-def test_what_is_gone_has_not_changed(tmp_path: Path) -> None:
-    (tmp_path / "a.png").touch()
-    assert watch.changed(tmp_path / "a.png") > 1
-    assert watch.changed(tmp_path / "gone.png") == watch.changed(tmp_path) == 0
-
-
 def todo(found: list[jobs.Job]) -> list[jobs.Job]:
     return [job for job in found if not job.skip]
 

@@ -88,7 +88,7 @@ def test_an_epoch_shows_as_many_photographs_as_pairs_and_others_each_time(
     bank = PairBank(pairs, [number >= captured for number in range(count)])
     generator = torch.Generator().manual_seed(0)
     seen = [[round(255 * low.mean().item()) for low, _ in bank.epoch(1, 8, generator)] for _ in range(20)]
-    assert all(len(set(epoch)) == len(epoch) == bank.an_epoch == captured + shown for epoch in seen)
+    assert all(len(set(epoch)) == len(epoch) == bank.epoch_size == captured + shown for epoch in seen)
     assert all(set(range(captured)) <= set(epoch) for epoch in seen)
     assert set().union(*seen) == set(range(count))
 

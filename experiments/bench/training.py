@@ -128,7 +128,7 @@ def without(session: Session, means: str, found: list[datasets.Pair]) -> Session
             for group in session.optimizer.param_groups:
                 group["fused"] = False
         case "gather":
-            patch, steps = session.settings.patch, session.steps_an_epoch
+            patch, steps = session.settings.patch, session.steps_per_epoch
             decoding = ((low.to(session.device), high.to(session.device)) for low, high in plain_batches(found, patch))
             setattr(session.bank, "epoch", lambda *_: islice(decoding, steps))  # noqa: B010  (a method)
     return session
@@ -193,7 +193,7 @@ def main() -> None:
         how = settings("plus", given.patch)
         for kind, photographs in (("LOL alone", 0), ("LOL and photographs", len(decoded) // 2)):
             session = begun(decoded, how, on, photographs=photographs)
-            rate = speed(one_epoch(session), session.steps_an_epoch * how.batch, given.seconds, on)
+            rate = speed(one_epoch(session), session.steps_per_epoch * how.batch, given.seconds, on)
             took = 1000 * how.batch / rate
             report[f"plus, {kind}"] = {"batch": how.batch, "patch": how.patch, "ms per step": round(took, 1)}
             print(f"retinex-plus, {kind}: {took:.0f} ms per step of {how.batch} patches of {how.patch} px  ({name})")

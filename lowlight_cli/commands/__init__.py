@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from ..core.enhancing.jobs import Job
 
 
-def started(settings: PictureSettings) -> "Enhancer":
+def load_enhancer(settings: PictureSettings) -> "Enhancer":
     """The model that the settings ask for, on its device."""
     import torch
 
@@ -28,8 +28,8 @@ def started(settings: PictureSettings) -> "Enhancer":
     return enhancer
 
 
-def startable(settings: PictureSettings) -> None:
-    """Raise what ``started`` would of a model or device that is not there, without loading anything."""
+def check_enhancer(settings: PictureSettings) -> None:
+    """Raise what ``load_enhancer`` would of a model or device that is not there, without loading anything."""
     from ..core import checkpoints, device
 
     checkpoints.locate(settings.model)

@@ -6,7 +6,7 @@ import typer
 
 from ..config import ConfigError
 from ..settings import PIPE, DecomposeSettings
-from . import own_share, startable, started
+from . import check_enhancer, load_enhancer, own_share
 from .options import CONFIG, option
 
 
@@ -46,9 +46,9 @@ def decompose(
     todo = own_share(jobs.decompose_jobs(settings.inputs, settings.out, settings.maps), settings)
     report = partial(pictures.json_line, model=Path(settings.model).stem) if settings.json_lines else None
     if settings.dry_run:
-        startable(settings)
+        check_enhancer(settings)
         raise SystemExit(not pictures.plan(todo, report, overwrite=settings.overwrite))
-    enhancer = started(settings)
+    enhancer = load_enhancer(settings)
     dtype = {"png": torch.uint8, "png16": torch.uint16, "tiff": torch.float32, "npz": torch.float32}[settings.maps]
     look = Look(denoise=settings.denoise)
     events = batch.decompose(enhancer, todo, look, dtype=dtype, overwrite=settings.overwrite)

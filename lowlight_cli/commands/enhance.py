@@ -1,6 +1,3 @@
-import io
-import os
-import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -11,13 +8,12 @@ import typer
 from .. import console
 from ..config import ConfigError
 from ..settings import PIPE, EnhanceSettings
-from . import own_share, process, startable, started
+from . import check_enhancer, load_enhancer, own_share, process
 from .options import CONFIG, option
+from .pipe import piped
 
 if TYPE_CHECKING:
     from ..core.enhancing.jobs import Job
-    from ..core.enhancing.look import Look
-    from ..core.pictures.encoding import Encoding
 
 LOOK, FILES, MACHINE = "Look", "Files", "Machine"
 
@@ -66,7 +62,7 @@ def enhance(
     from ..views import pictures
 
     if settings.dry_run:
-        startable(settings)
+        check_enhancer(settings)
     look = Look(settings.strength, settings.denoise, settings.protect_highlights, settings.shadows)
     encoding = Encoding(settings.quality, settings.subsampling, settings.depth, settings.strip)
     if PIPE in (*settings.inputs, settings.out):
@@ -75,7 +71,7 @@ def enhance(
     report = partial(pictures.json_line, model=Path(settings.model).stem) if settings.json_lines else None
     if settings.dry_run:
         raise SystemExit(not pictures.plan(planned(settings), report, overwrite=settings.overwrite))
-    enhancer = started(settings)
+    enhancer = load_enhancer(settings)
     well = True
     for todo in arrivals(settings) if settings.watch else [planned(settings)]:
         events = batch.enhance(enhancer, todo, look, encoding, overwrite=settings.overwrite)
@@ -121,64 +117,3 @@ def arrivals(settings: EnhanceSettings) -> "Iterator[list[Job]]":
             tried[job.source] = changed
         if todo:
             yield todo
-
-
-def piped(settings: EnhanceSettings, look: "Look", encoding: "Encoding") -> None:
-    """One picture from standard input, to standard output, or both."""
-    from ..core.enhancing import jobs
-    from ..core.enhancing.enhancer import finish
-    from ..core.errors import PictureError
-    from ..core.pictures import folders, images
-    from ..core.pictures.encoding import encode
-    from ..views.pictures import plan
-
-    if len(settings.inputs) != 1:
-        raise ConfigError("- stands for one picture: give one input with it")
-    for name in ("json_lines", "compare", "watch", "suffix", "shard"):
-        if settings.changed(name):
-            option = name.removesuffix("_lines")
-            raise ConfigError(f"- stands for one picture without a name: leave out --{option}")
-    (source,), out = settings.inputs, settings.out or PIPE
-    if out.is_dir() or (source == PIPE != out and not out.suffix):
-        raise ConfigError(f"{out}: a picture from standard input has no name: give --out a file")
-    if out != PIPE:
-        jobs.check_kind(out, settings.format)
-    if source != PIPE and folders.is_folder(source):
-        raise PictureError(f"{source}: a folder, and - stands for one picture: give --out a folder")
-    if settings.dry_run and source != PIPE and (fault := folders.missing(source)):
-        raise PictureError(fault)
-    if settings.dry_run:
-        raise SystemExit(not plan([jobs.Job(source, (out,))], overwrite=settings.overwrite))
-    if out == PIPE and getattr(sys.stdout, "name", "") == os.devnull:
-        raise ConfigError("standard output is closed: send the picture to a file with > or --out FILE")
-    if out == PIPE and sys.stdout.isatty():
-        raise ConfigError("a terminal cannot show a picture: send it to a file with > or --out FILE")
-    if out != PIPE and out.exists() and not settings.overwrite:
-        console.note(f"{out} exists, skipped: use --overwrite to replace it")
-        return
-    picture = images.read(sys.stdin.buffer if source == PIPE else source)
-    if settings.format:
-        kind = images.WRITTEN[f".{settings.format}"]
-    elif out != PIPE:
-        kind = images.kind_of(out)
-    else:
-        kind = "TIFF" if source.suffix.lower() in images.RAW else images.kept_as(picture)
-    if settings.depth == "16" and jobs.too_narrow(kind):
-        raise ConfigError(jobs.too_narrow(kind))
-    dtype = encoding.dtype(kind, picture.samples.dtype)
-    (result,) = finish(started(settings).enhanced([picture], look, dtype=dtype))
-    if out == PIPE:
-        file = io.BytesIO()  # some formats are not written from start to end
-        encode(file, result, kind, encoding)
-        try:
-            rest = file.getbuffer()
-            while rest:  # unbuffered, as Python can be asked to be, it takes a part at a time
-                rest = rest[sys.stdout.buffer.write(rest) :]
-            sys.stdout.buffer.flush()
-        except BrokenPipeError:  # whoever read it has had enough
-            raise
-        except OSError as error:
-            raise PictureError(f"standard output: {error.strerror}: send the picture elsewhere, with --out") from error
-    else:
-        images.write(out, result, encoding)
-        console.note(f"1 done: {out}")

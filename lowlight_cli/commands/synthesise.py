@@ -21,13 +21,13 @@ def synthesise(
     For instance: lowlight synthesise photos/ --out data/synthetic
     """
     settings = SynthesiseSettings.load(**locals())
-    from ..core.data import datasets, trainingset
+    from ..core.data import datasets, synthetic
 
     todo = datasets.photographs(settings.photos, settings.seed, settings.copies)
     written = unread = 0
     said = set()
     with console.counting("synthesising", len(todo)) as counter:
-        for number, left_out in enumerate(trainingset.synthesise(todo, settings.out, settings.jpeg), 1):
+        for number, left_out in enumerate(synthetic.synthesise(todo, settings.out, settings.jpeg), 1):
             if left_out is None:
                 written += 1
             else:

@@ -53,7 +53,7 @@ class Box(NamedTuple):
         return Box(*(ceil(edge / scale) for edge in self))
 
 
-Told: TypeAlias = Callable[[Box], tuple[Tensor | Context, ...]]
+Conditioning: TypeAlias = Callable[[Box], tuple[Tensor | Context, ...]]
 """What a network is given with the pixels of a part of a picture."""
 
 
@@ -120,7 +120,7 @@ def spread(net: RetinexPlus, context: Context, height: int, width: int) -> Conte
     return net.within(context, frame.expand(len(context.scene), 4), box[2:])
 
 
-def besides(net: Network, small: Tensor, height: int, width: int, turn: int = 0) -> Told:
+def conditioning(net: Network, small: Tensor, height: int, width: int, turn: int = 0) -> Conditioning:
     """A function from a part of pictures of ``height`` and ``width``, whose thumbnails are ``small``, to what the net
     must be told besides that part's pixels, which are ``turned``."""
     if isinstance(net, RetinexPlus):
@@ -140,7 +140,7 @@ def run(net: Network, image: Tensor, *, tile: int | None = TILE) -> Retinex:
     """The maps of (B, 3, H, W) of any size, in [0, 1]. ``tile`` is a multiple of the net's; None means one pass."""
     height, width = image.shape[-2:]
     side = tile or max(height, width)
-    told = besides(net, thumbnail(image), height, width)
+    told = conditioning(net, thumbnail(image), height, width)
     result = Retinex(*(image.new_empty(len(image), channels, height, width) for channels in (3, 1, 1)))
     for box in boxes(height, width, side):
         seen = box.grown(net.HALO, height, width)

@@ -42,11 +42,11 @@ def pieces(table: Cells, width: int) -> Iterator[Cells]:
     room, chosen = width - widths[0], [0]
     for column in range(1, len(widths)):
         if widths[column] > room and len(chosen) > 1:
-            yield _columns(table, chosen)
+            yield columns(table, chosen)
             room, chosen = width - widths[0], [0]
         room -= widths[column]
         chosen.append(column)
-    yield _columns(table, chosen)
+    yield columns(table, chosen)
 
 
 def column_widths(table: Cells) -> list[int]:
@@ -55,10 +55,10 @@ def column_widths(table: Cells) -> list[int]:
     return [max(map(cell_len, (*cells, *name.split()))) for name, cells in zip(table.header, columns, strict=True)]
 
 
-def _columns(table: Cells, chosen: list[int]) -> Cells:
-    return type(table)(
-        [table.header[column] for column in chosen], [[line[column] for column in chosen] for line in table.lines]
-    )
+def columns(table: Cells, chosen: list[int]) -> Cells:
+    """Some columns of a table."""
+    header, *lines = ([line[column] for column in chosen] for line in (table.header, *table.lines))
+    return Cells(header, lines)
 
 
 def rich_table(table: Cells) -> Table:

@@ -193,7 +193,7 @@ def answer_errors(app: Flask, settings: ServeSettings) -> None:
 
     @app.errorhandler(FullError)
     def full(error: FullError) -> Response:
-        response = answer(503, f"too many pictures are waiting: come again in {error.seconds} s")
+        response = answer(503, f"too many pictures are waiting: try again in {error.seconds} s")
         response.headers["Retry-After"] = str(error.seconds)
         return response
 

@@ -5,7 +5,7 @@ from typing import Annotated, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import ErrorDetails
 
-from ..settings import Denoise, Format, usual_suffix
+from ..settings import Denoise, Format, Shadows, Strength, usual_suffix
 from .uploads import short
 
 
@@ -21,9 +21,9 @@ class DecomposeForm(BaseModel):
 class EnhanceForm(DecomposeForm):
     """The fields of ``POST /api/enhance`` beside ``image``."""
 
-    strength: Annotated[float, Field(ge=0, le=1.5, description="0 to 1.5")] = 1.0
+    strength: Strength = 1.0
     protect_highlights: Annotated[bool, Field(description="true or false")] = False
-    shadows: Annotated[float, Field(ge=0, le=1, description="0 to 1")] = 0.0
+    shadows: Shadows = 0.0
     format: Annotated[Format | None, BeforeValidator(usual_suffix)] = None
 
 

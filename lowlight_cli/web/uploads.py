@@ -78,7 +78,7 @@ def kinds(stream: IO[bytes]) -> list[str]:
         abort(422, "the file is empty: copy it again")
     if decoding.is_heif(start):
         try:
-            decoding.know_heif()
+            decoding.register_heif()
         except PictureError as error:
             abort(415, str(error))
     Image.init()

@@ -177,7 +177,7 @@ class Enhancer:
         ]
         samples, profiles = [task.picture.samples for task in tasks], [task.profile for task in tasks]
         with self._memory(*pictures[0].size):
-            for tile in self._tiles(samples, profiles, look.halo, bf16=self._rough(results[0].dtype)):
+            for tile in self._tiles(samples, profiles, look.halo, bf16=self._in_bf16(results[0].dtype)):
                 maps = cleaned(tile.maps, look)
                 for row, task in enumerate(tasks):
                     alone = slice(row, row + 1)
@@ -193,7 +193,7 @@ class Enhancer:
         results = {name: torch.empty(channels, *picture.size, dtype=dtype) for name, channels in MAPS.items()}
         profile, gray = Profile.of(picture.origin.icc), picture.gray
         with self._memory(*picture.size):
-            for tile in self._tiles([picture.samples], [profile], look.halo, bf16=self._rough(dtype)):
+            for tile in self._tiles([picture.samples], [profile], look.halo, bf16=self._in_bf16(dtype)):
                 maps = cleaned(tile.maps, look)
                 reflectance, *lights = maps
                 coloured = (reflectance, rendered(tile.low, maps, look).clamp(0, 1))
@@ -203,7 +203,7 @@ class Enhancer:
                 yield tile.share
         return results
 
-    def _rough(self, dtype: torch.dtype) -> bool:
+    def _in_bf16(self, dtype: torch.dtype) -> bool:
         """Whether to compute a result of that type in bf16: it leaves 99 of 100 values of 8 bit within one level,
         with ``shadows`` 95."""
         auto = self.precision == "auto" and dtype == torch.uint8 and fast_bf16(self.device)
@@ -239,13 +239,13 @@ class Enhancer:
             parts.append(part if profile is None else profile.to_srgb(part))
         return torch.stack(parts)
 
-    def _told(self, given: Sequence[Tensor], profiles: Sequence[Profile | None]) -> list[tiling.Told]:
+    def _told(self, given: Sequence[Tensor], profiles: Sequence[Profile | None]) -> list[tiling.Conditioning]:
         """What each pass tells the network besides the pixels of a tile; of large pictures every few pixels will do."""
         height, width = given[0].shape[1:]
         down, right = (max(side // SAMPLED, 1) for side in (height, width))
         with torch.inference_mode(), self._lock, torch.autocast(self.device.type, enabled=False):
             small = thumbnail(self._pixels([samples[:, ::down, ::right] for samples in given], profiles).clamp(0, 1))
-            return [tiling.besides(self.net, small, height, width, turn) for turn in range(self.passes)]
+            return [tiling.conditioning(self.net, small, height, width, turn) for turn in range(self.passes)]
 
     def _maps(self, low: Tensor, told: Sequence[tuple[Tensor | Context, ...]]) -> Retinex:
         """The network's answer to (B, 3, h, w), or the mean of its answers."""

@@ -2,7 +2,7 @@
 
 import glob
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -43,11 +43,12 @@ class Source:
     given: Path
     relative: Path
     fault: str = ""
+    skip: str = ""
 
 
 def sources(inputs: Sequence[Path], out: Path | None) -> list[Source]:
     """Every picture of the inputs, each once: under its own name, if that is among them, rather than a link's. Folders
-    are searched, save for hidden files and what lies in ``out``."""
+    are searched, save for hidden files and what lies in ``out``. Maps that ``decompose`` made have a skip."""
     found: dict[Path, Source] = {}
     for given in [path for pattern in inputs for path in expanded(pattern)]:
         folder = is_folder(given)
@@ -60,7 +61,8 @@ def sources(inputs: Sequence[Path], out: Path | None) -> list[Source]:
             source = Source(path, given, path.relative_to(given) if folder else Path(path.name), fault)
             if is_link(found.setdefault(real(path), source).path) and not is_link(path):
                 found[real(path)] = source
-    return list(found.values())
+    maps = maps_among(found)
+    return [replace(each, skip=A_MAP) if path in maps and not each.fault else each for path, each in found.items()]
 
 
 def expanded(pattern: Path) -> list[Path]:
@@ -103,11 +105,10 @@ def enhance_jobs(
             raise PictureError(f"{file}: this is the result's whole name: leave out --suffix, or give --out a folder")
     else:
         check_folder(out)
-    maps = maps_among(found)
     jobs = []
     for source in found:
-        if source.fault or real(source.path) in maps:
-            jobs.append(Job(source.path, fault=source.fault, skip="" if source.fault else A_MAP))
+        if source.fault or source.skip:
+            jobs.append(Job(source.path, fault=source.fault, skip=source.skip))
             continue
         if file is not None:
             target = file
@@ -217,14 +218,13 @@ def map_files(maps: Maps) -> list[str]:
     return [*names, "panel.png"]
 
 
-def maps_among(found: Sequence[Source]) -> set[Path]:
+def maps_among(there: Collection[Path]) -> set[Path]:
     """The inputs that ``decompose`` has left beside their picture, known by being all there: maps, and their panel."""
-    there = {real(source.path) for source in found}
     made: set[Path] = set()
     for stem in {path.with_suffix("") for path in there}:
         for names in (map_files("png"), map_files("tiff")):
             maps = {stem.with_name(f"{stem.name}_{name}") for name in names}
-            made |= maps if maps <= there else set()
+            made |= maps if maps.issubset(there) else set()
         floats, panel = (stem.with_name(f"{stem.name}_{name}") for name in map_files("npz"))
         made |= {panel} if panel in there and exists(floats) else set()
     return made
@@ -237,15 +237,13 @@ def decompose_jobs(inputs: Sequence[Path], out: Path | None, maps: Maps = "png")
         raise PictureError(f"{out}: the maps of a picture cannot go into one file: give --out a folder")
     check_folder(out)
     jobs = []
-    found = sources(inputs, out)
-    maps_there = maps_among(found)
-    for source in found:
-        if real(source.path) in maps_there:
-            jobs.append(Job(source.path, skip=A_MAP))
+    for source in sources(inputs, out):
+        if source.fault or source.skip:
+            jobs.append(Job(source.path, fault=source.fault, skip=source.skip))
             continue
         home = source.path.parent if out is None else (out / source.relative).parent
         targets = tuple(home / f"{source.path.stem}_{name}" for name in map_files(maps))
-        jobs.append(Job(source.path, () if source.fault else targets, source.fault))
+        jobs.append(Job(source.path, targets))
     return checked(apart(jobs, lambda job: [f"{job.source.stem}_{name}" for name in (*MAPS, "panel")]))
 
 

@@ -6,7 +6,7 @@ from typing import get_args
 import torch
 from torch import Tensor
 
-from ...settings import Denoise
+from ...settings import STRONGEST, Denoise
 from ..networks import Retinex
 from . import denoise
 
@@ -33,7 +33,7 @@ class Look:
     shadows: float = 0.0
 
     def __post_init__(self) -> None:
-        for name, value, most in (("strength", self.strength, 1.5), ("shadows", self.shadows, 1)):
+        for name, value, most in (("strength", self.strength, STRONGEST), ("shadows", self.shadows, 1)):
             if not 0 <= value <= most:
                 raise ValueError(f"{name} {value}: give 0 to {most}")
         if self.denoise not in get_args(Denoise):

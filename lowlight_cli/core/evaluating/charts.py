@@ -27,11 +27,11 @@ class Series(NamedTuple):
     number: int | None
 
 
-def ticks(low: float, high: float, about: int = 5) -> list[float]:
-    """Round numbers that cover low to high."""
+def ticks(low: float, high: float) -> list[float]:
+    """Round numbers that cover low to high, about five."""
     span = (high - low) or 1.0
-    step = 10 ** math.floor(math.log10(span / about))
-    step *= next(factor for factor in (1, 2, 5, 10) if span / (step * factor) <= about)
+    step = 10 ** math.floor(math.log10(span / 5))
+    step *= next(factor for factor in (1, 2, 5, 10) if span / (step * factor) <= 5)
     first, last = math.floor(low / step), math.ceil(high / step)
     return [round(step * place, 10) for place in range(first, max(last, first + 1) + 1)]
 

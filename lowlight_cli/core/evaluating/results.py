@@ -22,9 +22,8 @@ TONES = 64
 
 
 class Figure(NamedTuple):
-    """One column: its key in JSON and CSV, its name for people with the variant in it, and which way is better."""
+    """One column: its name for people, with the variant in it, which way is better, and how many digits are shown."""
 
-    key: str
     name: str
     better: Literal["↑", "↓", ""]
     digits: int
@@ -35,24 +34,22 @@ class Figure(NamedTuple):
 
 
 FIGURES = {
-    figure.key: figure
-    for figure in (
-        Figure("psnr", "PSNR dB", "↑", 2),
-        Figure("ssim", "SSIM RGB", "↑", 4),
-        Figure("ssim_gray", "SSIM gray", "↑", 4),
-        Figure("lpips", "LPIPS Alex", "↓", 4),
-        Figure("psnr_gt_mean", "PSNR dB GT-mean", "↑", 2),
-        Figure("ssim_gt_mean", "SSIM RGB GT-mean", "↑", 4),
-        Figure("ssim_gray_gt_mean", "SSIM gray GT-mean", "↑", 4),
-        Figure("lmse_reflectance", "LMSE R", "↓", 4),
-        Figure("lmse_illumination", "LMSE I", "↓", 4),
-        Figure("niqe", "NIQE", "↓", 2),
-        Figure("reflectance_consistency", "R consistency 192 px", "↓", 4),
-        Figure("brightness", "brightness", "", 3),
-        Figure("ms", "ms", "↓", 0),
-        Figure("megapixels_per_second", "MP/s", "↑", 2),
-    )
+    "psnr": Figure("PSNR dB", "↑", 2),
+    "ssim": Figure("SSIM RGB", "↑", 4),
+    "ssim_gray": Figure("SSIM gray", "↑", 4),
+    "lpips": Figure("LPIPS Alex", "↓", 4),
+    "psnr_gt_mean": Figure("PSNR dB GT-mean", "↑", 2),
+    "ssim_gt_mean": Figure("SSIM RGB GT-mean", "↑", 4),
+    "ssim_gray_gt_mean": Figure("SSIM gray GT-mean", "↑", 4),
+    "lmse_reflectance": Figure("LMSE R", "↓", 4),
+    "lmse_illumination": Figure("LMSE I", "↓", 4),
+    "niqe": Figure("NIQE", "↓", 2),
+    "reflectance_consistency": Figure("R consistency 192 px", "↓", 4),
+    "brightness": Figure("brightness", "", 3),
+    "ms": Figure("ms", "↓", 0),
+    "megapixels_per_second": Figure("MP/s", "↑", 2),
 }
+"""Every figure that there is, by its key in JSON and CSV."""
 COMPARED = ("psnr", "ssim", "lpips", "niqe")
 """Figures whose paired differences between systems are reported."""
 

@@ -89,6 +89,8 @@ def of_results(
     made: list[tuple[System, dict[str, Path]]] = []
     for each in results:
         name, _, place = each.partition("=") if "=" in each and not Path(each).exists() else ("", "", each)
+        if not place:
+            raise DatasetError(f"results {each}: no folder, which would mean this one: is a shell variable unset?")
         name = name or Path(place).resolve().name
         if name in ["truth", "input", *(system.name for system in (*others, *(system for system, _ in made)))]:
             raise DatasetError(f"results {each}: another system is called {name}: give NAME=FOLDER")

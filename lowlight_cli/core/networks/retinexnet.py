@@ -43,11 +43,11 @@ DECOM_REACH, ENHANCE_REACH = 10, 23
 class DecomNet(nn.Module):
     """Decom-Net: (B, 3, H, W) in [0, 1] to reflectance and illumination."""
 
-    def __init__(self, width: int = 64, depth: int = 5) -> None:
+    def __init__(self, width: int = 64) -> None:
         super().__init__()
         self.stem = nn.Conv2d(4, width, 9, padding=4)  # no activation: as in the authors' graph
         self.body = nn.Sequential()
-        for _ in range(depth):
+        for _ in range(5):
             self.body.append(nn.Conv2d(width, width, 3, padding=1))
             self.body.append(nn.ReLU(inplace=True))
         self.head = nn.Conv2d(width, 3 + 1, 3, padding=1)
@@ -141,10 +141,7 @@ class RetinexNet(nn.Module):
 
     def relight(self, reflectance: Tensor, illumination: Tensor) -> Tensor:
         """I_hat, (B, 1, H, W), of a decomposition."""
-        relit: Tensor = (
-            torch.ones_like(illumination) if self.enhance is None else self.enhance(reflectance, illumination)
-        )
-        return relit
+        return torch.ones_like(illumination) if self.enhance is None else self.enhance(reflectance, illumination)
 
     def forward(self, image: Tensor, gain: Tensor | None = None) -> Retinex:
         """The maps of a picture, or of a part of one, given the whole one's ``gain`` if there is an ``exposure``."""
@@ -170,8 +167,7 @@ def glorot(layer: nn.Module) -> None:
 
 def halve(conv: nn.Module, x: Tensor) -> Tensor:
     """Stride-2 convolution padded as TensorFlow "SAME" pads an even side: bottom and right only."""
-    y: Tensor = conv(F.pad(x, (0, 1, 0, 1)))
-    return y.relu_()
+    return conv(F.pad(x, (0, 1, 0, 1))).relu_()
 
 
 def double(x: Tensor) -> Tensor:

@@ -17,6 +17,8 @@ from .picture import Picture, check_range, from_array
 
 HEIF = (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftyphevc")
 """How HEIC goes on after four bytes."""
+BAND = 256
+"""Rows of a decoded picture that become an array at once: of all, Pillow would hold three copies."""
 PAGES = 16
 """Pages of a TIFF above which it is no picture with smaller ones of itself."""
 
@@ -164,10 +166,10 @@ def levelled(image: Image.Image) -> Image.Image:
     return Image.fromarray(~values if inverse else values)
 
 
-def bands(image: Image.Image, rows: int = 256) -> Iterator[tuple[slice, np.ndarray]]:
-    """A decoded picture as arrays of a few rows each; at once, Pillow would hold it three times."""
-    for top in range(0, image.height, rows):
-        bottom = min(top + rows, image.height)
+def bands(image: Image.Image) -> Iterator[tuple[slice, np.ndarray]]:
+    """A decoded picture as arrays of ``BAND`` rows each, and which rows they are."""
+    for top in range(0, image.height, BAND):
+        bottom = min(top + BAND, image.height)
         yield slice(top, bottom), np.asarray(image.crop((0, top, image.width, bottom)))
 
 
@@ -187,12 +189,13 @@ def is_heif(source: Path | io.BytesIO) -> bool:
         return file.read(12)[4:] in HEIF
 
 
-def know_heif() -> None:
+def register_heif() -> None:
     """Teach Pillow HEIC."""
     try:
         import pillow_heif
     except ImportError as error:
         raise PictureError("HEIC needs one more package: pip install 'lowlight[heic]'") from error
+    Image.init()  # Pillow's own first: an AVIF may call itself mif1 as well, which libheif has no decoder for
     pillow_heif.register_heif_opener()
 
 
@@ -210,4 +213,4 @@ def developed(path: Path) -> Picture:
     exif = b""
     with contextlib.suppress(Exception), Image.open(path) as preview:  # most are TIFF with the camera's EXIF
         exif = exif_of(preview, values.shape[:2])
-    return from_array(values, Origin(exif=exif))
+    return from_array(values, Origin(kind="TIFF", exif=exif))  # the format that holds as much of it

@@ -95,7 +95,7 @@ def encode(file: IO[bytes], picture: Picture, kind: str, encoding: Encoding = US
     if kind in ("WEBP", "AVIF", "HEIF") and any(origin.dpi):
         options["exif"] = resolved(origin)
     if kind == "HEIF":
-        decoding.know_heif()
+        decoding.register_heif()
     by_pillow(to_image(channels), file, kind, **options)
 
 

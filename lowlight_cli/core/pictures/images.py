@@ -68,7 +68,7 @@ def read(source: Path | IO[bytes], formats: list[str] | None = None) -> Picture:
             return decoding.developed(given)
         if WRITTEN.get(path.suffix.lower()) == "HEIF" or decoding.is_heif(given):
             try:
-                decoding.know_heif()
+                decoding.register_heif()
             except PictureError as error:  # which matters only if it is HEIC after all
                 lacking = error
         return decoding.from_file(given, formats)
@@ -116,7 +116,7 @@ def size(path: Path) -> tuple[int, int] | None:
                 return int(raw.sizes.height), int(raw.sizes.width)
         if decoding.is_heif(path):
             with contextlib.suppress(PictureError):
-                decoding.know_heif()
+                decoding.register_heif()
         with Image.open(path) as image:
             lying = image.getexif().get(ExifTags.Base.Orientation, 1) >= 5
             return (image.width, image.height) if lying else (image.height, image.width)
@@ -193,7 +193,7 @@ def save(image: Image.Image, target: Path) -> None:
     kind = kind_of(target)
     with storing(target) as file, encoding_faults():
         if kind == "HEIF":
-            decoding.know_heif()
+            decoding.register_heif()
         by_pillow(image, file, kind, quality=92)
 
 

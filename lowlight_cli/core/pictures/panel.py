@@ -21,11 +21,10 @@ LABELS = {
 }
 
 
-def panel(columns: Sequence[tuple[str, Tensor]], *, width: int = 420, gap: int = 8) -> Image.Image:
+def panel(columns: Sequence[tuple[str, Tensor]], *, width: int = 420) -> Image.Image:
     """Pictures (1 or 3, H, W) in one row, each under its label and at most ``width`` px wide."""
-    tiles = []
-    for label, pixels in columns:
-        tiles.append((label, within(to_image(pixels.expand(3, -1, -1)), width)))
+    tiles = [(label, within(to_image(pixels.expand(3, -1, -1)), width)) for label, pixels in columns]
+    gap = 8
     size = max(max(tile.width for _, tile in tiles) // 20, 12)
     font = ImageFont.load_default(size)
     head = 2 * size

@@ -57,7 +57,7 @@ class ContextBank(PairBank):
         pairs = list(pairs)
         super().__init__(pairs, made, device)
         self.more, self.drawn = more, drawn
-        self.often = torch.where(self.made, self.shown / max(self.photographs, 1), 1.0)  # in an epoch
+        self.chances = torch.where(self.made, self.shown / max(self.photographs, 1), 1.0)  # in an epoch
         self.low_thumbnails = torch.cat([thumbnail(low[None].to(device) / 255) for low, _ in pairs])
         self.high_thumbnails = torch.cat([thumbnail(high[None].to(device) / 255) for _, high in pairs])
         self.grids = torch.cat([F.interpolate(high[None].to(device), GRID, mode="nearest-exact") for _, high in pairs])
@@ -77,7 +77,7 @@ class ContextBank(PairBank):
         count, others = len(index), self.more * len(index)
         others_index = index[:0]
         if others:
-            others_index = torch.multinomial(self.often, others, replacement=True, generator=generator)
+            others_index = torch.multinomial(self.chances, others, replacement=True, generator=generator)
         others_way = torch.randint(8, (others,), generator=generator, device=self.device)
         shown = share(parts(others, generator, self.device))
         mine = torch.arange(count + others, device=self.device)

@@ -62,7 +62,7 @@ class PairBank:
         return len(self.high)
 
     @property
-    def an_epoch(self) -> int:
+    def epoch_size(self) -> int:
         """How many pictures an epoch shows."""
         return len(self) - self.photographs + self.shown
 

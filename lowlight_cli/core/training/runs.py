@@ -146,9 +146,8 @@ class Run:
     def _check_settings(self) -> None:
         try:
             recorded = json.loads(self._record.read_text())
-            known = {name: value for name, value in recorded.items() if name in TrainSettings.model_fields}
-            now, before = self.settings.located(), TrainSettings.model_validate(known).located()
-        except (ValueError, AttributeError) as error:
+            now, before = self.settings.located(), TrainSettings.model_validate(recorded, extra="ignore").located()
+        except ValueError as error:
             raise self.damaged(self._record) from error
         changed = sorted(name for name in now.keys() - ELSEWHERE if not same(before[name], now[name]))
         if (before["photos"] is None) != (now["photos"] is None):  # darkened anew for each patch, or once for all

@@ -10,7 +10,7 @@ from ...settings import TrainSettings
 from ..networks import Network
 
 
-def fall(settings: TrainSettings, epoch: int) -> float:
+def rate_factor(settings: TrainSettings, epoch: int) -> float:
     """What the learning rate of an epoch, counted from 0 in each phase, is of the first one's."""
     if settings.scheduler == "cosine":
         start = max(again for again in (0, *settings.restarts) if again <= epoch)

@@ -51,7 +51,7 @@ class Session:
         self.bf16 = settings.precision == "bf16" or (settings.precision == "auto" and fast_bf16(device))
         self.bank = bank(settings, data, device)
         self.validation = PairBank(data.validation, device=device) if data.validation else None
-        self.steps_an_epoch = max(self.bank.an_epoch // settings.batch, 1)
+        self.steps_per_epoch = max(self.bank.epoch_size // settings.batch, 1)
 
         torch.manual_seed(settings.seed)
         net, before = network(settings)
@@ -94,7 +94,7 @@ class Session:
     def left(self) -> int:
         """The steps to come."""
         epochs = (len(self.phases) - self.number) * self.settings.epochs - self.epoch
-        return epochs * self.steps_an_epoch - min(self.step_in_epoch, self.steps_an_epoch)  # of fewer pairs than before
+        return epochs * self.steps_per_epoch - min(self.step_in_epoch, self.steps_per_epoch)  # pairs may be gone
 
     @property
     def finished(self) -> bool:
@@ -132,7 +132,7 @@ class Session:
         since, clock = 0, time.perf_counter()
         if self.plateau is None:
             for group in self.optimizer.param_groups:
-                group["lr"] = group["initial_lr"] * schedule.fall(settings, self.epoch)
+                group["lr"] = group["initial_lr"] * schedule.rate_factor(settings, self.epoch)
         learning = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
         batches = self.bank.epoch(settings.batch, settings.patch, self.generator, self.ranks.share)
         for number, batch in enumerate(batches):
@@ -151,7 +151,7 @@ class Session:
             names = list(terms)
             total = values.detach() if total is None else total + values.detach()
             self.step, self.step_in_epoch, since = self.step + 1, number + 1, since + 1
-            if since == REPORT_EVERY or self.step_in_epoch == self.steps_an_epoch:
+            if since == REPORT_EVERY or self.step_in_epoch == self.steps_per_epoch:
                 means = dict(zip(names, (self.ranks.mean(total) / since).tolist(), strict=True))
                 loss = sum(means.values())
                 rates = {group["name"]: group["lr"] for group in self.optimizer.param_groups}
