@@ -301,7 +301,7 @@ def test_a_synthesised_set_is_on_the_disk_before_it_has_its_name(
     replace = Path.replace
     monkeypatch.setattr(os, "sync", lambda: done.append("on the disk"), raising=False)
     monkeypatch.setattr(Path, "replace", lambda path, target: done.append(target.name) or replace(path, target))
-    list(trainingset.synthesise(datasets.photographs(photos, seed=1), tmp_path / "out", jpeg=None))
+    list(synthetic.synthesise(datasets.photographs(photos, seed=1), tmp_path / "out", jpeg=None))
     assert done[-2:] == ["on the disk", "out"]
 
 

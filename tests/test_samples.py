@@ -152,4 +152,4 @@ def test_synthesis_fails_by_what_it_cannot_read_not_by_what_is_dark(lowlight: Ru
     assert code == 0 and "left out: " in err and "too dark" in err
     (tmp_path / "photos" / "broken.png").write_bytes(b"no picture")
     code, _, err = lowlight("synthesise", tmp_path / "photos", "--out", tmp_path / "second")
-    assert code == 1 and "broken.png" in err and f"1 pairs in {tmp_path / 'second'}" in err
+    assert code == 1 and "broken.png" in err and f"1 pair in {tmp_path / 'second'}" in err

@@ -585,7 +585,7 @@ def test_a_full_queue_says_when_to_come_again(serving: Callable[..., Running], m
         status, headers, body = running.enhance(encoded(dark()))
         assert status == 503
         assert int(headers["Retry-After"]) >= 1
-        assert "come again" in json.loads(body)["error"]
+        assert "try again" in json.loads(body)["error"]
         states = {json.loads(running.request("GET", f"/api/progress/request-{n}")[2])["state"] for n in range(2)}
         assert states == {"working", "waiting"}
         running.stop.set()  # what has been asked for is still answered, although no new connection is
