@@ -23,11 +23,11 @@ export function apply(look, low, enhanced, relit) {
       if (strength <= 1) pixel[channel] = dark + strength * change;
       else pixel[channel] = value + (strength - 1) * change * (change > 0 ? 255 - value : value) / 255;
     }
-    const by = shadows ? Math.min(lift[relit[at]], 255 / Math.max(...pixel, 1)) : 1;
+    const by = shadows ? Math.min(lift[relit[at]], 255 / Math.max(pixel[0], pixel[1], pixel[2], 1)) : 1;
     for (let channel = 0; channel < 3; channel++) pixel[channel] *= by;
     if (highlights) {
       const was = Math.max(low[at], low[at + 1], low[at + 2]);
-      const now = Math.max(...pixel, 1);
+      const now = Math.max(pixel[0], pixel[1], pixel[2], 1);
       const most = was + ROOM * (255 - was);
       const knee = KNEE * most;
       const held = now > knee ? (most - (most - knee) * Math.exp((knee - now) / (most - knee))) / now : 1;
