@@ -25,7 +25,11 @@ def piped(settings: EnhanceSettings, look: "Look", encoding: "Encoding") -> None
     from ..views.pictures import plan
 
     source, out = ends(settings)
-    kind = images.WRITTEN[f".{settings.format}"] if settings.format else "" if out == PIPE else images.kind_of(out)
+    kind = ""  # that of the input, unknown before it is read
+    if settings.format:
+        kind = images.WRITTEN[f".{settings.format}"]
+    elif out != PIPE:
+        kind = images.kind_of(out)
     check_depth(settings, kind)
     if settings.dry_run:
         raise SystemExit(not plan([jobs.Job(source, (out,))], overwrite=settings.overwrite))

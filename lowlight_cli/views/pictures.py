@@ -20,7 +20,7 @@ def follow(doing: str, count: int, events: Generator[Event], report: OnOutcome |
     places: set[Path] = set()
     passed: list[Outcome] = []
     kept: list[Path] = []
-    stopped = ""
+    stopped = False
     with console.counting(doing, count) as counter:
 
         def see(event: Event) -> None:
@@ -40,26 +40,18 @@ def follow(doing: str, count: int, events: Generator[Event], report: OnOutcome |
                 report(event)
             counter.at(ended + 1)  # last, as it draws, where Ctrl-C may strike
 
-        def end(interrupt: KeyboardInterrupt) -> None:
-            """Begin no more: what is being written is finished, and counts."""
-            with suppress(KeyboardInterrupt, StopIteration):
-                see(events.throw(interrupt))
-                for event in events:
-                    see(event)
-
         try:
             for event in events:
                 see(event)
-                if isinstance(event, Outcome) and event.last:
-                    stopped = "stopped: "
-                    end(KeyboardInterrupt())
-                    break
         except KeyboardInterrupt as interrupt:
-            stopped = "stopped: "
-            end(interrupt)  # wherever it came
+            stopped = True
+            with suppress(KeyboardInterrupt):  # wherever it came: what is being written is finished, and counts
+                see(events.throw(interrupt))
+                for event in events:
+                    see(event)
             raise SystemExit(130) from None
         except BrokenPipeError:  # whoever read the lines of JSON has had enough
-            stopped = "stopped: "
+            stopped = True
             raise
         finally:
             for skipped in passed[: console.LISTED]:
@@ -71,9 +63,10 @@ def follow(doing: str, count: int, events: Generator[Event], report: OnOutcome |
             if len(kept) > console.LISTED:
                 console.note(f"kept: {len(kept) - console.LISTED} more that were there")
             alone = count == counts["failed"] == 1  # its error says it all
+            counts["not tried"] = count - sum(counts.values())
             if stopped or not alone:
-                counts["not tried"] = count - sum(counts.values())
-                console.note(stopped + summary(counts, places, hint=bool(kept) or counts["skipped"] > len(passed)))
+                begun = "stopped: " if stopped or counts["not tried"] else ""
+                console.note(begun + summary(counts, places, hint=bool(kept) or counts["skipped"] > len(passed)))
     return not counts["failed"]
 
 

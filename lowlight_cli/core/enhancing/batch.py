@@ -159,7 +159,8 @@ def write_maps(path: Path, maps: dict[str, Tensor]) -> None:
 
 
 def flow(jobs: Iterable[Job], compute: Compute, *, overwrite: bool, together: int = 1) -> Generator[Event]:
-    """Do the jobs and say how it goes. Whoever stops listening ends the work; files being written are finished.
+    """Do the jobs and say how it goes, to the end or to an outcome that is the last, as on a full disk. Whoever stops
+    listening ends the work. Files being written are finished.
 
     Up to ``together`` pictures of one size and type are computed at once if they have been read by then.
     """
@@ -190,6 +191,10 @@ def flow(jobs: Iterable[Job], compute: Compute, *, overwrite: bool, together: in
                     outcome = writing[0][1].result()  # an interrupt while it waits must not lose it
                     writing.popleft()
                     yield outcome
+                    if outcome.last:
+                        job = None
+                        while reading:
+                            reading.popleft().picture.cancel()
         except KeyboardInterrupt:
             for _, last in writing:
                 yield last.result()

@@ -64,8 +64,8 @@ def origin_of(image: Image.Image) -> Origin:
         tables = [image.quantization[part[3]] for part in image.layer]  # of each component: they may have any number
         while len(tables) > 1 and tables[-1] == tables[-2]:  # Pillow takes the last for all further ones
             tables.pop()
-        jpeg = {"qtables": tables, "subsampling": sampling if sampling in (0, 1, 2) else 0}
-        jpeg["progressive"] = bool(info.get("progressive"))  # which Pillow sets to 1, or not at all
+        known = sampling if sampling in (0, 1, 2) else 0
+        jpeg = {"qtables": tables, "subsampling": known, "progressive": bool(info.get("progressive"))}
     of_jpeg = info if image.format in ("JPEG", "MPO") else {}
     comment, resources = of_jpeg.get("comment"), of_jpeg.get("photoshop")
     iptc = resources.get(CAPTION) if isinstance(resources, dict) else None
